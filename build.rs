@@ -1,0 +1,68 @@
+//! Makes `include/server_socket.h` from `src/ffi`.
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+/// The chapters of the header: each begins at the function named.
+const CHAPTERS: [(&str, &str); 6] = [
+    ("ss_status_name", "Errors"),
+    ("ss_version", "The library, and event loops"),
+    ("ss_new", "ServerSocket"),
+    ("ss_retain", "All objects; EventDispatcher, of servers and sockets"),
+    ("ss_event_new", "Event"),
+    ("ss_socket_new", "Socket"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    for input in ["src/ffi", "cbindgen.toml", "build.rs", "Cargo.toml"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let crate_dir = env::var("CARGO_MANIFEST_DIR")?;
+    let mut config = cbindgen::Config::from_file(Path::new(&crate_dir).join("cbindgen.toml"))?;
+    config.after_includes = Some(version_and_names()?);
+    let mut header = Vec::new();
+    cbindgen::Builder::new().with_crate(&crate_dir).with_config(config).generate()?.write(&mut header);
+    let header = with_chapters(String::from_utf8(header)?)?;
+    let path = Path::new(&crate_dir).join("include/server_socket.h");
+    // Only when it changed: the file's time must not make C programs be built anew. A package from a registry
+    // carries its header, and its folder may not be written to.
+    if fs::read_to_string(&path).ok().as_ref() != Some(&header) {
+        fs::write(&path, header)?;
+    }
+    Ok(())
+}
+
+fn version_and_names() -> Result<String, env::VarError> {
+    let mut text =
+        String::from("\n/** The version this header belongs to; ss_version() tells that of the library. */\n");
+    for part in ["MAJOR", "MINOR", "PATCH"] {
+        let number = env::var(format!("CARGO_PKG_VERSION_{part}"))?;
+        text += &format!("#define SS_VERSION_{part} {number}\n");
+    }
+    text += "#define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)\n\n";
+    let names = [
+        ("CONNECT", "connect", "A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket."),
+        ("CLOSE", "close", "Event: a socket's peer has closed, or the operating system a server."),
+        ("SOCKET_DATA", "socketData", "A socket's ProgressEvent: bytes have arrived, see ss_event_bytes_loaded."),
+        ("OUTPUT_PROGRESS", "outputProgress", "A socket's OutputProgressEvent: the system has taken written bytes."),
+        ("IO_ERROR", "ioError", "A socket's IOErrorEvent: something went wrong, see ss_event_os_error."),
+    ];
+    for (name, text_of_name, meaning) in names {
+        text += &format!("/** {meaning} */\n#define SS_EVENT_{name} \"{text_of_name}\"\n");
+    }
+    Ok(text)
+}
+
+/// cbindgen knows no headings; a reader of a long header needs them.
+fn with_chapters(mut header: String) -> Result<String, String> {
+    for (function, title) in CHAPTERS {
+        // The last mention that looks like a declaration: the program on top comes long before.
+        let declaration = header.rfind(&format!(" {function}(")).max(header.rfind(&format!("*{function}(")));
+        let start = declaration.and_then(|place| header[..place].rfind("/**"));
+        let start = start.ok_or(format!("no documented function {function} in the header"))?;
+        let line = "-".repeat(112usize.saturating_sub(title.len()));
+        header.insert_str(start, &format!("/* ---- {title} {line} */\n\n"));
+    }
+    Ok(header)
+}

@@ -1,0 +1,739 @@
+/*
+ * server_socket: Adobe AIR's ServerSocket and Socket for C, C++ and every runtime that can call C.
+ *
+ * A whole program, an echo server:
+ *
+ *     #include <server_socket.h>
+ *     #include <stdio.h>
+ *
+ *     static void on_data(ss_event *event, void *user_data)
+ *     {
+ *         ss_socket *socket = (ss_socket *)ss_event_target(event);
+ *         size_t length;
+ *         const uint8_t *bytes = ss_socket_peek(socket, &length);      // in place, no copy
+ *         (void)user_data;
+ *         if (ss_socket_write_bytes(socket, bytes, length) == SS_OK)   // sent when this listener ends
+ *             ss_socket_skip(socket, length);
+ *         else
+ *             ss_socket_abort(socket);                                 // it never reads what we send
+ *     }
+ *
+ *     static void on_close(ss_event *event, void *user_data)
+ *     {
+ *         (void)user_data;
+ *         ss_release(ss_event_target(event));                          // gives back what on_connect retained
+ *     }
+ *
+ *     static void on_connect(ss_event *event, void *user_data)
+ *     {
+ *         ss_socket *socket = ss_event_socket(event);
+ *         (void)user_data;
+ *         ss_retain(socket);                                           // else it is closed when this returns
+ *         ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0);
+ *         ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         ss_server *server = ss_new(NULL);                            // NULL: this thread's own loop
+ *         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+ *         if (ss_bind(server, 0, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK) {
+ *             fprintf(stderr, "%s\n", ss_last_error_detail());
+ *             return 1;
+ *         }
+ *         printf("port %d\n", (int)ss_local_port(server));
+ *         ss_loop_run(NULL);
+ *         return 0;
+ *     }
+ *
+ * The rules:
+ *
+ *  1. Handles. ss_loop, ss_server, ss_socket and ss_event pointers are keys, never addresses. One that is NULL,
+ *     released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false, NULL).
+ *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
+ *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
+ *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
+ *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere. Different threads may have
+ *     loops of their own.
+ *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
+ *     and close or release anything, their own target included. They must not throw or longjmp out.
+ *  5. Errors. A function that can fail returns a status (a constructor NULL), and leaves the details with this
+ *     thread: ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results are written
+ *     only on SS_OK. A call that failed changed nothing, and no listener will run for it.
+ *  6. Every function that takes a handle can return SS_ERR_HANDLE, SS_ERR_THREAD and SS_ERR_FORKED, so that the
+ *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, or that a
+ *     pointer for a result may be NULL.
+ *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
+ *     What the peer has sent always comes before it, and stays readable after it.
+ *  8. The library installs no signal handler, starts no thread, prints nothing, and raises no SIGPIPE.
+ *
+ * This file is made from the sources in src/ffi by cbindgen: do not edit it.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef SERVER_SOCKET_H
+#define SERVER_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version this header belongs to; ss_version() tells that of the library. */
+#define SS_VERSION_MAJOR 0
+#define SS_VERSION_MINOR 1
+#define SS_VERSION_PATCH 0
+#define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)
+
+/** A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. */
+#define SS_EVENT_CONNECT "connect"
+/** Event: a socket's peer has closed, or the operating system a server. */
+#define SS_EVENT_CLOSE "close"
+/** A socket's ProgressEvent: bytes have arrived, see ss_event_bytes_loaded. */
+#define SS_EVENT_SOCKET_DATA "socketData"
+/** A socket's OutputProgressEvent: the system has taken written bytes. */
+#define SS_EVENT_OUTPUT_PROGRESS "outputProgress"
+/** A socket's IOErrorEvent: something went wrong, see ss_event_os_error. */
+#define SS_EVENT_IO_ERROR "ioError"
+
+
+/**
+ * Event.eventPhase: never met here, since sockets have no parents.
+ */
+#define SS_PHASE_CAPTURING 1
+
+/**
+ * Event.eventPhase of every event here, before, during and after its dispatch.
+ */
+#define SS_PHASE_AT_TARGET 2
+
+/**
+ * Event.eventPhase: never met here.
+ */
+#define SS_PHASE_BUBBLING 3
+
+/**
+ * What a function that can fail returns. The numbers never change and are never used again.
+ *
+ * Each of the first group stands for an error class of AIR that a program in ActionScript or Haxe would catch.
+ */
+enum ss_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Success.
+     */
+    SS_OK = 0,
+    /**
+     * AIR's Error.
+     */
+    SS_ERR_ERROR = 1,
+    /**
+     * AIR's ArgumentError: a malformed value.
+     */
+    SS_ERR_ARGUMENT = 2,
+    /**
+     * AIR's RangeError: a number out of range.
+     */
+    SS_ERR_RANGE = 3,
+    /**
+     * AIR's IOError: the socket is not in a state that allows the call, or the system refused.
+     */
+    SS_ERR_IO = 4,
+    /**
+     * AIR's EOFError: fewer bytes have arrived than were asked for.
+     */
+    SS_ERR_EOF = 5,
+    /**
+     * AIR's SecurityError: a remote port out of range.
+     */
+    SS_ERR_SECURITY = 6,
+    /**
+     * AIR's TypeError: a NULL where there must be something.
+     */
+    SS_ERR_TYPE = 7,
+    /**
+     * Not a handle of a living object of this kind: NULL, released, of another kind, or garbage.
+     */
+    SS_ERR_HANDLE = 20,
+    /**
+     * The object belongs to another thread.
+     */
+    SS_ERR_THREAD = 21,
+    /**
+     * The loop is being polled already.
+     */
+    SS_ERR_REENTRANT = 22,
+    /**
+     * The write limit is reached; nothing was written.
+     */
+    SS_ERR_FULL = 23,
+    /**
+     * This system or version does not offer it.
+     */
+    SS_ERR_UNSUPPORTED = 24,
+    /**
+     * Out of memory; nothing was changed.
+     */
+    SS_ERR_NO_MEMORY = 25,
+    /**
+     * The object belongs to the process that this one was forked from.
+     */
+    SS_ERR_FORKED = 26,
+    /**
+     * A fault inside the library, stopped at its border. Please report it.
+     */
+    SS_ERR_PANIC = 99,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ss_status ss_status;
+#else
+typedef int32_t ss_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An event: AIR's Event and its subclasses. Belongs to the thread that it was made on.
+ */
+typedef struct ss_event ss_event;
+
+/**
+ * An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
+ * and ss_loop_stop may be called from others.
+ */
+typedef struct ss_loop ss_loop;
+
+/**
+ * A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
+ */
+typedef struct ss_server ss_server;
+
+/**
+ * One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
+ */
+typedef struct ss_socket ss_socket;
+
+/**
+ * Any handle: an ss_loop *, ss_server *, ss_socket * or ss_event *.
+ */
+typedef void ss_object;
+
+/**
+ * A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+ */
+typedef void (*ss_task)(void *user_data);
+
+/**
+ * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
+ *
+ * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
+ * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
+ */
+typedef void (*ss_listener)(ss_event *event, void *user_data);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ---- Event ----------------------------------------------------------------------------------------------------------- */
+
+/**
+ * new Event(type, bubbles, cancelable): an event of the host's own, for ss_dispatch_event. The text is copied.
+ *
+ * Returns one reference. NULL on failure; SS_ERR_TYPE 2007: type is NULL.
+ */
+ss_event *ss_event_new(const char *type, bool bubbles, bool cancelable);
+
+/**
+ * Event.clone(): the same type and contents, fresh as before any dispatch.
+ *
+ * Returns one reference. NULL on failure.
+ */
+ss_event *ss_event_clone(ss_event *event);
+
+/**
+ * Event.type. The text is the library's and is valid while the event lives.
+ */
+const char *ss_event_type(ss_event *event);
+
+/**
+ * Event.bubbles
+ */
+bool ss_event_bubbles(ss_event *event);
+
+/**
+ * Event.cancelable
+ */
+bool ss_event_cancelable(ss_event *event);
+
+/**
+ * Event.eventPhase: SS_PHASE_AT_TARGET; 0 if the handle is not an event's.
+ */
+int32_t ss_event_phase(ss_event *event);
+
+/**
+ * Event.target: the server or socket it was dispatched to. Borrowed. NULL before the dispatch, and when the target
+ * is not there any more.
+ */
+ss_object *ss_event_target(ss_event *event);
+
+/**
+ * Event.currentTarget: the same as ss_event_target, since sockets have no parents.
+ */
+ss_object *ss_event_current_target(ss_event *event);
+
+/**
+ * Event.preventDefault(): only a cancelable event takes note of it. The library's own events are not cancelable.
+ */
+ss_status ss_event_prevent_default(ss_event *event);
+
+/**
+ * Event.isDefaultPrevented()
+ */
+bool ss_event_is_default_prevented(ss_event *event);
+
+/**
+ * Event.stopPropagation(): without effect here, since sockets have no parents. The target's other listeners run.
+ */
+ss_status ss_event_stop_propagation(ss_event *event);
+
+/**
+ * Event.stopImmediatePropagation(): the listeners that have not run yet do not run.
+ */
+ss_status ss_event_stop_immediate_propagation(ss_event *event);
+
+/**
+ * ServerSocketConnectEvent.socket: the accepted connection. NULL for other events.
+ *
+ * Borrowed: retain it in the listener to keep it, or it is closed when the dispatch ends. To turn the peer away,
+ * call ss_socket_close, or just do not retain it.
+ */
+ss_socket *ss_event_socket(ss_event *event);
+
+/**
+ * ProgressEvent.bytesLoaded of a socketData event: how many bytes are new with it. 0 for other events.
+ */
+uint64_t ss_event_bytes_loaded(ss_event *event);
+
+/**
+ * OutputProgressEvent.bytesPending of an outputProgress event: how many written bytes the system has not taken yet.
+ */
+uint64_t ss_event_bytes_pending(ss_event *event);
+
+/**
+ * OutputProgressEvent.bytesTotal of an outputProgress event: how many bytes were written since the socket was
+ * connected, pending ones included. 0 for other events, as ProgressEvent.bytesTotal of socketData.
+ */
+uint64_t ss_event_bytes_total(ss_event *event);
+
+/**
+ * IOErrorEvent.errorID of an ioError event: 2031. 0 for other events.
+ */
+int32_t ss_event_error_id(ss_event *event);
+
+/**
+ * IOErrorEvent.text of an ioError event: "Error #2031: Socket Error." NULL for other events.
+ */
+const char *ss_event_text(ss_event *event);
+
+/**
+ * The operating system's number of the error that an ioError event tells of; 0 if it had none.
+ */
+int32_t ss_event_os_error(ss_event *event);
+
+/**
+ * Event.toString(), like snprintf: writes at most capacity bytes, a NUL included, and returns the length of the
+ * whole text without the NUL. dst may be NULL if capacity is 0.
+ */
+size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
+
+/* ---- The library, and event loops ------------------------------------------------------------------------------------ */
+
+/**
+ * The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.
+ *
+ * Same major number (below 1.0: same minor number), same ABI. Any thread.
+ */
+uint32_t ss_version(void);
+
+/**
+ * ServerSocket.isSupported: whether servers can run here. True wherever this library is built for. Any thread.
+ */
+bool ss_is_supported(void);
+
+/**
+ * Makes an event loop on the calling thread.
+ *
+ * Returns one reference: give it back with ss_release, which ends the loop and closes everything on it.
+ * NULL on failure: SS_ERR_IO when the system has no descriptors left.
+ */
+ss_loop *ss_loop_new(void);
+
+/**
+ * The calling thread's own loop, made at first use. NULL as a loop argument means this one.
+ *
+ * Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
+ */
+ss_loop *ss_loop_default(void);
+
+/**
+ * One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,
+ * negative = without end), then calls the listeners of what is.
+ *
+ * *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
+ * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
+
+/**
+ * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
+ * no listening server, no open connection, no posted task.
+ *
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_run(ss_loop *loop);
+
+/**
+ * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_stop(ss_loop *loop);
+
+/**
+ * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_wake(ss_loop *loop);
+
+/**
+ * Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
+ * cancelled(user_data) runs instead, unless it is NULL.
+ *
+ * Exactly one of the two runs if SS_OK was returned, neither if not. Tasks run in the order of the posts.
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended, SS_ERR_TYPE when task is NULL.
+ */
+ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
+
+/**
+ * A descriptor that is readable whenever ss_loop_poll(loop, 0) has work, for a host with a loop of its own: wait
+ * for it there, for at most ss_loop_timeout milliseconds, then poll.
+ *
+ * The descriptor stays the library's: never read, close or change it. SS_ERR_UNSUPPORTED where there is none
+ * (Windows).
+ */
+ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
+
+/**
+ * How long, in milliseconds, a host may wait for the descriptor before it has to poll: until the next timer
+ * of the loop, 0 when there is work already, -1 without end.
+ */
+int32_t ss_loop_timeout(ss_loop *loop);
+
+/* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
+
+/**
+ * Adds a reference to an object of any kind.
+ *
+ * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
+ */
+ss_status ss_retain(ss_object *object);
+
+/**
+ * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
+ * server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+ *
+ * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
+ * SS_ERR_HANDLE: no such object, or no reference is left to give back.
+ */
+ss_status ss_release(ss_object *object);
+
+/**
+ * Attaches a word to a loop, server or socket.
+ *
+ * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+ * is running then, after it.
+ */
+ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
+
+/**
+ * The word that ss_set_user_data has attached; NULL if none was.
+ */
+void *ss_user_data(ss_object *object);
+
+/**
+ * The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
+ *
+ * For options that this library does not know. It stays the library's: do not read, write or close it.
+ * SS_ERR_IO 2002: it has none now.
+ */
+ss_status ss_native_handle(ss_object *object, int64_t *fd);
+
+/**
+ * EventDispatcher.addEventListener: registers a listener on a server or a socket.
+ *
+ * A listener is the pair (listener, user_data). A second registration of the same pair for the same type and
+ * use_capture is ignored. Higher priorities run first, equal ones in the order of registration. One that is added
+ * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
+ * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
+ */
+ss_status ss_add_listener(ss_object *target,
+                          const char *type,
+                          ss_listener listener,
+                          void *user_data,
+                          bool use_capture,
+                          int32_t priority);
+
+/**
+ * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
+ * removed or its target destroyed and it can never run again.
+ *
+ * If a listener is running then, the destructor waits for its end. For a registration that is ignored because it is
+ * there already, destroy runs before the call returns. When the call fails, destroy is not called.
+ */
+ss_status ss_add_listener_full(ss_object *target,
+                               const char *type,
+                               ss_listener listener,
+                               void *user_data,
+                               ss_task destroy,
+                               bool use_capture,
+                               int32_t priority);
+
+/**
+ * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
+ * dispatch that is under way. Removing what is not registered does nothing.
+ */
+ss_status ss_remove_listener(ss_object *target,
+                             const char *type,
+                             ss_listener listener,
+                             void *user_data,
+                             bool use_capture);
+
+/**
+ * EventDispatcher.hasEventListener
+ */
+bool ss_has_listener(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
+ */
+bool ss_will_trigger(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
+ *
+ * *not_prevented (may be NULL) receives AIR's result: false if a listener prevented the default of a cancelable
+ * event. An event that was delivered before is cloned, and the clone is dispatched.
+ * SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
+ */
+ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
+
+/* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
+
+/**
+ * new ServerSocket(): makes a server on a loop (NULL: this thread's own). Nothing is opened yet.
+ *
+ * Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
+ * live on. NULL on failure.
+ */
+ss_server *ss_new(ss_loop *loop);
+
+/**
+ * ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
+ *
+ * NULL, "" and "0.0.0.0" mean all IPv4 addresses, "::" all IPv6 addresses, and no IPv4 ones.
+ * SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address (names are never looked up).
+ * SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
+ * in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
+ */
+ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
+
+/**
+ * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
+ * system's maximum) wait there until they are accepted, further ones are turned away by the system.
+ *
+ * Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
+ * again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
+ */
+ss_status ss_listen(ss_server *server, int32_t backlog);
+
+/**
+ * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
+ *
+ * No event follows. A closed server cannot be opened again, but still has to be released.
+ * SS_ERR_ERROR 2002: it is not open.
+ */
+ss_status ss_close(ss_server *server);
+
+/**
+ * ServerSocket.bound
+ */
+bool ss_bound(ss_server *server);
+
+/**
+ * ServerSocket.listening
+ */
+bool ss_listening(ss_server *server);
+
+/**
+ * ServerSocket.localAddress, in digits; NULL when not bound.
+ *
+ * The text is the library's and is valid until the server is closed or destroyed.
+ */
+const char *ss_local_address(ss_server *server);
+
+/**
+ * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+ */
+int32_t ss_local_port(ss_server *server);
+
+/* ---- Socket ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * new Socket(): makes a socket that is not connected, on a loop (NULL: this thread's own).
+ *
+ * Returns one reference: give it back with ss_release, which closes the socket. NULL on failure. A server's
+ * sockets are not made with this; they come with its connect events.
+ */
+ss_socket *ss_socket_new(ss_loop *loop);
+
+/**
+ * Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
+ * written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
+ *
+ * SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_close(ss_socket *socket);
+
+/**
+ * Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
+ *
+ * SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_abort(ss_socket *socket);
+
+/**
+ * Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.
+ *
+ * SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_flush(ss_socket *socket);
+
+/**
+ * Socket.connected. False in the listener of its close event.
+ */
+bool ss_socket_connected(ss_socket *socket);
+
+/**
+ * Socket.bytesAvailable: unread bytes.
+ */
+size_t ss_socket_bytes_available(ss_socket *socket);
+
+/**
+ * Socket.bytesPending: written bytes that the system has not taken yet.
+ */
+size_t ss_socket_bytes_pending(ss_socket *socket);
+
+/**
+ * Socket.localAddress, in digits; NULL when not connected.
+ *
+ * The text is the library's and is valid while the connection lives.
+ */
+const char *ss_socket_local_address(ss_socket *socket);
+
+/**
+ * Socket.remoteAddress, in digits; NULL when not connected.
+ *
+ * The text is the library's and is valid while the connection lives.
+ */
+const char *ss_socket_remote_address(ss_socket *socket);
+
+/**
+ * Socket.localPort; 0 when not connected.
+ */
+int32_t ss_socket_local_port(ss_socket *socket);
+
+/**
+ * Socket.remotePort; 0 when not connected.
+ */
+int32_t ss_socket_remote_port(ss_socket *socket);
+
+/**
+ * Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.
+ */
+size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
+
+/**
+ * The unread bytes where they lie, without a copy; *length receives how many. Reads nothing: count what was used as
+ * read with ss_socket_skip. What is left stays for later, and comes first then.
+ *
+ * Valid until the next call on this socket that reads, skips or closes, and no longer than the listener runs.
+ * NULL with *length 0 when there are none, or on failure.
+ */
+const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
+
+/**
+ * Counts length unread bytes as read.
+ *
+ * SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_skip(ss_socket *socket, size_t length);
+
+/**
+ * Socket.readBytes: reads exactly length bytes into dst.
+ *
+ * SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
+
+/**
+ * Socket.writeBytes: takes over length bytes to be sent, all or none. They are copied, or sent at once.
+ *
+ * They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
+ * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed the write limit. SS_ERR_IO 2002: not connected.
+ */
+ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * The name of a status: AIR's class ("RangeError") or ours ("InvalidHandle").
+ *
+ * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
+ */
+const char *ss_status_name(int32_t status);
+
+/**
+ * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
+ */
+int32_t ss_last_error_id(void);
+
+/**
+ * The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
+ *
+ * "" before any failure. The text is the library's and is valid until this thread's next call that fails.
+ */
+const char *ss_last_error_message(void);
+
+/**
+ * The last failure of this thread as a sentence for people: what was attempted, what the system said, and what
+ * to do about it. For a log or a message box; its wording may change.
+ *
+ * "" before any failure, else never empty. Valid as long as ss_last_error_message().
+ */
+const char *ss_last_error_detail(void);
+
+/**
+ * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
+ */
+int32_t ss_last_os_error(void);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SERVER_SOCKET_H */

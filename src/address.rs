@@ -1,0 +1,88 @@
+//! IP addresses as text: what `bind` takes, and what the address properties give.
+
+use std::ffi::CString;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+use crate::error::{Failure, Result};
+use crate::sys;
+
+/// Checks a port as AIR does, before anything else is looked at.
+pub(crate) fn port(number: i32) -> Result<u16> {
+    u16::try_from(number)
+        .map_err(|_| Failure::invalid_port().because(format!("port {number}: the valid range is 0 to 65535")))
+}
+
+/// Reads a literal IPv4 or IPv6 address, the latter with an optional %scope. Never asks a name server.
+pub(crate) fn parse(text: &str, port: u16) -> Result<SocketAddr> {
+    if let Ok(v4) = text.parse::<Ipv4Addr>() {
+        return Ok(SocketAddrV4::new(v4, port).into());
+    }
+    let (address, scope) = match text.split_once('%') {
+        Some((address, scope)) => (address, Some(scope)),
+        None => (text, None),
+    };
+    match (address.parse::<Ipv6Addr>(), scope) {
+        (Err(_), _) | (_, Some("")) => Err(Failure::invalid_parameter().because(format!(
+            "\"{text}\" is not an IP address; give one in digits, such as 127.0.0.1 or ::1 (names are not looked up)"
+        ))),
+        (Ok(v6), None) => Ok(SocketAddrV6::new(v6, port, 0, 0).into()),
+        (Ok(v6), Some(scope)) => {
+            let scope = scope_id(scope).map_err(|error| {
+                Failure::invalid_socket().with_system(format!("interface {scope}"), &error, "no such network interface")
+            })?;
+            Ok(SocketAddrV6::new(v6, port, 0, scope).into())
+        }
+    }
+}
+
+fn scope_id(scope: &str) -> io::Result<u32> {
+    scope.parse().or_else(|_| sys::interface_index(scope))
+}
+
+/// The address part as RFC 5952 writes it, without brackets; a mapped IPv4 address as IPv4.
+pub(crate) fn text(address: &SocketAddr) -> CString {
+    let text = match address {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => match (v6.ip().to_ipv4_mapped(), v6.scope_id()) {
+            (Some(v4), _) => v4.to_string(),
+            (None, 0) => v6.ip().to_string(),
+            (None, scope) => format!("{}%{scope}", v6.ip()),
+        },
+    };
+    CString::new(text).expect("an address in digits has no NUL")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    #[test]
+    fn only_addresses_in_digits_are_well_formed() {
+        for good in ["127.0.0.1", "0.0.0.0", "::", "::1", "fe80::1%1", "::ffff:127.0.0.1"] {
+            assert!(parse(good, 1).is_ok(), "{good}");
+        }
+        let bad =
+            ["", " ", "localhost", "127.1", "0x7f.0.0.1", "127.0.0.01", "127.0.0.1 ", "[::1]", "::1%", "1.2.3.4.5"];
+        for bad in bad {
+            let failure = parse(bad, 1).unwrap_err();
+            assert_eq!((failure.class, failure.id), (Class::Argument, 2004), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_interface_is_the_systems_error() {
+        let failure = parse("fe80::1%no-such-interface", 1).unwrap_err();
+        assert_eq!((failure.class, failure.id), (Class::Io, 2002));
+        assert_ne!(failure.os_error, 0);
+    }
+
+    #[test]
+    fn addresses_are_written_short_and_mapped_ones_as_ipv4() {
+        let written = |literal: &str| text(&parse(literal, 1).unwrap()).into_string().unwrap();
+        assert_eq!(written("0:0:0:0:0:0:0:1"), "::1");
+        assert_eq!(written("::ffff:127.0.0.1"), "127.0.0.1");
+        assert_eq!(written("fe80::1%7"), "fe80::1%7");
+    }
+}

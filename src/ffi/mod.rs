@@ -1,0 +1,23 @@
+//! The C border: what `include/server_socket.h` declares, and nothing else. One file per C noun, in the order
+//! of the header, which cbindgen takes from the order of these lines.
+
+// The names are C's.
+#![allow(non_camel_case_types)]
+// The doc comments become the header, whose rules say what a C caller owes.
+#![allow(clippy::missing_safety_doc)]
+
+mod border;
+
+mod event;
+mod event_loop;
+mod object;
+mod server;
+mod socket;
+mod status;
+
+pub use event::*;
+pub use event_loop::*;
+pub use object::*;
+pub use server::*;
+pub use socket::*;
+pub use status::*;

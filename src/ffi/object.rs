@@ -1,0 +1,189 @@
+//! What all objects have in common, and EventDispatcher.
+
+use std::ffi::{c_char, c_void};
+
+use super::border::{c_string, get, key, settle_up, status, store};
+use super::event::ss_event;
+use super::event_loop::ss_task;
+use super::status::ss_status;
+use crate::dispatch;
+use crate::error::{Failure, Result};
+use crate::foreign::{Callback, ListenerFunction, UserData};
+use crate::objects::with;
+
+/// Any handle: an ss_loop *, ss_server *, ss_socket * or ss_event *.
+pub type ss_object = c_void;
+
+/// Adds a reference to an object of any kind.
+///
+/// Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_retain(object: *mut ss_object) -> ss_status {
+    status(|| with(|objects| objects.retain(key(object))))
+}
+
+/// Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
+/// server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+///
+/// If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
+/// SS_ERR_HANDLE: no such object, or no reference is left to give back.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_release(object: *mut ss_object) -> ss_status {
+    if object.is_null() {
+        return ss_status::SS_OK;
+    }
+    settle_up(status(|| with(|objects| objects.release(key(object)))))
+}
+
+/// Attaches a word to a loop, server or socket.
+///
+/// destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+/// is running then, after it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_set_user_data(
+    object: *mut ss_object,
+    user_data: *mut c_void,
+    destroy: ss_task,
+) -> ss_status {
+    let user = UserData { data: user_data, destroy };
+    settle_up(status(|| with(|objects| objects.set_user(key(object), user))))
+}
+
+/// The word that ss_set_user_data has attached; NULL if none was.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_user_data(object: *mut ss_object) -> *mut c_void {
+    get(std::ptr::null_mut(), |objects| objects.user_data(key(object)))
+}
+
+/// The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
+///
+/// For options that this library does not know. It stays the library's: do not read, write or close it.
+/// SS_ERR_IO 2002: it has none now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_native_handle(object: *mut ss_object, fd: *mut i64) -> ss_status {
+    status(|| {
+        let descriptor = with(|objects| objects.native_handle(key(object)))?;
+        // SAFETY: NULL or the caller's, by contract.
+        unsafe { store(fd, descriptor) };
+        Ok(())
+    })
+}
+
+/// A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
+///
+/// It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
+/// of this library, and close or release anything, its own target included. It must not throw or longjmp out.
+pub type ss_listener = Option<unsafe extern "C" fn(event: *mut ss_event, user_data: *mut c_void)>;
+
+/// EventDispatcher.addEventListener: registers a listener on a server or a socket.
+///
+/// A listener is the pair (listener, user_data). A second registration of the same pair for the same type and
+/// use_capture is ignored. Higher priorities run first, equal ones in the order of registration. One that is added
+/// while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
+/// are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_add_listener(
+    target: *mut ss_object,
+    r#type: *const c_char,
+    listener: ss_listener,
+    user_data: *mut c_void,
+    use_capture: bool,
+    priority: i32,
+) -> ss_status {
+    // SAFETY: the same contract.
+    unsafe { ss_add_listener_full(target, r#type, listener, user_data, None, use_capture, priority) }
+}
+
+/// ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
+/// removed or its target destroyed and it can never run again.
+///
+/// If a listener is running then, the destructor waits for its end. For a registration that is ignored because it is
+/// there already, destroy runs before the call returns. When the call fails, destroy is not called.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_add_listener_full(
+    target: *mut ss_object,
+    r#type: *const c_char,
+    listener: ss_listener,
+    user_data: *mut c_void,
+    destroy: ss_task,
+    use_capture: bool,
+    priority: i32,
+) -> ss_status {
+    settle_up(status(|| {
+        with(|objects| {
+            objects.home(key(target))?;
+            // SAFETY: a NUL-terminated string, by contract.
+            let kind = unsafe { c_string(r#type, "type") }?;
+            let callback = callback(listener, user_data)?;
+            objects.add_listener(key(target), kind, callback, destroy, use_capture, priority)
+        })
+    }))
+}
+
+/// EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
+/// dispatch that is under way. Removing what is not registered does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_remove_listener(
+    target: *mut ss_object,
+    r#type: *const c_char,
+    listener: ss_listener,
+    user_data: *mut c_void,
+    use_capture: bool,
+) -> ss_status {
+    settle_up(status(|| {
+        with(|objects| {
+            objects.home(key(target))?;
+            // SAFETY: a NUL-terminated string, by contract.
+            let kind = unsafe { c_string(r#type, "type") }?;
+            objects.remove_listener(key(target), kind, &callback(listener, user_data)?, use_capture)
+        })
+    }))
+}
+
+/// EventDispatcher.hasEventListener
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_has_listener(target: *mut ss_object, r#type: *const c_char) -> bool {
+    get(false, |objects| {
+        objects.home(key(target))?;
+        // SAFETY: a NUL-terminated string, by contract.
+        objects.has_listener(key(target), unsafe { c_string(r#type, "type") }?)
+    })
+}
+
+/// EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_will_trigger(target: *mut ss_object, r#type: *const c_char) -> bool {
+    // SAFETY: the same contract.
+    unsafe { ss_has_listener(target, r#type) }
+}
+
+/// EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
+///
+/// *not_prevented (may be NULL) receives AIR's result: false if a listener prevented the default of a cancelable
+/// event. An event that was delivered before is cloned, and the clone is dispatched.
+/// SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_dispatch_event(
+    target: *mut ss_object,
+    event: *mut ss_event,
+    not_prevented: *mut bool,
+) -> ss_status {
+    status(|| {
+        with(|objects| objects.home(key(target)))?;
+        if event.is_null() {
+            return Err(Failure::null("event"));
+        }
+        let result = dispatch::dispatch_event(key(target), key(event))?;
+        // SAFETY: NULL or the caller's, by contract.
+        unsafe { store(not_prevented, result) };
+        Ok(())
+    })
+}
+
+fn callback(listener: ss_listener, user_data: *mut c_void) -> Result<Callback> {
+    let listener = listener.ok_or_else(|| Failure::null("listener"))?;
+    // SAFETY: the two types differ only in what the first pointer is said to point to, which is the same to a call.
+    let function =
+        unsafe { std::mem::transmute::<unsafe extern "C" fn(*mut ss_event, *mut c_void), ListenerFunction>(listener) };
+    Ok(Callback { function, data: user_data })
+}

@@ -1,0 +1,99 @@
+//! ServerSocket.
+
+use std::ffi::c_char;
+
+use super::border::{c_string, get, handle, key, loop_key, status, value};
+use super::event_loop::ss_loop;
+use super::status::ss_status;
+use crate::objects::with;
+
+/// A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
+pub struct ss_server {
+    _key: [u8; 0],
+}
+
+/// new ServerSocket(): makes a server on a loop (NULL: this thread's own). Nothing is opened yet.
+///
+/// Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
+/// live on. NULL on failure.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_new(r#loop: *mut ss_loop) -> *mut ss_server {
+    value(std::ptr::null_mut(), || {
+        let home = loop_key(r#loop)?;
+        with(|objects| objects.new_server(home)).map(handle)
+    })
+}
+
+/// ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
+///
+/// NULL, "" and "0.0.0.0" mean all IPv4 addresses, "::" all IPv6 addresses, and no IPv4 ones.
+/// SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address (names are never looked up).
+/// SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
+/// in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_bind(server: *mut ss_server, local_port: i32, local_address: *const c_char) -> ss_status {
+    status(|| {
+        let address: &str = match local_address.is_null() {
+            true => "0.0.0.0",
+            // SAFETY: a NUL-terminated string, by contract.
+            false => match unsafe { c_string(local_address, "localAddress") }?.to_str() {
+                Ok("") => "0.0.0.0",
+                Ok(address) => address,
+                // Reported after the port, which is checked first.
+                Err(_) => "\u{fffd}",
+            },
+        };
+        with(|objects| objects.bind(key(server), local_port, address))
+    })
+}
+
+/// ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
+/// system's maximum) wait there until they are accepted, further ones are turned away by the system.
+///
+/// Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
+/// again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_listen(server: *mut ss_server, backlog: i32) -> ss_status {
+    status(|| with(|objects| objects.listen(key(server), backlog)))
+}
+
+/// ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
+///
+/// No event follows. A closed server cannot be opened again, but still has to be released.
+/// SS_ERR_ERROR 2002: it is not open.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
+    status(|| with(|objects| objects.close_server(key(server))))
+}
+
+/// ServerSocket.bound
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_bound(server: *mut ss_server) -> bool {
+    get(false, |objects| Ok(objects.server(key(server))?.is_bound()))
+}
+
+/// ServerSocket.listening
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
+    get(false, |objects| Ok(objects.server(key(server))?.is_listening()))
+}
+
+/// ServerSocket.localAddress, in digits; NULL when not bound.
+///
+/// The text is the library's and is valid until the server is closed or destroyed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_local_address(server: *mut ss_server) -> *const c_char {
+    get(std::ptr::null(), |objects| {
+        let local = objects.server(key(server))?.local();
+        Ok(local.map_or(std::ptr::null(), |(_, text)| text.as_ptr()))
+    })
+}
+
+/// ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_local_port(server: *mut ss_server) -> i32 {
+    get(0, |objects| {
+        let local = objects.server(key(server))?.local();
+        Ok(local.map_or(0, |(address, _)| address.port().into()))
+    })
+}

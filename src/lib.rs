@@ -1,0 +1,40 @@
+//! Adobe AIR's ServerSocket and Socket as a library with a C ABI.
+//!
+//! The interface is `include/server_socket.h`; its source is the module `ffi`. This page is the map of what
+//! lies behind it. Imports point one way, down:
+//!
+//! ```text
+//! ffi          the C border: one file per C noun, in the order of the header; border.rs is the guard
+//! turn         one turn of an event loop: wait, serve, accept, report
+//! dispatch     the walk along a target's listeners
+//! objects/     all that one thread owns, and how it hangs together: references, ends, what is due to the host
+//! server       ServerSocket: bind, listen, accept, close
+//! socket       Socket: its state and unread input
+//! connection   the transport under a socket: its unsent output, and its way to a good end
+//! dispatcher   EventDispatcher's list;  event  what each kind carries;  names  event types, interned
+//! reactor/     readiness, timers, spare buffers, calls from other threads
+//! foreign      functions of the host that we hold and call: the border's way out
+//! handle       keys and the tables they open
+//! address  options  error
+//! sys/         what differs between operating systems
+//! ```
+
+mod address;
+mod connection;
+mod dispatch;
+mod dispatcher;
+mod error;
+mod event;
+mod ffi;
+mod foreign;
+mod handle;
+mod names;
+mod objects;
+mod options;
+mod reactor;
+mod server;
+mod socket;
+mod sys;
+mod turn;
+
+pub use ffi::*;

@@ -1,0 +1,191 @@
+//! Servers among the thread's objects: accepting, and the end of listening.
+
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+
+use super::Objects;
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::event::Life;
+use crate::handle::Key;
+use crate::names::EventType;
+use crate::server::Server;
+use crate::socket::{Endpoint, Endpoints, Socket};
+use crate::sys::{self, AcceptError};
+
+/// How long accepting rests when the process or the system has no descriptors or memory left.
+const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// What came of one attempt to accept.
+#[derive(Default)]
+pub(crate) enum Accepted {
+    /// A peer is connected; its socket waits for the connect event.
+    Peer(Key),
+    /// This attempt brought nobody, but the next one may.
+    Nobody,
+    /// Nothing more to do now.
+    #[default]
+    Done,
+    /// The operating system has closed the server.
+    Lost,
+}
+
+impl Objects {
+    pub(crate) fn listen(&mut self, key: Key, backlog: i32) -> Result<()> {
+        let server = self.servers.find_mut(key)?;
+        let was_listening = server.is_listening();
+        let home = self.loops.find_mut(server.home)?;
+        server.listen(backlog, &home.reactor, key)?;
+        home.active += usize::from(!was_listening);
+        Ok(())
+    }
+
+    pub(crate) fn close_server(&mut self, key: Key) -> Result<()> {
+        let server = self.servers.find_mut(key)?;
+        let was_listening = server.is_listening();
+        let home = self.loops.find_mut(server.home)?;
+        server.close(&mut home.reactor, key)?;
+        home.active -= usize::from(was_listening);
+        Ok(())
+    }
+
+    /// Something that kept the server from accepting is gone.
+    pub(crate) fn resume_accepting(&mut self, key: Key) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        if server.peers_wait
+            && server.may_accept()
+            && !server.queued
+            && let Some(home) = self.loops.get_mut(server.home)
+        {
+            server.queued = true;
+            home.reactor.push_ready(key);
+        }
+    }
+
+    /// The server has come off the list of the ready.
+    pub(crate) fn unqueue_server(&mut self, key: Key) {
+        if let Some(server) = self.servers.get_mut(key) {
+            server.queued = false;
+        }
+    }
+
+    /// The server's time to try again has come.
+    pub(crate) fn end_back_off(&mut self, key: Key) {
+        if let Some(server) = self.servers.get_mut(key) {
+            server.retry = None;
+            self.resume_accepting(key);
+        }
+    }
+
+    /// Takes one peer out of the kernel's queue, unless nobody would hear of it.
+    pub(crate) fn accept(&mut self, home: Key, key: Key) -> Accepted {
+        if !self.is_alive(home) {
+            return Accepted::Done;
+        }
+        let Some(server) = self.servers.get_mut(key) else { return Accepted::Done };
+        server.peers_wait = true;
+        if !server.may_accept() || !server.dispatcher.hears(EventType::CONNECT) {
+            return Accepted::Done;
+        }
+        match server.accept() {
+            Ok((stream, remote)) => match self.welcome(key, stream, remote) {
+                Ok(socket) => Accepted::Peer(socket),
+                // No memory for it: the peer sees its connection closed.
+                Err(_) => Accepted::Nobody,
+            },
+            Err(error) => match sys::accept_error(&error) {
+                AcceptError::Drained => {
+                    server.peers_wait = false;
+                    Accepted::Done
+                }
+                AcceptError::Next => Accepted::Nobody,
+                AcceptError::Exhausted => {
+                    self.back_off(key);
+                    Accepted::Done
+                }
+                AcceptError::Fatal => {
+                    self.lose_server(key, sys::is_not_ours(&error));
+                    Accepted::Lost
+                }
+            },
+        }
+    }
+
+    /// Accepting rests for a while, and peers wait in the kernel.
+    pub(crate) fn back_off(&mut self, key: Key) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(server.home) else { return };
+        let due = home.reactor.now + BACK_OFF;
+        home.reactor.timers.set(key, &mut server.retry, Some(due));
+    }
+
+    fn lose_server(&mut self, key: Key, not_ours: bool) {
+        let Some(server) = self.servers.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(server.home) else { return };
+        home.active -= usize::from(server.is_listening());
+        server.lose(&mut home.reactor, key, not_ours);
+    }
+
+    /// In a turn that brought nothing: whether each server of the loop still has its descriptor. A host that
+    /// closes it by mistake is not told by the kernel, and neither are we.
+    pub(crate) fn lost_servers(&mut self, home: Key) -> Vec<Key> {
+        let gone = |server: &Server| server.home == home && server.probe().is_err();
+        let lost = super::keys_of(&self.servers, gone);
+        for key in &lost {
+            self.lose_server(*key, true);
+        }
+        lost
+    }
+
+    /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
+    fn welcome(&mut self, server: Key, stream: TcpStream, remote: SocketAddr) -> Result<Key> {
+        // A peer that is gone already makes this fail where it is done at all; its end is met when reading.
+        let _ = sys::prepare_accepted(&stream);
+        let server = self.servers.find(server)?;
+        let home = server.home;
+        let mut socket = Socket::new(home, server.options);
+        socket.life = Life::PINNED;
+        let local = match server.local() {
+            Some((address, _)) if !address.ip().is_unspecified() => Endpoint::known(*address),
+            _ => Endpoint::default(),
+        };
+        socket.endpoints = Some(Box::new(Endpoints { local, remote: Endpoint::known(remote) }));
+        let socket = self.sockets.insert(socket)?;
+        match self.connections.insert(Connection::new(stream, socket, home)) {
+            Ok(connection) => {
+                self.loops.find_mut(home)?.active += 1;
+                self.sockets.find_mut(socket)?.connection = Some(connection);
+                Ok(socket)
+            }
+            Err(failure) => {
+                self.sockets.remove(socket);
+                Err(failure)
+            }
+        }
+    }
+
+    /// The connect event is over: the socket goes to the poller if anybody kept it. It was not registered before,
+    /// so that a peer which is turned away costs no system call for it.
+    pub(crate) fn admit(&mut self, socket: Key) {
+        if let Some(kept) = self.sockets.get(socket)
+            && kept.life.references > 0
+            && let Some(key) = kept.connection
+            && let Some(connection) = self.connections.get_mut(key)
+            && let Some(home) = self.loops.get_mut(connection.home)
+            && !connection.flags.registered
+            && let Err(error) = connection.register(&home.reactor, key)
+        {
+            // Without the poller there will be no events. The listeners hear of it as of any broken connection.
+            connection.send_error = Some(error.raw_os_error().unwrap_or(0));
+            connection.flags.unread = true;
+            connection.flags.queued = true;
+            home.reactor.push_ready(key);
+        }
+        self.unpin(socket);
+    }
+
+    pub(crate) fn bind(&mut self, key: Key, port: i32, address: &str) -> Result<()> {
+        self.servers.find_mut(key)?.bind(port, address)
+    }
+}

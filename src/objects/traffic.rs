@@ -1,0 +1,378 @@
+//! Sockets and their connections among the thread's objects: what comes in, what goes out, and how it ends.
+
+use std::io;
+
+use super::Objects;
+use crate::connection::{Connection, Flushed};
+use crate::error::{Failure, Result};
+use crate::handle::Key;
+use crate::names::EventType;
+use crate::reactor::{Reactor, Ready};
+use crate::socket::{self, Endpoint, Socket};
+use crate::sys;
+
+/// What came of one attempt to read.
+#[derive(Default)]
+pub(crate) enum Incoming {
+    Bytes {
+        socket: Key,
+        count: usize,
+    },
+    /// Nothing now.
+    #[default]
+    Nothing,
+    /// The peer's end, or the connection's.
+    End {
+        error: Option<io::Error>,
+    },
+}
+
+/// A connection that ended by itself, and what its socket's listeners have to be told.
+pub(crate) struct Ending {
+    pub socket: Key,
+    /// Output was lost: ioError comes before close.
+    pub lost_output: Option<i32>,
+}
+
+impl Objects {
+    pub(crate) fn socket_mut(&mut self, key: Key) -> Result<&mut Socket> {
+        self.sockets.find_mut(key)
+    }
+
+    pub(crate) fn new_socket(&mut self, home: Key) -> Result<Key> {
+        self.loops.find(home)?;
+        self.sockets.insert(Socket::new(home, Default::default()))
+    }
+
+    /// Takes note of a readiness event. Returns whether its connection is to be served now.
+    pub(crate) fn note(&mut self, ready: Ready) -> bool {
+        let Some(connection) = self.connections.get_mut(ready.key) else { return false };
+        connection.flags.unread |= ready.readable;
+        connection.flags.to_the_end |= ready.to_the_end;
+        connection.flags.full &= !ready.writable;
+        !connection.flags.queued
+    }
+
+    /// First step of serving a connection: sends what waited for room. Returns whether it may be read from.
+    pub(crate) fn begin_service(&mut self, key: Key) -> bool {
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        connection.flags.queued = false;
+        if connection.owner.is_none() {
+            self.wind_up(key);
+            return false;
+        }
+        if connection.pending() > 0 && !connection.flags.full {
+            self.flush_connection(key);
+        }
+        self.connections.get(key).is_some_and(|connection| connection.flags.unread)
+    }
+
+    /// Reads once into the loop's buffer, for the socket of this connection.
+    pub(crate) fn receive(&mut self, key: Key) -> Incoming {
+        let Some(connection) = self.connections.get_mut(key) else { return Incoming::Nothing };
+        let Some(socket_key) = connection.owner else { return Incoming::Nothing };
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return Incoming::Nothing };
+        let Some(home) = self.loops.get_mut(connection.home) else { return Incoming::Nothing };
+        let reactor = &mut home.reactor;
+        let room = socket.options.read_limit.saturating_sub(socket.input.available());
+        if room == 0 {
+            // `unread` stays set, and reading some brings the connection back.
+            return Incoming::Nothing;
+        }
+        let want = room.min(reactor.receive_buffer.len());
+        match connection.read(&mut reactor.receive_buffer[..want]) {
+            Ok(0) => Incoming::End { error: None },
+            Ok(count) => {
+                connection.flags.unread = count == want || connection.flags.to_the_end || !sys::SHORT_READ_DRAINS;
+                match socket.input.arrive(count, &reactor.receive_buffer, &mut reactor.pool) {
+                    Ok(()) => Incoming::Bytes { socket: socket_key, count },
+                    Err(_) => Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) },
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                connection.flags.unread = false;
+                connection.flags.to_the_end = false;
+                match connection.send_error {
+                    Some(errno) => Incoming::End { error: Some(io::Error::from_raw_os_error(errno)) },
+                    None => Incoming::Nothing,
+                }
+            }
+            Err(error) => Incoming::End { error: Some(error) },
+        }
+    }
+
+    /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
+    /// is so only to meet an end that was announced; other bytes wait for the next turn.
+    pub(crate) fn settle(&mut self, key: Key, socket: Key, count: usize) -> bool {
+        let Some(socket) = self.sockets.get_mut(socket) else { return false };
+        let Some(home) = self.loops.get_mut(socket.home) else { return false };
+        let reactor = &mut home.reactor;
+        let kept = socket.input.settle(&reactor.receive_buffer, &mut reactor.pool);
+        if socket.connection != Some(key) {
+            return false;
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return false };
+        if kept.is_err() {
+            connection.send_error = Some(libc::ENOMEM);
+            connection.flags.unread = true;
+        }
+        if !connection.flags.unread || socket.input.available() >= socket.options.read_limit {
+            return false;
+        }
+        if connection.flags.to_the_end && count < reactor.receive_buffer.len() {
+            return true;
+        }
+        queue(connection, reactor, key);
+        false
+    }
+
+    /// The turn's share is used up; the next turn goes on with this connection.
+    pub(crate) fn continue_later(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && let Some(home) = self.loops.get_mut(connection.home)
+        {
+            queue(connection, &mut home.reactor, key);
+        }
+    }
+
+    /// The connection has ended by itself. The socket keeps what is unread.
+    pub(crate) fn end_connection(&mut self, key: Key, error: Option<io::Error>) -> Option<Ending> {
+        let connection = self.connections.get_mut(key)?;
+        let socket_key = connection.owner.take()?;
+        let socket = self.sockets.get_mut(socket_key)?;
+        socket.connection = None;
+        socket.endpoints = None;
+        let linger = socket.options.linger;
+        let os_error = connection.send_error.or(error.as_ref().and_then(io::Error::raw_os_error));
+        let broken = error.is_some() || connection.send_error.is_some();
+        let lost = connection.send_error.is_some() || (broken && connection.pending() > 0);
+        if !broken && connection.pending() > 0 {
+            // The peer has only ended its side, and still gets what we owe it.
+            connection.flags.peer_ended = true;
+            connection.flags.unread = false;
+            let home = self.loops.get_mut(connection.home)?;
+            connection.linger_until(linger, &mut home.reactor, key);
+            self.wind_up(key);
+        } else {
+            self.drop_connection(key, error.as_ref().is_some_and(sys::is_not_ours));
+        }
+        Some(Ending { socket: socket_key, lost_output: lost.then_some(os_error.unwrap_or(0)) })
+    }
+
+    /// The local end, asked of the system when somebody first wants to know.
+    pub(crate) fn local_endpoint(&mut self, key: Key) -> Result<Option<&Endpoint>> {
+        let socket = self.sockets.find(key)?;
+        let Some(endpoints) = &socket.endpoints else { return Ok(None) };
+        if endpoints.local.address.get().is_none()
+            && let Some(connection) = socket.connection.and_then(|key| self.connections.get(key))
+            && let Ok(address) = connection.local_address()
+        {
+            let _ = endpoints.local.address.set(address);
+        }
+        Ok(Some(&endpoints.local))
+    }
+
+    pub(crate) fn bytes_pending(&self, key: Key) -> Result<usize> {
+        let connection = self.sockets.find(key)?.connection;
+        Ok(connection.and_then(|key| self.connections.get(key)).map_or(0, Connection::pending))
+    }
+
+    /// Bytes handed to the kernel since the connection was made, and those that are still pending.
+    pub(crate) fn output_figures(&self, key: Key) -> Option<(u64, u64)> {
+        let connection = self.connections.get(self.sockets.get(key)?.connection?)?;
+        Some((connection.sent, connection.pending() as u64))
+    }
+
+    /// The unread bytes of a socket, in place.
+    #[inline]
+    pub(crate) fn unread(&self, key: Key) -> Result<&[u8]> {
+        let socket = self.sockets.find(key)?;
+        socket.check_readable()?;
+        let home = self.loops.find(socket.home)?;
+        Ok(socket.input.unread(&home.reactor.receive_buffer))
+    }
+
+    /// Counts bytes as read; not more than there are.
+    #[inline]
+    pub(crate) fn consume(&mut self, key: Key, count: usize) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let home = self.loops.find_mut(socket.home)?;
+        let limit = socket.options.read_limit;
+        let was_full = socket.input.available() >= limit;
+        socket.input.consume(count, &mut home.reactor.pool);
+        if was_full
+            && socket.input.available() < limit
+            && let Some(key) = socket.connection
+            && let Some(connection) = self.connections.get_mut(key)
+            && connection.flags.unread
+        {
+            queue(connection, &mut home.reactor, key);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) -> Result<()> {
+        let socket = self.sockets.find(key)?;
+        let limit = socket.options.write_limit;
+        let connection_key = socket.connection()?;
+        let connection = self.connections.find_mut(connection_key)?;
+        let home = self.loops.find_mut(connection.home)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let flushed = connection.write(bytes, limit, &mut home.reactor.pool)?;
+        if !connection.flags.dirty && !connection.flags.full {
+            connection.flags.dirty = true;
+            self.dirty.push(connection_key);
+            home.reactor.has_work();
+        }
+        self.account(connection_key, flushed);
+        Ok(())
+    }
+
+    /// Sends what was written, as far as the kernel takes it now.
+    pub(crate) fn flush(&mut self, key: Key) -> Result<()> {
+        let connection = self.sockets.find(key)?.connection()?;
+        self.flush_connection(connection);
+        Ok(())
+    }
+
+    /// At the end of a listener: sends what it wrote, each connection's in one system call.
+    #[inline]
+    pub(crate) fn flush_dirty(&mut self) {
+        while let Some(key) = self.dirty.pop() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.flags.dirty = false;
+                self.flush_connection(key);
+            }
+        }
+    }
+
+    pub(crate) fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    fn flush_connection(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        let flushed = connection.flush(&mut home.reactor.pool);
+        self.account(key, flushed);
+    }
+
+    /// Takes note of what a flush did, for the turn to act on.
+    fn account(&mut self, key: Key, flushed: Flushed) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        if connection.send_error.is_some() {
+            // What the peer sent before its end is read first, then the end itself.
+            connection.flags.unread = true;
+            connection.flags.to_the_end = true;
+            queue(connection, &mut home.reactor, key);
+        } else if flushed.more {
+            queue(connection, &mut home.reactor, key);
+        }
+        if flushed.moved > 0
+            && let Some(socket_key) = connection.owner
+            && let Some(socket) = self.sockets.get_mut(socket_key)
+            && !socket.progress_due
+            && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
+        {
+            socket.progress_due = true;
+            home.progress.push(socket_key);
+            home.reactor.has_work();
+        }
+    }
+
+    /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
+    pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let home = self.loops.find_mut(socket.home)?;
+        let had_unread = socket.input.available() > 0;
+        socket.input.clear(&mut home.reactor.pool);
+        socket.endpoints = None;
+        let linger = socket.options.linger;
+        match socket.connection.take() {
+            Some(connection) => {
+                self.retire(connection, linger);
+                Ok(())
+            }
+            // The peer has closed it, and with this the host says that it does not want the rest.
+            None if had_unread => Ok(()),
+            None => Err(socket::not_connected()),
+        }
+    }
+
+    /// Ends the connection with RST; unsent output is dropped.
+    pub(crate) fn abort_socket(&mut self, key: Key) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let connection_key = socket.connection()?;
+        let home = self.loops.find_mut(socket.home)?;
+        socket.connection = None;
+        socket.endpoints = None;
+        socket.input.clear(&mut home.reactor.pool);
+        self.connections.find(connection_key)?.set_abort();
+        self.drop_connection(connection_key, false);
+        Ok(())
+    }
+
+    /// A connection goes on without its socket, until everything is sent and the peer has ended too.
+    fn retire(&mut self, key: Key, linger: u32) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        connection.owner = None;
+        if connection.owes_nothing() {
+            return self.drop_connection(key, false);
+        }
+        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        connection.linger_until(linger, &mut home.reactor, key);
+        if !connection.flags.registered && connection.register(&home.reactor, key).is_err() {
+            return self.drop_connection(key, false);
+        }
+        self.wind_up(key);
+    }
+
+    fn wind_up(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        if connection.wind_up(&mut home.reactor) {
+            return self.drop_connection(key, false);
+        }
+        if connection.flags.unread || (connection.pending() > 0 && !connection.flags.full) {
+            queue(connection, &mut home.reactor, key);
+        }
+    }
+
+    /// The time in which a closed socket may go on sending is over.
+    pub(crate) fn end_linger(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.deadline = None;
+            if connection.owner.is_none() {
+                self.drop_connection(key, false);
+            }
+        }
+    }
+
+    /// Closes the descriptor. `not_ours`: it was taken from us, and its number may be a stranger's by now.
+    pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
+        let Some(connection) = self.connections.remove(key) else { return };
+        if let Some(home) = self.loops.get_mut(connection.home) {
+            home.active -= 1;
+            connection.dispose(&mut home.reactor, key, not_ours);
+        }
+    }
+
+    pub(crate) fn check_available(&self, key: Key, count: usize) -> Result<()> {
+        let unread = self.unread(key)?.len();
+        match count <= unread {
+            true => Ok(()),
+            false => Err(Failure::end_of_file().because("fewer bytes have come than were asked for; nothing was read")),
+        }
+    }
+}
+
+/// Puts the connection on the loop's list of the ready, once.
+fn queue(connection: &mut Connection, reactor: &mut Reactor, key: Key) {
+    if !connection.flags.queued {
+        connection.flags.queued = true;
+        reactor.push_ready(key);
+    }
+}

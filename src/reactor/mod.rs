@@ -1,0 +1,153 @@
+//! The event loop's engine: waits for readiness, keeps time, lends buffers, hears other threads.
+//!
+//! It knows keys and nothing of what they open. The layer above takes what is ready from [`Reactor::wait`]
+//! and acts on it.
+
+mod buffers;
+mod remote;
+mod timers;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::Source;
+use mio::{Events, Interest, Poll, Token};
+
+pub(crate) use buffers::{CHUNK, Pool};
+pub(crate) use remote::{Posted, Remote};
+pub(crate) use timers::Timers;
+
+use crate::handle::Key;
+
+/// How many readiness events one turn takes from the kernel.
+const EVENTS: usize = 1024;
+/// One read takes at most this much; the one buffer is hot in the cache and lent to the listener in place.
+const RECEIVE_BUFFER: usize = 256 * 1024;
+/// No key has these bits.
+const WAKER: Token = Token(0);
+
+pub(crate) struct Reactor {
+    poll: Poll,
+    events: Events,
+    remote: Arc<Remote>,
+    /// What is known to be ready without the kernel saying so again: work that a turn's budget left over.
+    ready: VecDeque<Key>,
+    pub(crate) timers: Timers,
+    pub(crate) pool: Pool,
+    pub(crate) receive_buffer: Vec<u8>,
+    /// The time at which this turn began to work.
+    pub(crate) now: Instant,
+    /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
+    exported: bool,
+}
+
+/// One readiness event.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready {
+    pub key: Key,
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer's end, an error, or urgent data: a short read does not prove that nothing more is there.
+    pub to_the_end: bool,
+}
+
+impl Reactor {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let remote = Arc::new(Remote::new(poll.registry(), WAKER)?);
+        Ok(Reactor {
+            poll,
+            events: Events::with_capacity(EVENTS),
+            remote,
+            ready: VecDeque::new(),
+            timers: Timers::default(),
+            pool: Pool::default(),
+            receive_buffer: vec![0; RECEIVE_BUFFER],
+            now: Instant::now(),
+            exported: false,
+        })
+    }
+
+    pub(crate) fn remote(&self) -> &Arc<Remote> {
+        &self.remote
+    }
+
+    pub(crate) fn register(&self, source: &mut impl Source, key: Key, interest: Interest) -> io::Result<()> {
+        self.poll.registry().register(source, Token(key.bits()), interest)
+    }
+
+    pub(crate) fn deregister(&self, source: &mut impl Source) {
+        // Fails only for a descriptor that is not registered (any more), which is what is wanted.
+        let _ = self.poll.registry().deregister(source);
+    }
+
+    /// Has `key` looked at in the next turn, which then does not wait.
+    pub(crate) fn push_ready(&mut self, key: Key) {
+        self.ready.push_back(key);
+        self.has_work();
+    }
+
+    /// There is something to do that the kernel does not know of.
+    pub(crate) fn has_work(&self) {
+        if self.exported {
+            self.remote.wake();
+        }
+    }
+
+    pub(crate) fn pop_ready(&mut self) -> Option<Key> {
+        self.ready.pop_front()
+    }
+
+    pub(crate) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The poller's descriptor, for a host's own loop.
+    pub(crate) fn export(&mut self) -> Option<i64> {
+        self.exported = true;
+        #[cfg(unix)]
+        return Some(crate::sys::raw(&self.poll));
+        #[cfg(not(unix))]
+        None
+    }
+
+    /// How long a wait may last, given nothing but the timers and the list of the ready.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        match self.ready.is_empty() {
+            false => Some(Duration::ZERO),
+            true => self.timers.next().map(|due| due.saturating_duration_since(Instant::now())),
+        }
+    }
+
+    /// Waits for readiness, appends it to `ready`, and says whether another thread has called.
+    /// A signal ends the wait early, so that a host can look at what its handler noted down.
+    pub(crate) fn wait(&mut self, limit: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<bool> {
+        let patience = match (limit, self.patience()) {
+            (Some(limit), Some(own)) => Some(limit.min(own)),
+            (limit, own) => limit.or(own),
+        };
+        let outcome = self.poll.poll(&mut self.events, patience);
+        self.now = Instant::now();
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
+            outcome => outcome?,
+        }
+        let mut called = false;
+        for event in &self.events {
+            if event.token() == WAKER {
+                called = true;
+                continue;
+            }
+            let to_the_end = event.is_read_closed() || event.is_error() || event.is_priority();
+            ready.push(Ready {
+                key: Key::from_bits(event.token().0),
+                readable: event.is_readable() || to_the_end,
+                writable: event.is_writable(),
+                to_the_end,
+            });
+        }
+        Ok(called)
+    }
+}

@@ -1,0 +1,99 @@
+//! The part of a loop that every thread may touch: wake, stop, post.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use mio::{Registry, Token, Waker};
+
+use crate::error::{Failure, Result};
+use crate::foreign::Call;
+use crate::sys;
+
+pub(crate) struct Remote {
+    waker: Waker,
+    /// A wake is under way: further ones are saved.
+    called: AtomicBool,
+    stop: AtomicBool,
+    inbox: Mutex<Inbox>,
+    epoch: u32,
+}
+
+#[derive(Default)]
+struct Inbox {
+    tasks: Vec<Posted>,
+    closed: bool,
+}
+
+/// One of the two runs, once.
+pub(crate) struct Posted {
+    pub task: Call,
+    pub cancelled: Option<Call>,
+}
+
+impl Remote {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        Ok(Remote {
+            waker: Waker::new(registry, token)?,
+            called: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            inbox: Mutex::default(),
+            epoch: sys::fork_epoch(),
+        })
+    }
+
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.epoch == sys::fork_epoch()
+    }
+
+    /// Ends the wait of the loop, now or when it next begins to wait.
+    pub(crate) fn wake(&self) {
+        if !self.called.swap(true, Ordering::AcqRel) {
+            // It fails only when the counter is full, and then the loop is awake anyway.
+            let _ = self.waker.wake();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(crate) fn take_stop(&self) -> bool {
+        self.stop.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn post(&self, posted: Posted) -> Result<()> {
+        {
+            let mut inbox = self.lock();
+            if inbox.closed {
+                return Err(Failure::stale_handle());
+            }
+            inbox.tasks.try_reserve(1).map_err(|_| Failure::no_memory())?;
+            inbox.tasks.push(posted);
+        }
+        self.wake();
+        Ok(())
+    }
+
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.lock().tasks.is_empty()
+    }
+
+    /// Called when the wait said that somebody called: from here on a new call wakes again.
+    pub(crate) fn answer(&self) -> Vec<Posted> {
+        self.called.store(false, Ordering::Release);
+        std::mem::take(&mut self.lock().tasks)
+    }
+
+    /// The loop ends. Posts fail from now on; what is still there is handed back to be cancelled.
+    pub(crate) fn close(&self) -> Vec<Posted> {
+        let mut inbox = self.lock();
+        inbox.closed = true;
+        std::mem::take(&mut inbox.tasks)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

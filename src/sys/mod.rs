@@ -1,0 +1,36 @@
+//! What differs between operating systems, and nothing else: one small interface, a file per system.
+//!
+//! Contract of each file:
+//! - `fork_epoch()` changes, in the child only, when the process forks; `has_forked()` is true in a process that has.
+//! - `on_fork(before, after)` runs `before` in the forking thread before a fork, `after` in it in parent and child.
+//! - `SHORT_READ_DRAINS`: a read that returned less than it could have proves that the kernel's buffer was empty,
+//!   and a short write that it is full, as far as the next readiness event is concerned.
+//! - `interest()`: what a connection is registered for, once.
+//! - `raw(x)`: the number a host knows the socket by; `forget(x)`: give it up *without* closing it.
+//! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
+//! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
+//! - `prepare_accepted(stream)`: what the listener's settings do not hand down to an accepted socket here.
+//! - `accept_error(error)`, `is_not_ours(error)`: classes of system errors.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+pub(crate) use unix::*;
+#[cfg(windows)]
+pub(crate) use windows::*;
+
+/// What an error of accept means for the listening socket.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum AcceptError {
+    /// Nobody is waiting.
+    Drained,
+    /// That one peer is gone, or a signal came; go on with the next.
+    Next,
+    /// The process or the system is out of descriptors or memory; peers wait in the kernel, try again later.
+    Exhausted,
+    /// The listening socket is dead.
+    Fatal,
+}

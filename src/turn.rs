@@ -1,0 +1,318 @@
+//! One turn of an event loop: wait, then serve what is ready, each in its bounds, so that nobody starves.
+//!
+//! The order within a turn: tasks of other threads, timers, connections, accepting, outputProgress.
+
+use std::time::Duration;
+
+use crate::dispatch::announce;
+use crate::error::{Failure, Result};
+use crate::event::Detail;
+use crate::handle::{Key, Kind};
+use crate::names::EventType;
+use crate::objects::{Accepted, Ending, Incoming, Objects, run_due, step, with};
+use crate::reactor::{Posted, Ready};
+
+/// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
+/// than a few milliseconds for the connections that wait meanwhile.
+const ACCEPT_BATCH: u32 = 512;
+/// So many failed accepts in a row mean trouble that trying on does not mend.
+const ACCEPT_FAILURES: u32 = 64;
+/// How often one connection is read from in a turn, when its end was announced.
+const READS: u32 = 16;
+
+/// Waits for at most `timeout` milliseconds (negative: without end) and serves what is ready. Returns the number
+/// of events that listeners got.
+pub(crate) fn poll(home: Key, timeout: i32) -> Result<u32> {
+    let limit = u64::try_from(timeout).ok().map(Duration::from_millis);
+    let called = with(|objects| objects.begin_turn(home, limit))?;
+    let mut turn = Turn { home, events: 0 };
+    let outcome = called.map(|called| turn.work(called));
+    step(|objects| objects.end_turn(home));
+    run_due();
+    outcome.map(|()| turn.events)
+}
+
+/// Turns until somebody calls stop, or until nothing on the loop can ever bring an event again.
+pub(crate) fn run(home: Key) -> Result<()> {
+    with(|objects| objects.begin_run(home))?;
+    let mut outcome = Ok(());
+    while outcome.is_ok() && step(|objects| objects.has_future(home)) {
+        outcome = poll(home, -1).map(|_| ());
+    }
+    step(|objects| objects.unpin(home));
+    run_due();
+    outcome
+}
+
+struct Turn {
+    home: Key,
+    events: u32,
+}
+
+impl Turn {
+    fn work(&mut self, called: bool) {
+        let mut quiet = !called;
+        if called {
+            self.run_tasks();
+        }
+        while let Some(key) = step(|objects| objects.next_due_timer(self.home)) {
+            quiet = false;
+            step(|objects| objects.expire(key));
+        }
+        let (batch, left_over) = step(|objects| objects.take_batch(self.home));
+        quiet &= batch.is_empty() && left_over == 0;
+        self.serve_all(&batch, left_over);
+        self.accept_all();
+        self.report_progress();
+        if quiet {
+            self.look_for_lost_servers();
+        }
+        step(|objects| objects.give_batch_back(self.home, batch));
+    }
+
+    fn run_tasks(&mut self) {
+        for Posted { task, cancelled } in step(|objects| objects.take_tasks(self.home)) {
+            if step(|objects| objects.is_alive(self.home)) {
+                task.run();
+                step(Objects::flush_dirty);
+            } else if let Some(cancelled) = cancelled {
+                cancelled.run();
+            }
+            run_due();
+        }
+    }
+
+    /// Serves the connections that the kernel named, then those that were left over from earlier turns. Servers
+    /// are put aside: connections come before new ones.
+    fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
+        for ready in batch {
+            if step(|objects| objects.note_or_put_aside(self.home, *ready)) {
+                self.serve(ready.key);
+            }
+        }
+        for _ in 0..left_over {
+            if let Some(key) = step(|objects| objects.next_left_over(self.home)) {
+                self.serve(key);
+            }
+        }
+    }
+
+    fn serve(&mut self, key: Key) {
+        if !step(|objects| objects.is_alive(self.home) && objects.begin_service(key)) {
+            return;
+        }
+        for _ in 0..READS {
+            match step(|objects| objects.receive(key)) {
+                Incoming::Bytes { socket, count } => {
+                    self.announce(socket, EventType::SOCKET_DATA, Detail::Progress { loaded: count as u64 });
+                    if !step(|objects| objects.settle(key, socket, count)) {
+                        return;
+                    }
+                }
+                Incoming::End { error } => {
+                    if let Some(ending) = step(|objects| objects.end_connection(key, error)) {
+                        self.report_end(ending);
+                    }
+                    return;
+                }
+                Incoming::Nothing => return,
+            }
+        }
+        step(|objects| objects.continue_later(key));
+    }
+
+    fn report_end(&mut self, ending: Ending) {
+        let socket = ending.socket;
+        if let Some(os_error) = ending.lost_output {
+            self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
+        }
+        // Not if a listener has used the time to connect the socket anew.
+        if step(|objects| objects.socket(socket).is_ok_and(|socket| socket.connection.is_none())) {
+            self.announce(socket, EventType::CLOSE, Detail::Plain);
+        }
+    }
+
+    fn accept_all(&mut self) {
+        let servers = step(|objects| objects.take_accepting(self.home));
+        for server in &servers {
+            self.accept(*server);
+        }
+        step(|objects| objects.give_accepting_back(self.home, servers));
+    }
+
+    fn accept(&mut self, server: Key) {
+        let mut failures = 0;
+        for _ in 0..ACCEPT_BATCH {
+            match step(|objects| objects.accept(self.home, server)) {
+                Accepted::Peer(socket) => {
+                    failures = 0;
+                    self.announce(server, EventType::CONNECT, Detail::Connect { socket });
+                    step(|objects| objects.admit(socket));
+                    run_due();
+                }
+                Accepted::Nobody if failures < ACCEPT_FAILURES => failures += 1,
+                Accepted::Nobody => return step(|objects| objects.back_off(server)),
+                Accepted::Lost => return self.announce(server, EventType::CLOSE, Detail::Plain),
+                Accepted::Done => return,
+            }
+        }
+        step(|objects| objects.resume_accepting(server));
+    }
+
+    /// At most one outputProgress for a socket in a turn; what these listeners write is reported in the next.
+    fn report_progress(&mut self) {
+        let sockets = step(|objects| objects.take_progress(self.home));
+        for socket in &sockets {
+            if let Some((sent, pending)) = step(|objects| objects.progress_of(*socket)) {
+                self.announce(*socket, EventType::OUTPUT_PROGRESS, Detail::Output { pending, total: sent + pending });
+            }
+        }
+        step(|objects| objects.give_progress_back(self.home, sockets));
+    }
+
+    fn look_for_lost_servers(&mut self) {
+        for server in step(|objects| objects.lost_servers(self.home)) {
+            self.announce(server, EventType::CLOSE, Detail::Plain);
+        }
+    }
+
+    fn announce(&mut self, target: Key, kind: EventType, detail: Detail) {
+        if step(|objects| objects.is_alive(self.home)) && announce(target, kind, detail) {
+            self.events += 1;
+        }
+    }
+}
+
+impl Objects {
+    /// Waits. Inside is whether another thread called, or why waiting failed; outside, that no turn could begin.
+    fn begin_turn(&mut self, home: Key, limit: Option<Duration>) -> Result<Result<bool>> {
+        if self.event_loop(home)?.polling {
+            return Err(Failure::reentrant());
+        }
+        self.pin(home);
+        self.flush_dirty();
+        let event_loop = self.event_loop_mut(home)?;
+        event_loop.polling = true;
+        let limit = if event_loop.progress.is_empty() { limit } else { Some(Duration::ZERO) };
+        let outcome = event_loop.reactor.wait(limit, &mut event_loop.batch);
+        Ok(outcome.map_err(|error| Failure::invalid_socket().with_system("wait for events", &error, "")))
+    }
+
+    fn end_turn(&mut self, home: Key) {
+        if let Ok(event_loop) = self.event_loop_mut(home) {
+            event_loop.polling = false;
+        }
+        self.unpin(home);
+    }
+
+    fn begin_run(&mut self, home: Key) -> Result<()> {
+        if self.event_loop(home)?.polling {
+            return Err(Failure::reentrant());
+        }
+        self.pin(home);
+        Ok(())
+    }
+
+    /// Whether `run` is to go on.
+    fn has_future(&mut self, home: Key) -> bool {
+        let dirty = self.has_dirty();
+        let alive = self.is_alive(home);
+        let Ok(event_loop) = self.event_loop_mut(home) else { return false };
+        let reactor = &event_loop.reactor;
+        if !alive || reactor.remote().take_stop() {
+            return false;
+        }
+        event_loop.active > 0
+            || dirty
+            || reactor.ready_count() > 0
+            || !event_loop.progress.is_empty()
+            || reactor.remote().has_tasks()
+    }
+
+    fn take_tasks(&mut self, home: Key) -> Vec<Posted> {
+        self.event_loop(home).map(|event_loop| event_loop.reactor.remote().answer()).unwrap_or_default()
+    }
+
+    fn next_due_timer(&mut self, home: Key) -> Option<Key> {
+        let reactor = &mut self.event_loop_mut(home).ok()?.reactor;
+        reactor.timers.pop_due(reactor.now)
+    }
+
+    fn expire(&mut self, key: Key) {
+        match key.kind() {
+            Some(Kind::Server) => self.end_back_off(key),
+            _ => self.end_linger(key),
+        }
+    }
+
+    /// What the kernel named, and how many are left over from earlier turns.
+    fn take_batch(&mut self, home: Key) -> (Vec<Ready>, usize) {
+        self.event_loop_mut(home)
+            .map(|event_loop| (std::mem::take(&mut event_loop.batch), event_loop.reactor.ready_count()))
+            .unwrap_or_default()
+    }
+
+    fn give_batch_back(&mut self, home: Key, mut batch: Vec<Ready>) {
+        batch.clear();
+        if let Ok(event_loop) = self.event_loop_mut(home) {
+            event_loop.batch = batch;
+        }
+    }
+
+    /// Returns whether it is a connection to be served now.
+    fn note_or_put_aside(&mut self, home: Key, ready: Ready) -> bool {
+        if ready.key.kind() == Some(Kind::Server) {
+            self.put_aside(home, ready.key);
+            return false;
+        }
+        self.note(ready)
+    }
+
+    fn next_left_over(&mut self, home: Key) -> Option<Key> {
+        let key = self.event_loop_mut(home).ok()?.reactor.pop_ready()?;
+        if key.kind() == Some(Kind::Server) {
+            self.put_aside(home, key);
+            return None;
+        }
+        Some(key)
+    }
+
+    fn put_aside(&mut self, home: Key, server: Key) {
+        self.unqueue_server(server);
+        if let Ok(event_loop) = self.event_loop_mut(home)
+            && !event_loop.accepting.contains(&server)
+        {
+            event_loop.accepting.push(server);
+        }
+    }
+
+    fn take_accepting(&mut self, home: Key) -> Vec<Key> {
+        self.event_loop_mut(home).map(|event_loop| std::mem::take(&mut event_loop.accepting)).unwrap_or_default()
+    }
+
+    fn give_accepting_back(&mut self, home: Key, mut servers: Vec<Key>) {
+        servers.clear();
+        if let Ok(event_loop) = self.event_loop_mut(home) {
+            event_loop.accepting = servers;
+        }
+    }
+
+    fn take_progress(&mut self, home: Key) -> Vec<Key> {
+        self.event_loop_mut(home).map(|event_loop| std::mem::take(&mut event_loop.progress)).unwrap_or_default()
+    }
+
+    /// Sockets that came onto the list meanwhile stay on it.
+    fn give_progress_back(&mut self, home: Key, mut sockets: Vec<Key>) {
+        if let Ok(event_loop) = self.event_loop_mut(home)
+            && event_loop.progress.is_empty()
+        {
+            sockets.clear();
+            event_loop.progress = sockets;
+        }
+    }
+
+    fn progress_of(&mut self, socket: Key) -> Option<(u64, u64)> {
+        self.socket_mut(socket).ok()?.progress_due = false;
+        self.output_figures(socket)
+    }
+}
