@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -273,7 +273,7 @@ pub(crate) fn published<T: Any + Send + Sync>(key: Key) -> Option<Arc<T>> {
 struct Registry {
     blocks: Vec<Owned>,
     free: Vec<usize>,
-    published: HashMap<Key, Arc<dyn Any + Send + Sync>>,
+    published: BTreeMap<Key, Arc<dyn Any + Send + Sync>>,
 }
 
 struct Owned {
@@ -322,7 +322,7 @@ fn first_generation() -> u32 {
 
 static REGISTRY: Lazy<Mutex<Registry>> = Lazy::new(|| {
     sys::on_fork(hold_registry, let_go_of_registry);
-    Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: HashMap::new() })
+    Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: BTreeMap::new() })
 });
 
 fn lock() -> MutexGuard<'static, Registry> {
