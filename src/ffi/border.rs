@@ -66,6 +66,7 @@ fn record(failure: Failure) -> ss_status {
         Class::Range => ss_status::SS_ERR_RANGE,
         Class::Io => ss_status::SS_ERR_IO,
         Class::Eof => ss_status::SS_ERR_EOF,
+        Class::Security => ss_status::SS_ERR_SECURITY,
         Class::Type => ss_status::SS_ERR_TYPE,
         Class::Handle => ss_status::SS_ERR_HANDLE,
         Class::Thread => ss_status::SS_ERR_THREAD,
