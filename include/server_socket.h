@@ -122,6 +122,26 @@
 #define SS_LOG_WARNING 2
 
 /**
+ * ss_object_kind of a loop.
+ */
+#define SS_KIND_LOOP 1
+
+/**
+ * ss_object_kind of a server.
+ */
+#define SS_KIND_SERVER 2
+
+/**
+ * ss_object_kind of a socket.
+ */
+#define SS_KIND_SOCKET 3
+
+/**
+ * ss_object_kind of an event.
+ */
+#define SS_KIND_EVENT 4
+
+/**
  * What a function that can fail returns. The numbers never change and are never used again.
  *
  * Each of the first group stands for an error class of AIR that a program in ActionScript or Haxe would catch.
@@ -563,6 +583,11 @@ ss_status ss_server_stats(ss_server *server, ss_stats *stats);
 ss_status ss_set_log(ss_log log, void *user_data);
 
 /* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
+
+/**
+ * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
+ */
+int32_t ss_object_kind(ss_object *object);
 
 /**
  * Adds a reference to an object of any kind.

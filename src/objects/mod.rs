@@ -255,6 +255,11 @@ impl Objects {
         }
     }
 
+    /// Whether a host's handle is one of a living object.
+    pub(crate) fn check(&mut self, key: Key) -> Result<()> {
+        self.life(key).map(|_| ())
+    }
+
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
         let life = self.life(key)?;
         life.references = life.references.checked_add(1).ok_or_else(Failure::out_of_range)?;
