@@ -25,6 +25,8 @@ pub(crate) struct Socket {
     pub connection: Option<Key>,
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
+    /// How often the host has closed it: nothing of what was before is reported after that.
+    pub closes: u32,
     /// It is in the list of those whose outputProgress is due.
     pub progress_due: bool,
 }
@@ -40,6 +42,7 @@ impl Socket {
             connection: None,
             endpoints: None,
             input: Input::default(),
+            closes: 0,
             progress_due: false,
         }
     }
