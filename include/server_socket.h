@@ -606,7 +606,7 @@ ss_status ss_retain(ss_object *object);
 ss_status ss_release(ss_object *object);
 
 /**
- * Attaches a word to a loop, server or socket.
+ * Attaches a word to an object of any kind. A clone of an event does not have it.
  *
  * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
  * is running then, after it.

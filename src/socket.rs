@@ -38,6 +38,8 @@ pub(crate) struct Socket {
     pub paused: bool,
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
+    /// How often the host has closed it: nothing of what was before is reported after that.
+    pub closes: u32,
     /// It is in the list of those whose outputProgress is due.
     pub progress_due: bool,
 }
@@ -57,6 +59,7 @@ impl Socket {
             paused: false,
             endpoints: None,
             input: Input::default(),
+            closes: 0,
             progress_due: false,
         }
     }

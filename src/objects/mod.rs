@@ -303,6 +303,7 @@ impl Objects {
     fn destroy_event(&mut self, key: Key) {
         if let Some(event) = self.events.remove(key) {
             self.names.release(event.kind);
+            self.due.extend(event.user.into_destructor());
         }
     }
 
@@ -360,7 +361,7 @@ impl Objects {
             Some(Kind::Loop) => self.loops.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
-            Some(Kind::Event) => Err(Failure::invalid_parameter().because("events carry no user data")),
+            Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.user),
             _ => Err(Failure::stale_handle()),
         }
     }

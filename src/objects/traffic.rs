@@ -41,6 +41,8 @@ pub(crate) enum Incoming {
 /// A connection that ended by itself, and what its socket's listeners have to be told.
 pub(crate) struct Ending {
     pub socket: Key,
+    /// The socket's `closes` at that moment.
+    pub closes: u32,
     /// Output was lost: ioError comes before close.
     pub lost_output: Option<i32>,
 }
@@ -162,6 +164,7 @@ impl Objects {
         socket.connection = None;
         socket.endpoints = None;
         let linger = socket.options.linger;
+        let closes = socket.closes;
         let os_error = connection.send_error.or(error.as_ref().and_then(io::Error::raw_os_error));
         let broken = error.is_some() || connection.send_error.is_some();
         let lost = connection.send_error.is_some() || (broken && connection.pending() > 0);
@@ -178,7 +181,7 @@ impl Objects {
         } else {
             self.drop_connection(key, error.as_ref().is_some_and(sys::is_not_ours));
         }
-        Some(Ending { socket: socket_key, lost_output: lost.then_some(os_error.unwrap_or(0)) })
+        Some(Ending { socket: socket_key, closes, lost_output: lost.then_some(os_error.unwrap_or(0)) })
     }
 
     /// The local end, asked of the system when somebody first wants to know.
@@ -314,6 +317,7 @@ impl Objects {
         let socket = self.sockets.find_mut(key)?;
         socket.paused = false;
         let home = self.loops.find_mut(socket.home)?;
+        socket.closes = socket.closes.wrapping_add(1);
         let had_unread = socket.input.available() > 0;
         socket.input.clear(&mut home.reactor.pool);
         socket.endpoints = None;
