@@ -290,20 +290,20 @@ impl Objects {
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
         let socket = self.sockets.find_mut(key)?;
         let home = self.loops.find_mut(socket.home)?;
-        socket.closes = socket.closes.wrapping_add(1);
         let had_unread = socket.input.available() > 0;
         socket.input.clear(&mut home.reactor.pool);
         socket.endpoints = None;
         let linger = socket.options.linger;
-        match socket.connection.take() {
-            Some(connection) => {
-                self.retire(connection, linger);
-                Ok(())
-            }
-            // The peer has closed it, and with this the host says that it does not want the rest.
-            None if had_unread => Ok(()),
-            None => Err(socket::not_connected()),
+        let connection = socket.connection.take();
+        if connection.is_none() && !had_unread {
+            return Err(socket::not_connected());
         }
+        socket.closes = socket.closes.wrapping_add(1);
+        // Without one the peer has closed it, and with this the host says that it does not want the rest.
+        if let Some(connection) = connection {
+            self.retire(connection, linger);
+        }
+        Ok(())
     }
 
     /// Ends the connection with RST; unsent output is dropped.
