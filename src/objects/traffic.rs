@@ -317,20 +317,20 @@ impl Objects {
         let socket = self.sockets.find_mut(key)?;
         socket.paused = false;
         let home = self.loops.find_mut(socket.home)?;
-        socket.closes = socket.closes.wrapping_add(1);
         let had_unread = socket.input.available() > 0;
         socket.input.clear(&mut home.reactor.pool);
         socket.endpoints = None;
         let linger = socket.options.linger;
-        match socket.connection.take() {
-            Some(connection) => {
-                self.retire(connection, linger);
-                Ok(())
-            }
-            // The peer has closed it, and with this the host says that it does not want the rest.
-            None if had_unread || connecting => Ok(()),
-            None => Err(socket::not_connected()),
+        let connection = socket.connection.take();
+        if connection.is_none() && !had_unread && !connecting {
+            return Err(socket::not_connected());
         }
+        socket.closes = socket.closes.wrapping_add(1);
+        // Without one the peer has closed it, and with this the host says that it does not want the rest.
+        if let Some(connection) = connection {
+            self.retire(connection, linger);
+        }
+        Ok(())
     }
 
     /// Ends the connection with RST; unsent output is dropped.
