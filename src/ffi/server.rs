@@ -66,13 +66,13 @@ pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
     status(|| with(|objects| objects.close_server(key(server))))
 }
 
-/// ServerSocket.bound
+/// ServerSocket.bound: between bind and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_bound(server: *mut ss_server) -> bool {
     get(false, |objects| Ok(objects.server(key(server))?.is_bound()))
 }
 
-/// ServerSocket.listening
+/// ServerSocket.listening: between listen and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
     get(false, |objects| Ok(objects.server(key(server))?.is_listening()))
