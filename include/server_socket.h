@@ -97,6 +97,16 @@
 
 
 /**
+ * Endian.BIG_ENDIAN: the most significant byte first, the order of the network, and the default.
+ */
+#define SS_BIG_ENDIAN 0
+
+/**
+ * Endian.LITTLE_ENDIAN: the least significant byte first.
+ */
+#define SS_LITTLE_ENDIAN 1
+
+/**
  * Event.eventPhase: never met here, since sockets have no parents.
  */
 #define SS_PHASE_CAPTURING 1
@@ -366,6 +376,156 @@ typedef int32_t ss_option;
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
+
+/**
+ * Socket.endian: SS_BIG_ENDIAN or SS_LITTLE_ENDIAN.
+ */
+int32_t ss_socket_endian(ss_socket *socket);
+
+/**
+ * Sets Socket.endian, the byte order of the typed reads and writes from now on. It outlasts the connection.
+ *
+ * SS_ERR_ARGUMENT 2008: another value.
+ */
+ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
+
+/**
+ * Socket.readBoolean: one byte; true unless it is 0.
+ *
+ * This and the following reads: SS_ERR_EOF 2030: fewer bytes have come, and none was read; wait for more.
+ * SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);
+
+/**
+ * Socket.readByte: -128 to 127.
+ */
+ss_status ss_socket_read_byte(ss_socket *socket, int8_t *value);
+
+/**
+ * Socket.readUnsignedByte: 0 to 255.
+ */
+ss_status ss_socket_read_unsigned_byte(ss_socket *socket, uint8_t *value);
+
+/**
+ * Socket.readShort: 16 bits, signed.
+ */
+ss_status ss_socket_read_short(ss_socket *socket, int16_t *value);
+
+/**
+ * Socket.readUnsignedShort: 16 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_short(ss_socket *socket, uint16_t *value);
+
+/**
+ * Socket.readInt: 32 bits, signed.
+ */
+ss_status ss_socket_read_int(ss_socket *socket, int32_t *value);
+
+/**
+ * Socket.readUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_int(ss_socket *socket, uint32_t *value);
+
+/**
+ * Socket.readFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_read_float(ss_socket *socket, float *value);
+
+/**
+ * Socket.readDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_read_double(ss_socket *socket, double *value);
+
+/**
+ * Socket.readUTF: a text with its length in bytes, 16 bits, before it.
+ *
+ * The text is written to dst with a NUL behind it, and its length without the NUL to *length. If capacity is too small
+ * for both: SS_ERR_RANGE 2006, *length receives the length all the same, and nothing was read; so that capacity 0 and
+ * dst NULL ask for it. As in Flash a byte order mark is dropped and a NUL within ends the text. The bytes are not
+ * checked to be UTF-8.
+ */
+ss_status ss_socket_read_utf(ss_socket *socket,
+                             char *dst,
+                             size_t capacity,
+                             size_t *length);
+
+/**
+ * Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
+ */
+ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *dst, size_t capacity, size_t *length);
+
+/**
+ * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
+ * U+FFFD. Otherwise as ss_socket_read_utf.
+ *
+ * charset is one of AIR's names: "shift_jis", "gb2312", "big5", "euc-kr", "iso-8859-1", "windows-1251", "koi8-r",
+ * "utf-16", "unicodeFFFE", "us-ascii" and so on. NULL, "" and a name that is not known mean UTF-8, as in Flash.
+ */
+ss_status ss_socket_read_multi_byte(ss_socket *socket,
+                                    size_t byte_length,
+                                    const char *charset,
+                                    char *dst,
+                                    size_t capacity,
+                                    size_t *length);
+
+/**
+ * Socket.writeBoolean: one byte, 1 or 0.
+ *
+ * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
+ * connected.
+ */
+ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
+
+/**
+ * Socket.writeByte: the low 8 bits of value.
+ */
+ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeShort: the low 16 bits of value.
+ */
+ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeInt
+ */
+ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_write_unsigned_int(ss_socket *socket, uint32_t value);
+
+/**
+ * Socket.writeFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_write_float(ss_socket *socket, float value);
+
+/**
+ * Socket.writeDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_write_double(ss_socket *socket, double value);
+
+/**
+ * Socket.writeUTF: a text with its length in bytes, 16 bits, before it; without its NUL.
+ *
+ * SS_ERR_RANGE 2006: it has more than 65535 bytes, and nothing was written. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeUTFBytes: a text's bytes, without a length and without its NUL. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeMultiByte: a text, given in UTF-8, in another charset (see ss_socket_read_multi_byte). A character that
+ * the charset has not is sent as '?'. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
 
 /* ---- Event ----------------------------------------------------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 //! dispatcher   EventDispatcher's list;  event  what each kind carries;  names  event types, interned
 //! reactor/     readiness, timers, spare buffers, calls from other threads
 //! foreign      functions of the host that we hold and call: the border's way out
+//! data         IDataInput and IDataOutput: numbers in either byte order, text in many charsets
 //! handle       keys and the tables they open
 //! address  options  log  error
 //! sys/         what differs between operating systems
@@ -21,6 +22,7 @@
 
 mod address;
 mod connection;
+mod data;
 mod dispatch;
 mod dispatcher;
 mod error;

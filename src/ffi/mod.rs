@@ -8,6 +8,7 @@
 
 mod border;
 
+mod data;
 mod event;
 mod event_loop;
 mod figures;
@@ -17,6 +18,7 @@ mod server;
 mod socket;
 mod status;
 
+pub use data::*;
 pub use event::*;
 pub use event_loop::*;
 pub use figures::*;

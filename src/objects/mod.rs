@@ -8,6 +8,7 @@ mod connecting;
 mod listening;
 mod settings;
 mod traffic;
+mod typed;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub(crate) use listening::Accepted;
 pub(crate) use traffic::{Ending, Incoming, Service};
+pub(crate) use typed::Found;
 
 use crate::connection::Connection;
 use crate::dispatcher::{Dispatcher, Walk};
