@@ -211,6 +211,7 @@ static void use_as_target(void *h)
 /* Any kind is asked for. */
 static void use_as_object(void *h)
 {
+    CHECK_EQ(ss_object_kind(h), 0);
     REFUSED(ss_retain(h));
     if (h != NULL) REFUSED(ss_release(h)); /* NULL is allowed there */
     REFUSED(ss_set_user_data(h, h, never_task));
