@@ -5,13 +5,15 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 6] = [
+const CHAPTERS: [(&str, &str); 8] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
     ("ss_new", "ServerSocket"),
-    ("ss_retain", "All objects; EventDispatcher, of servers and sockets"),
+    ("ss_object_kind", "All objects; EventDispatcher, of servers and sockets"),
     ("ss_event_new", "Event"),
     ("ss_socket_new", "Socket"),
+    ("ss_set_option", "Options"),
+    ("ss_server_stats", "Figures and the log"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -112,6 +112,36 @@
 #define SS_PHASE_BUBBLING 3
 
 /**
+ * The level of a log message: something was lost, or an ioError had no listener.
+ */
+#define SS_LOG_ERROR 1
+
+/**
+ * The level of a log message: something is short, and the library copes.
+ */
+#define SS_LOG_WARNING 2
+
+/**
+ * ss_object_kind of a loop.
+ */
+#define SS_KIND_LOOP 1
+
+/**
+ * ss_object_kind of a server.
+ */
+#define SS_KIND_SERVER 2
+
+/**
+ * ss_object_kind of a socket.
+ */
+#define SS_KIND_SOCKET 3
+
+/**
+ * ss_object_kind of an event.
+ */
+#define SS_KIND_EVENT 4
+
+/**
  * What a function that can fail returns. The numbers never change and are never used again.
  *
  * Each of the first group stands for an error class of AIR that a program in ActionScript or Haxe would catch.
@@ -226,12 +256,112 @@ typedef void ss_object;
 typedef void (*ss_task)(void *user_data);
 
 /**
+ * What has happened on a server so far. The struct may grow at its end.
+ */
+typedef struct {
+    /**
+     * The caller sets it to sizeof(ss_stats), so that a program and a library of different ages understand each other.
+     */
+    size_t size;
+    /**
+     * Connections accepted.
+     */
+    uint64_t accepted;
+    /**
+     * Those of them that are open now.
+     */
+    uint64_t open;
+    /**
+     * Those that nobody kept: not retained, or closed in the connect listener.
+     */
+    uint64_t refused;
+    /**
+     * How often accepting was put off because descriptors or memory were short.
+     */
+    uint64_t accept_deferred;
+    /**
+     * Bytes received.
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes handed to the system to be sent.
+     */
+    uint64_t bytes_out;
+    /**
+     * Connections that ended by an error: reset, timed out, ...
+     */
+    uint64_t errors;
+} ss_stats;
+
+/**
+ * A function that takes log messages; the text is valid during the call. It may run on any thread that uses the
+ * library, also inside a call, and must not throw.
+ */
+typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
+
+/**
  * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
  *
  * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
  * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
  */
 typedef void (*ss_listener)(ss_event *event, void *user_data);
+
+/**
+ * An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
+ * accepts from then on start with.
+ */
+typedef int32_t ss_option;
+
+/**
+ * Socket.tcpNoDelay (TCP_NODELAY): small writes leave at once instead of waiting for more. 0 or 1; default 1.
+ */
+#define SS_OPT_NO_DELAY 1
+
+/**
+ * Server, before bind: "::" takes IPv4 connections too, whose addresses then read as IPv4's. 0 or 1; default 0.
+ */
+#define SS_OPT_DUAL_STACK 2
+
+/**
+ * Server, before bind: several servers, of several loops or processes, share a port; each of them must set it, and the
+ * system deals the connections out. 0 or 1; default 0. SS_ERR_UNSUPPORTED where there is no such thing (Windows).
+ */
+#define SS_OPT_REUSE_PORT 3
+
+/**
+ * Server: how many of the connections it accepted may be open; at the limit accepting pauses and peers wait in the
+ * system's queue. Default 0: any number.
+ */
+#define SS_OPT_MAX_CONNECTIONS 4
+
+/**
+ * Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default
+ * 1048576. Nothing that is read in one piece can be longer.
+ */
+#define SS_OPT_READ_LIMIT 5
+
+/**
+ * Unsent bytes beyond which a write is refused with SS_ERR_FULL. From 1; default 67108864.
+ */
+#define SS_OPT_WRITE_LIMIT 6
+
+/**
+ * Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
+ */
+#define SS_OPT_LINGER 7
+
+/**
+ * Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
+ * ETIMEDOUT), then close. Default 0: never.
+ */
+#define SS_OPT_IDLE_TIMEOUT 8
+
+/**
+ * Seconds of silence after which the system probes whether the peer is still there, and between probes. At most
+ * 32767; default 0: it does not.
+ */
+#define SS_OPT_KEEP_ALIVE 9
 
 #ifdef __cplusplus
 extern "C" {
@@ -434,7 +564,30 @@ ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
  */
 int32_t ss_loop_timeout(ss_loop *loop);
 
+/* ---- Figures and the log --------------------------------------------------------------------------------------------- */
+
+/**
+ * Figures of a server and the connections that it has accepted.
+ *
+ * Set stats->size = sizeof *stats before the call. SS_ERR_TYPE 2007: stats is NULL. SS_ERR_ARGUMENT 2004: size is not
+ * set.
+ */
+ss_status ss_server_stats(ss_server *server, ss_stats *stats);
+
+/**
+ * Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
+ * library prints nothing.
+ *
+ * Any thread. Another thread may still be inside the old function when this returns.
+ */
+ss_status ss_set_log(ss_log log, void *user_data);
+
 /* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
+
+/**
+ * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
+ */
+int32_t ss_object_kind(ss_object *object);
 
 /**
  * Adds a reference to an object of any kind.
@@ -532,6 +685,23 @@ bool ss_will_trigger(ss_object *target, const char *type);
  */
 ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
 
+/* ---- Options --------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Sets an option.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
+ * it. SS_ERR_IO 2002: it is for before bind, or the system refused.
+ */
+ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
+
+/**
+ * What an option is set to.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
+ */
+ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
+
 /* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
 
 /**
@@ -570,6 +740,28 @@ ss_status ss_listen(ss_server *server, int32_t backlog);
 ss_status ss_close(ss_server *server);
 
 /**
+ * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+ * in place of ss_bind, and if listening is true of ss_listen.
+ *
+ * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
+ * server is bound or closed already, or there is no such descriptor.
+ */
+ss_status ss_adopt(ss_server *server,
+                   int64_t fd,
+                   bool listening);
+
+/**
+ * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_pause(ss_server *server);
+
+/**
+ * Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_resume(ss_server *server);
+
+/**
  * ServerSocket.bound
  */
 bool ss_bound(ss_server *server);
@@ -602,17 +794,31 @@ int32_t ss_local_port(ss_server *server);
 ss_socket *ss_socket_new(ss_loop *loop);
 
 /**
+ * Socket.connect: begins to connect to a host, given by name or by address, and returns at once. What comes of it is an
+ * event: "connect", or "ioError" (2031; ss_event_os_error tells the system's number, for a name that was not found
+ * getaddrinfo's). Until then the socket is not connected. After a failure it can be connected again.
+ *
+ * Names are looked up on a thread of the library's. If a name has several addresses they are tried in the system's
+ * order, IPv6 and IPv4 by turns, the next one after a failure or 250 ms, and the first that answers is taken.
+ * A connection or an attempt that the socket has already is closed first, without an event.
+ * SS_ERR_SECURITY 2003: no such port. SS_ERR_IO 2002: host is NULL or "".
+ */
+ss_status ss_socket_connect(ss_socket *socket,
+                            const char *host,
+                            int32_t port);
+
+/**
  * Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
  * written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
  *
- * SS_ERR_IO 2002: it is not connected.
+ * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
  */
 ss_status ss_socket_close(ss_socket *socket);
 
 /**
  * Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
  *
- * SS_ERR_IO 2002: it is not connected.
+ * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
  */
 ss_status ss_socket_abort(ss_socket *socket);
 
@@ -622,6 +828,17 @@ ss_status ss_socket_abort(ss_socket *socket);
  * SS_ERR_IO 2002: it is not connected.
  */
 ss_status ss_socket_flush(ss_socket *socket);
+
+/**
+ * Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
+ * comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_pause(ss_socket *socket);
+
+/**
+ * Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_resume(ss_socket *socket);
 
 /**
  * Socket.connected. False in the listener of its close event.
@@ -661,6 +878,16 @@ int32_t ss_socket_local_port(ss_socket *socket);
  * Socket.remotePort; 0 when not connected.
  */
 int32_t ss_socket_remote_port(ss_socket *socket);
+
+/**
+ * Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
+ */
+uint32_t ss_socket_timeout(ss_socket *socket);
+
+/**
+ * Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
+ */
+ss_status ss_socket_set_timeout(ss_socket *socket, uint32_t timeout_ms);
 
 /**
  * Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.

@@ -12,6 +12,7 @@ use socket2::SockRef;
 
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::options::{self, Options};
 use crate::reactor::{CHUNK, Pool, Reactor};
 use crate::sys;
 
@@ -31,10 +32,15 @@ pub(crate) struct Connection {
     pub owner: Option<Key>,
     /// The loop it lives on.
     pub home: Key,
+    /// The server that accepted it, for its figures.
+    pub server: Option<Key>,
     output: Output,
     /// Bytes handed to the kernel so far.
     pub sent: u64,
-    /// The deadline of the background sending.
+    pub received: u64,
+    /// When a byte last went either way.
+    pub last_traffic: Instant,
+    /// The deadline of the background sending; while it is open, of the silence.
     pub deadline: Option<Instant>,
     drained: usize,
     pub flags: Flags,
@@ -60,6 +66,8 @@ pub(crate) struct Flags {
     pub peer_ended: bool,
     /// We have ended ours.
     pub shut_down: bool,
+    /// It is an attempt, and not yet a connection.
+    pub connecting: bool,
 }
 
 /// What came of an attempt to send.
@@ -71,13 +79,16 @@ pub(crate) struct Flushed {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, owner: Key, home: Key) -> Self {
+    pub(crate) fn new(stream: TcpStream, owner: Key, home: Key, server: Option<Key>, now: Instant) -> Self {
         Connection {
             stream,
             owner: Some(owner),
             home,
+            server,
             output: Output::default(),
             sent: 0,
+            received: 0,
+            last_traffic: now,
             deadline: None,
             drained: 0,
             flags: Flags::default(),
@@ -91,6 +102,46 @@ impl Connection {
 
     pub(crate) fn local_address(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
+    }
+
+    /// Hands the settings to the system. `inherited`: those that a listener hands down are there already.
+    pub(crate) fn apply(&self, options: &Options, inherited: bool) -> io::Result<()> {
+        sys::prepare_stream(&self.stream)?;
+        let socket = SockRef::from(&self.stream);
+        if !inherited {
+            socket.set_tcp_nodelay(options.no_delay)?;
+            socket.set_out_of_band_inline(true)?;
+        }
+        if options.keep_alive > 0 {
+            options::apply_keep_alive(&socket, options.keep_alive)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_no_delay(&self, yes: bool) -> io::Result<()> {
+        SockRef::from(&self.stream).set_tcp_nodelay(yes)
+    }
+
+    pub(crate) fn set_keep_alive(&self, seconds: u32) -> io::Result<()> {
+        options::apply_keep_alive(&SockRef::from(&self.stream), seconds)
+    }
+
+    /// How an attempt to connect stands: the two ends when it has succeeded, `None` while it is under way.
+    pub(crate) fn outcome(&self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        let remote = match self.stream.peer_addr() {
+            Ok(remote) => remote,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let local = self.stream.local_addr()?;
+        // A connect to a free port of this machine may be given that very port as its own end, and meet itself.
+        match local == remote {
+            true => Err(io::ErrorKind::ConnectionRefused.into()),
+            false => Ok(Some((local, remote))),
+        }
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -191,7 +242,7 @@ impl Connection {
     }
 
     fn fail(&mut self, error: io::Error, pool: &mut Pool) {
-        self.send_error = Some(error.raw_os_error().unwrap_or(libc::ENOMEM));
+        self.send_error = Some(error.raw_os_error().unwrap_or(sys::NO_MEMORY));
         self.output.clear(pool);
     }
 

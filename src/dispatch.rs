@@ -112,7 +112,8 @@ impl Objects {
     fn end_dispatch(&mut self, dispatch: Dispatch) -> bool {
         self.flush_dirty();
         let not_prevented = self.event(dispatch.event).is_ok_and(|event| !event.prevented);
-        self.depth -= 1;
+        // Less than nothing only in a child that was forked inside a listener.
+        self.depth = self.depth.saturating_sub(1);
         self.unpin(dispatch.event);
         self.unpin(dispatch.target);
         self.unpin(dispatch.home);

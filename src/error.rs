@@ -15,6 +15,7 @@ pub(crate) enum Class {
     Range,
     Io,
     Eof,
+    Security,
     Type,
     Handle,
     Thread,
@@ -94,6 +95,18 @@ impl Failure {
         let mut failure = Failure::air(Class::Type, 2007, "");
         failure.text = Cow::Owned(format!("Parameter {parameter} must be non-null."));
         failure
+    }
+
+    /// ArgumentError 2008: a value that is none of those that can be chosen.
+    pub(crate) fn not_accepted(parameter: &str) -> Self {
+        let mut failure = Failure::air(Class::Argument, 2008, "");
+        failure.text = Cow::Owned(format!("Parameter {parameter} must be one of the accepted values."));
+        failure
+    }
+
+    /// SecurityError 2003: `Socket.connect` to a port that does not exist.
+    pub(crate) const fn forbidden_port() -> Self {
+        Failure::air(Class::Security, 2003, "Invalid socket port number specified.")
     }
 
     pub(crate) const fn end_of_file() -> Self {

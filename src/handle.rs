@@ -6,7 +6,6 @@
 //! a stale handle from one that lives on another thread.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -90,13 +89,10 @@ pub(crate) struct Table<T> {
     blocks: Vec<Option<Block<T>>>,
     /// Slots that can be filled; the last one freed is the first one used again, since it is hot.
     vacant: Vec<u32>,
-    epoch: u32,
 }
 
 struct Block<T> {
     entries: Vec<Entry<T>>,
-    /// The fork epoch in which the block was claimed: after a fork the child may not use it.
-    epoch: u32,
     live: Arc<Live>,
 }
 
@@ -111,15 +107,10 @@ struct Live([AtomicU32; BLOCK]);
 
 impl<T> Table<T> {
     pub(crate) fn new(kind: Kind) -> Self {
-        Table { kind, blocks: Vec::new(), vacant: Vec::new(), epoch: sys::fork_epoch() }
+        Table { kind, blocks: Vec::new(), vacant: Vec::new() }
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Result<Key> {
-        if self.epoch != sys::fork_epoch() {
-            // A child process: what was made before the fork stays the parent's, slots and all.
-            self.vacant.clear();
-            self.epoch = sys::fork_epoch();
-        }
         if self.vacant.is_empty() {
             self.grow()?;
         }
@@ -139,10 +130,10 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get(key.block())?.as_ref()?;
         let entry = &block.entries[key.index()];
-        if entry.generation != key.generation() || block.epoch != sys::fork_epoch() {
-            return None;
+        match entry.generation == key.generation() {
+            true => entry.value.as_ref(),
+            false => None,
         }
-        entry.value.as_ref()
     }
 
     #[inline]
@@ -152,10 +143,10 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get_mut(key.block())?.as_mut()?;
         let entry = &mut block.entries[key.index()];
-        if entry.generation != key.generation() || block.epoch != sys::fork_epoch() {
-            return None;
+        match entry.generation == key.generation() {
+            true => entry.value.as_mut(),
+            false => None,
         }
-        entry.value.as_mut()
     }
 
     /// As [`get`](Table::get), with the reason where there is nothing.
@@ -209,7 +200,7 @@ impl<T> Table<T> {
             self.blocks.resize_with(number + 1, || None);
         }
         entries.extend((0..BLOCK).map(|_| Entry { generation, value: None }));
-        self.blocks[number] = Some(Block { entries, epoch: self.epoch, live });
+        self.blocks[number] = Some(Block { entries, live });
         self.vacant.extend((0..BLOCK).rev().map(|index| (number << BLOCK_BITS | index) as u32));
         Ok(())
     }
@@ -219,7 +210,7 @@ impl<T> Drop for Table<T> {
     fn drop(&mut self) {
         let mut registry = lock();
         for (number, block) in self.blocks.iter().enumerate() {
-            if let Some(block) = block.as_ref().filter(|block| block.epoch == sys::fork_epoch()) {
+            if let Some(block) = block {
                 let last = block.entries.iter().map(|entry| entry.generation).max().unwrap_or(1);
                 registry.give_back(number, last);
             }
@@ -321,26 +312,12 @@ fn first_generation() -> u32 {
 }
 
 static REGISTRY: Lazy<Mutex<Registry>> = Lazy::new(|| {
-    sys::on_fork(hold_registry, let_go_of_registry);
+    sys::FORK_GUARDS.add(|| Box::new(lock()));
     Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: BTreeMap::new() })
 });
 
 fn lock() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local! {
-    /// Held by the thread that forks, across the fork: else another thread may hold the lock at that moment,
-    /// and in the child, where that thread does not exist, nobody would ever unlock it.
-    static HELD: Cell<Option<MutexGuard<'static, Registry>>> = const { Cell::new(None) };
-}
-
-fn hold_registry() {
-    let _ = HELD.try_with(|held| held.set(Some(lock())));
-}
-
-fn let_go_of_registry() {
-    let _ = HELD.try_with(|held| drop(held.take()));
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! reactor/     readiness, timers, spare buffers, calls from other threads
 //! foreign      functions of the host that we hold and call: the border's way out
 //! handle       keys and the tables they open
-//! address  options  error
+//! address  options  log  error
 //! sys/         what differs between operating systems
 //! ```
 
@@ -28,6 +28,7 @@ mod event;
 mod ffi;
 mod foreign;
 mod handle;
+mod log;
 mod names;
 mod objects;
 mod options;

@@ -1,18 +1,170 @@
 //! What can be set on a socket, and on a server for the sockets it will accept.
 
-/// The bounds of one connection.
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::error::{Failure, Result};
+
+/// The settings of one connection; a server's are what its sockets start with.
 #[derive(Clone, Copy)]
 pub(crate) struct Options {
+    pub no_delay: bool,
     /// Unread bytes at which reading pauses until some are read.
     pub read_limit: usize,
     /// Unsent bytes beyond which a write is refused.
     pub write_limit: usize,
     /// Milliseconds for which a closed socket may go on sending.
     pub linger: u32,
+    /// Milliseconds without a byte either way after which the connection is given up; 0 = never.
+    pub idle_timeout: u32,
+    /// Seconds of silence after which the system probes the peer; 0 = never.
+    pub keep_alive: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { read_limit: 1024 * 1024, write_limit: 64 * 1024 * 1024, linger: 30_000 }
+        Options {
+            no_delay: true,
+            read_limit: 1024 * 1024,
+            write_limit: 64 * 1024 * 1024,
+            linger: 30_000,
+            idle_timeout: 0,
+            keep_alive: 0,
+        }
     }
+}
+
+/// The settings of a server that its sockets do not inherit.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ServerOptions {
+    /// "::" takes IPv4, too.
+    pub dual_stack: bool,
+    /// Several sockets share the port.
+    pub reuse_port: bool,
+    /// How many of its connections may be open; 0 = any number.
+    pub max_connections: u32,
+}
+
+/// The options by their numbers at the border.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    NoDelay,
+    DualStack,
+    ReusePort,
+    MaxConnections,
+    ReadLimit,
+    WriteLimit,
+    Linger,
+    IdleTimeout,
+    KeepAlive,
+}
+
+impl Name {
+    const ALL: [Name; 9] = [
+        Name::NoDelay,
+        Name::DualStack,
+        Name::ReusePort,
+        Name::MaxConnections,
+        Name::ReadLimit,
+        Name::WriteLimit,
+        Name::Linger,
+        Name::IdleTimeout,
+        Name::KeepAlive,
+    ];
+
+    pub(crate) fn from_number(number: i32) -> Result<Name> {
+        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        index
+            .and_then(|index| Name::ALL.get(index).copied())
+            .ok_or_else(|| Failure::not_accepted("option").because(format!("there is no option {number}")))
+    }
+
+    /// Whether only servers have it, and only before they are bound.
+    pub(crate) fn is_for_bind(self) -> bool {
+        matches!(self, Name::DualStack | Name::ReusePort)
+    }
+}
+
+impl Options {
+    /// Sets one of the settings of a connection. `None`: it is not one.
+    pub(crate) fn set(&mut self, name: Name, value: i64) -> Option<Result<()>> {
+        let outcome = match name {
+            Name::NoDelay => flag(value).map(|value| self.no_delay = value),
+            Name::ReadLimit => size(value).map(|value| self.read_limit = value),
+            Name::WriteLimit => size(value).map(|value| self.write_limit = value),
+            Name::Linger => number(value).map(|value| self.linger = value),
+            Name::IdleTimeout => number(value).map(|value| self.idle_timeout = value),
+            Name::KeepAlive => seconds(value).map(|value| self.keep_alive = value),
+            Name::DualStack | Name::ReusePort | Name::MaxConnections => return None,
+        };
+        Some(outcome)
+    }
+
+    pub(crate) fn get(&self, name: Name) -> Option<i64> {
+        match name {
+            Name::NoDelay => Some(self.no_delay.into()),
+            Name::ReadLimit => Some(self.read_limit as i64),
+            Name::WriteLimit => Some(self.write_limit as i64),
+            Name::Linger => Some(self.linger.into()),
+            Name::IdleTimeout => Some(self.idle_timeout.into()),
+            Name::KeepAlive => Some(self.keep_alive.into()),
+            Name::DualStack | Name::ReusePort | Name::MaxConnections => None,
+        }
+    }
+}
+
+impl ServerOptions {
+    pub(crate) fn set(&mut self, name: Name, value: i64) -> Result<()> {
+        match name {
+            Name::DualStack => self.dual_stack = flag(value)?,
+            Name::ReusePort => self.reuse_port = flag(value)?,
+            _ => self.max_connections = number(value)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, name: Name) -> i64 {
+        match name {
+            Name::DualStack => self.dual_stack.into(),
+            Name::ReusePort => self.reuse_port.into(),
+            _ => self.max_connections.into(),
+        }
+    }
+}
+
+/// Hands the two settings that are the system's to a socket of any kind.
+pub(crate) fn apply_keep_alive(socket: &SockRef<'_>, seconds: u32) -> std::io::Result<()> {
+    if seconds == 0 {
+        return socket.set_keepalive(false);
+    }
+    let period = Duration::from_secs(seconds.into());
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))
+}
+
+fn flag(value: i64) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(out_of_range(value, "0 or 1")),
+    }
+}
+
+fn size(value: i64) -> Result<usize> {
+    let size = usize::try_from(value).ok().filter(|size| (1..=isize::MAX as usize).contains(size));
+    size.ok_or_else(|| out_of_range(value, "a number of bytes from 1 up"))
+}
+
+fn number(value: i64) -> Result<u32> {
+    u32::try_from(value).map_err(|_| out_of_range(value, "from 0 to 4294967295"))
+}
+
+fn seconds(value: i64) -> Result<u32> {
+    // Linux takes no more.
+    let seconds = u32::try_from(value).ok().filter(|seconds| *seconds <= 32_767);
+    seconds.ok_or_else(|| out_of_range(value, "from 0 to 32767 seconds"))
+}
+
+fn out_of_range(value: i64, range: &str) -> Failure {
+    Failure::out_of_range().because(format!("the value {value} does not fit the option: {range}"))
 }

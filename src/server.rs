@@ -17,7 +17,7 @@ use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::UserData;
 use crate::handle::Key;
-use crate::options::Options;
+use crate::options::{Name, Options, ServerOptions};
 use crate::reactor::Reactor;
 use crate::sys;
 
@@ -27,7 +27,10 @@ pub(crate) struct Server {
     pub dispatcher: Dispatcher,
     /// The loop it lives on.
     pub home: Key,
+    /// What its sockets start with.
     pub options: Options,
+    pub server_options: ServerOptions,
+    pub figures: Figures,
     state: State,
     local: Option<(SocketAddr, CString)>,
     /// The kernel said that peers wait, and nothing has shown since that none is left.
@@ -36,6 +39,20 @@ pub(crate) struct Server {
     pub queued: bool,
     /// Out of descriptors or memory: accepting waits until then.
     pub retry: Option<Instant>,
+    /// The host has paused accepting.
+    pub paused: bool,
+}
+
+/// What has happened so far. Traffic is that of connections that have ended; those that are open count their own.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Figures {
+    pub accepted: u64,
+    pub open: u64,
+    pub refused: u64,
+    pub accept_deferred: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub errors: u64,
 }
 
 enum State {
@@ -53,11 +70,14 @@ impl Server {
             dispatcher: Dispatcher::default(),
             home,
             options: Options::default(),
+            server_options: ServerOptions::default(),
+            figures: Figures::default(),
             state: State::Fresh,
             local: None,
             peers_wait: false,
             queued: false,
             retry: None,
+            paused: false,
         }
     }
 
@@ -84,22 +104,98 @@ impl Server {
     pub(crate) fn bind(&mut self, port: i32, address: &str) -> Result<()> {
         let port = address::port(port)?;
         let address = address::parse(address, port)?;
-        match self.state {
-            State::Fresh => {}
-            State::Closed => {
-                return Err(Failure::invalid_socket().because("a closed server cannot be opened again; make a new one"));
-            }
-            _ => {
-                return Err(Failure::invalid_socket()
-                    .because("the server is already bound; close it and make a new one to bind elsewhere"));
-            }
-        }
-        let (socket, local) = bind(&address).map_err(|error| {
+        self.check_fresh()?;
+        let (socket, local) = bind(&address, &self.options, &self.server_options).map_err(|error| {
             Failure::invalid_socket().with_system(format!("bind {address}"), &error, bind_advice(&error))
         })?;
         self.local = Some((local, address::text(&local)));
         self.state = State::Bound(socket);
         Ok(())
+    }
+
+    fn check_fresh(&self) -> Result<()> {
+        match self.state {
+            State::Fresh => Ok(()),
+            State::Closed => {
+                Err(Failure::invalid_socket().because("a closed server cannot be opened again; make a new one"))
+            }
+            _ => Err(Failure::invalid_socket()
+                .because("the server is already bound; close it and make a new one to bind elsewhere")),
+        }
+    }
+
+    /// Takes over a socket that was bound, and perhaps listens, already. It stays the host's if this fails.
+    pub(crate) fn adopt(&mut self, descriptor: i64, listening: bool, reactor: &Reactor, key: Key) -> Result<()> {
+        self.check_fresh()?;
+        let refused = |error: io::Error| {
+            Failure::invalid_socket().with_system(format!("adopt descriptor {descriptor}"), &error, "")
+        };
+        let candidate = sys::Borrowed::new(descriptor).map_err(refused)?;
+        let local = check_adoptable(&candidate.socket(), listening).map_err(refused)??;
+        let settle = |socket: &SockRef<'_>| {
+            socket.set_nonblocking(true)?;
+            sys::close_on_exec(socket)?;
+            prepare(socket, &self.options)
+        };
+        settle(&candidate.socket()).map_err(refused)?;
+        if listening {
+            let mut listener = TcpListener::from_std(candidate.take().into());
+            if let Err(error) = reactor.register(&mut listener, key, Interest::READABLE) {
+                sys::forget(listener);
+                return Err(refused(error));
+            }
+            self.state = State::Listening(listener);
+        } else {
+            self.state = State::Bound(candidate.take());
+        }
+        self.local = Some((local, address::text(&local)));
+        Ok(())
+    }
+
+    /// Sets an option of the server, or of the sockets that it will accept.
+    pub(crate) fn set_option(&mut self, name: Name, value: i64) -> Result<()> {
+        if name.is_for_bind() && !matches!(self.state, State::Fresh) {
+            return Err(Failure::invalid_socket().because("set this option before the server is bound"));
+        }
+        if name == Name::ReusePort && !sys::CAN_SHARE_PORTS {
+            return Err(Failure::unsupported());
+        }
+        let mut options = self.options;
+        match options.set(name, value) {
+            None => return self.server_options.set(name, value),
+            Some(outcome) => outcome?,
+        }
+        if name == Name::NoDelay {
+            // Where accepted sockets inherit it, the listening socket must know.
+            let failed = |error: io::Error| Failure::invalid_socket().with_system("set TCP_NODELAY", &error, "");
+            match &self.state {
+                State::Bound(socket) => socket.set_tcp_nodelay(options.no_delay).map_err(failed)?,
+                State::Listening(listener) => {
+                    SockRef::from(listener).set_tcp_nodelay(options.no_delay).map_err(failed)?;
+                }
+                State::Fresh | State::Closed => {}
+            }
+        }
+        self.options = options;
+        Ok(())
+    }
+
+    pub(crate) fn option(&self, name: Name) -> i64 {
+        self.options.get(name).unwrap_or_else(|| self.server_options.get(name))
+    }
+
+    pub(crate) fn set_paused(&mut self, paused: bool) -> Result<()> {
+        if matches!(self.state, State::Closed) {
+            return Err(Failure::invalid_socket().because("the server is closed"));
+        }
+        self.paused = paused;
+        Ok(())
+    }
+
+    /// Whether as many connections are open as may be.
+    fn is_full(&self) -> bool {
+        let limit = u64::from(self.server_options.max_connections);
+        limit > 0 && self.figures.open >= limit
     }
 
     pub(crate) fn listen(&mut self, backlog: i32, reactor: &Reactor, key: Key) -> Result<()> {
@@ -158,7 +254,7 @@ impl Server {
     }
 
     pub(crate) fn may_accept(&self) -> bool {
-        self.is_listening() && self.retry.is_none()
+        self.is_listening() && self.retry.is_none() && !self.paused && !self.is_full()
     }
 
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
@@ -180,10 +276,13 @@ impl Server {
 /// A bind that fails *now* if another socket has the port, be it one that only bound it, and yet succeeds when
 /// just old connections still linger on it. SO_REUSEADDR alone gives only the second: two sockets that both
 /// have it may both bind, and one of them fails later, in listen.
-fn bind(address: &SocketAddr) -> io::Result<(Socket, SocketAddr)> {
+fn bind(address: &SocketAddr, options: &Options, server_options: &ServerOptions) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(!server_options.dual_stack)?;
+    }
+    if server_options.reuse_port {
+        sys::share_port(&socket)?;
     }
     sys::exclusive(&socket)?;
     match socket.bind(&(*address).into()) {
@@ -195,12 +294,38 @@ fn bind(address: &SocketAddr) -> io::Result<(Socket, SocketAddr)> {
         outcome => outcome?,
     }
     socket.set_nonblocking(true)?;
-    // What follows is handed down to accepted sockets where the system does that.
-    socket.set_tcp_nodelay(true)?;
-    // Urgent data stay in the stream (RFC 6093): nothing that a peer sends is lost.
-    socket.set_out_of_band_inline(true)?;
+    prepare(&SockRef::from(&socket), options)?;
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
     Ok((socket, local))
+}
+
+/// Settings that are handed down to accepted sockets where the system does that.
+fn prepare(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
+    socket.set_tcp_nodelay(options.no_delay)?;
+    // Urgent data stay in the stream (RFC 6093): nothing that a peer sends is lost.
+    socket.set_out_of_band_inline(true)
+}
+
+/// The address of a socket that a host offers, if it can be taken over. Outside: what the system says; inside: what
+/// we say.
+fn check_adoptable(socket: &SockRef<'_>, listening: bool) -> io::Result<Result<SocketAddr>> {
+    let unfit = |why: &'static str| Ok(Err(Failure::invalid_parameter().because(why)));
+    if socket.r#type()? != Type::STREAM {
+        return unfit("the descriptor is not a stream socket's");
+    }
+    let Some(local) = socket.local_addr()?.as_socket() else {
+        return unfit("the descriptor is not a TCP socket's");
+    };
+    if local.port() == 0 {
+        return unfit("the socket is not bound");
+    }
+    match sys::listens(socket)? {
+        Some(listens) if listens != listening => match listening {
+            true => unfit("the socket does not listen yet; adopt it with listening = false"),
+            false => unfit("the socket listens already; adopt it with listening = true"),
+        },
+        _ => Ok(Ok(local)),
+    }
 }
 
 fn start_listening(socket: Socket, backlog: i32, reactor: &Reactor, key: Key) -> (State, io::Result<()>) {

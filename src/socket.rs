@@ -1,7 +1,9 @@
 //! Socket: AIR's object, as far as one end of one connection goes: its state and its unread input.
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use once_cell::unsync::OnceCell;
 
@@ -14,6 +16,9 @@ use crate::handle::Key;
 use crate::options::Options;
 use crate::reactor::Pool;
 
+/// `Socket.timeout` as AIR sets it.
+const DEFAULT_TIMEOUT: u32 = 20_000;
+
 pub(crate) struct Socket {
     pub life: Life,
     pub user: UserData,
@@ -23,6 +28,14 @@ pub(crate) struct Socket {
     pub options: Options,
     /// `Some` while it is connected.
     pub connection: Option<Key>,
+    /// `Some` while it is being connected.
+    pub attempt: Option<Box<Attempt>>,
+    /// The attempt's next deadline.
+    pub timer: Option<Instant>,
+    /// Milliseconds that connecting may take; 0 = as long as the system tries.
+    pub timeout: u32,
+    /// The host has paused reading.
+    pub paused: bool,
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
     /// It is in the list of those whose outputProgress is due.
@@ -38,6 +51,10 @@ impl Socket {
             home,
             options,
             connection: None,
+            attempt: None,
+            timer: None,
+            timeout: DEFAULT_TIMEOUT,
+            paused: false,
             endpoints: None,
             input: Input::default(),
             progress_due: false,
@@ -60,6 +77,42 @@ impl Socket {
 
 pub(crate) fn not_connected() -> Failure {
     Failure::invalid_socket().because("the socket is not connected; look at ss_socket_connected first")
+}
+
+/// An attempt to connect: the addresses still to be tried, and those being tried.
+pub(crate) struct Attempt {
+    /// Tells the answer to this attempt's look-up from one that comes too late.
+    pub number: u64,
+    pub started: Instant,
+    /// A name is being looked up.
+    pub resolving: bool,
+    pub addresses: VecDeque<SocketAddr>,
+    pub racing: Vec<Key>,
+    /// When the next address is tried, even though the ones before have not failed.
+    pub next_start: Option<Instant>,
+    /// What the system said to the last one that failed.
+    pub error: i32,
+    /// Nothing is left to be tried; the listeners are about to be told.
+    pub failed: bool,
+}
+
+impl Attempt {
+    /// Prepares addresses for the race: the families take turns, beginning with the one that the system prefers
+    /// (RFC 8305).
+    pub(crate) fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+        let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
+        let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
+            addresses.into_iter().partition(|address| address.is_ipv6() == preferred);
+        let mut order = VecDeque::new();
+        while let Some(address) = first.pop_front() {
+            order.push_back(address);
+            std::mem::swap(&mut first, &mut second);
+            if first.is_empty() {
+                std::mem::swap(&mut first, &mut second);
+            }
+        }
+        order
+    }
 }
 
 /// The two ends of a connection, known from the moment it was made: a peer that has reset it since cannot be
@@ -168,6 +221,16 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_families_take_turns_beginning_with_the_preferred_one() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (a, b, c) = (address("[::1]:1"), address("[::2]:1"), address("[::3]:1"));
+        let (x, y) = (address("1.1.1.1:1"), address("2.2.2.2:1"));
+        assert_eq!(Attempt::interleave(vec![a, b, x, y, c]), [a, x, b, y, c]);
+        assert_eq!(Attempt::interleave(vec![x, y]), [x, y]);
+        assert!(Attempt::interleave(vec![]).is_empty());
+    }
 
     #[test]
     fn what_a_listener_leaves_unread_is_kept_and_grows_at_its_end() {

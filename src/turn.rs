@@ -2,15 +2,17 @@
 //!
 //! The order within a turn: tasks of other threads, timers, connections, accepting, outputProgress.
 
+use std::io;
 use std::time::Duration;
 
 use crate::dispatch::announce;
 use crate::error::{Failure, Result};
 use crate::event::Detail;
 use crate::handle::{Key, Kind};
+use crate::log::Level;
 use crate::names::EventType;
-use crate::objects::{Accepted, Ending, Incoming, Objects, run_due, step, with};
-use crate::reactor::{Posted, Ready};
+use crate::objects::{Accepted, Ending, Incoming, Objects, Service, run_due, step, with};
+use crate::reactor::{Answer, Posted, Ready};
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
 /// than a few milliseconds for the connections that wait meanwhile.
@@ -57,7 +59,9 @@ impl Turn {
         }
         while let Some(key) = step(|objects| objects.next_due_timer(self.home)) {
             quiet = false;
-            step(|objects| objects.expire(key));
+            if let Some(ending) = step(|objects| objects.expire(key)) {
+                self.report_end(ending);
+            }
         }
         let (batch, left_over) = step(|objects| objects.take_batch(self.home));
         quiet &= batch.is_empty() && left_over == 0;
@@ -70,8 +74,13 @@ impl Turn {
         step(|objects| objects.give_batch_back(self.home, batch));
     }
 
+    /// What other threads have sent: names looked up, and tasks.
     fn run_tasks(&mut self) {
-        for Posted { task, cancelled } in step(|objects| objects.take_tasks(self.home)) {
+        let (tasks, answers) = step(|objects| objects.collect(self.home));
+        for answer in answers {
+            step(|objects| objects.resolved(answer));
+        }
+        for Posted { task, cancelled } in tasks {
             if step(|objects| objects.is_alive(self.home)) {
                 task.run();
                 step(Objects::flush_dirty);
@@ -91,15 +100,22 @@ impl Turn {
             }
         }
         for _ in 0..left_over {
-            if let Some(key) = step(|objects| objects.next_left_over(self.home)) {
-                self.serve(key);
+            match step(|objects| objects.next_left_over(self.home)) {
+                Some(key) if key.kind() == Some(Kind::Socket) => self.report_failure(key),
+                Some(key) => self.serve(key),
+                None => {}
             }
         }
     }
 
     fn serve(&mut self, key: Key) {
-        if !step(|objects| objects.is_alive(self.home) && objects.begin_service(key)) {
+        if !step(|objects| objects.is_alive(self.home)) {
             return;
+        }
+        match step(|objects| objects.begin_service(key)) {
+            Service::Done => return,
+            Service::Read => {}
+            Service::Connected(socket) => self.announce(socket, EventType::CONNECT, Detail::Plain),
         }
         for _ in 0..READS {
             match step(|objects| objects.receive(key)) {
@@ -119,6 +135,13 @@ impl Turn {
             }
         }
         step(|objects| objects.continue_later(key));
+    }
+
+    /// An attempt to connect has failed.
+    fn report_failure(&mut self, socket: Key) {
+        if let Some(os_error) = step(|objects| objects.take_failure(socket)) {
+            self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
+        }
     }
 
     fn report_end(&mut self, ending: Ending) {
@@ -147,11 +170,14 @@ impl Turn {
                 Accepted::Peer(socket) => {
                     failures = 0;
                     self.announce(server, EventType::CONNECT, Detail::Connect { socket });
-                    step(|objects| objects.admit(socket));
+                    step(|objects| objects.admit(server, socket));
                     run_due();
                 }
                 Accepted::Nobody if failures < ACCEPT_FAILURES => failures += 1,
-                Accepted::Nobody => return step(|objects| objects.back_off(server)),
+                Accepted::Nobody => {
+                    let error = io::Error::other("one peer after the other was gone");
+                    return step(|objects| objects.back_off(server, &error));
+                }
                 Accepted::Lost => return self.announce(server, EventType::CLOSE, Detail::Plain),
                 Accepted::Done => return,
             }
@@ -177,8 +203,15 @@ impl Turn {
     }
 
     fn announce(&mut self, target: Key, kind: EventType, detail: Detail) {
-        if step(|objects| objects.is_alive(self.home)) && announce(target, kind, detail) {
+        if !step(|objects| objects.is_alive(self.home)) {
+            return;
+        }
+        if announce(target, kind, detail) {
             self.events += 1;
+        } else if kind == EventType::IO_ERROR {
+            // AIR's words for an error that nobody listens for.
+            let message = || String::from("Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error.");
+            step(|objects| objects.report(Level::Error, message));
         }
     }
 }
@@ -229,8 +262,8 @@ impl Objects {
             || reactor.remote().has_tasks()
     }
 
-    fn take_tasks(&mut self, home: Key) -> Vec<Posted> {
-        self.event_loop(home).map(|event_loop| event_loop.reactor.remote().answer()).unwrap_or_default()
+    fn collect(&mut self, home: Key) -> (Vec<Posted>, Vec<Answer>) {
+        self.event_loop(home).map(|event_loop| event_loop.reactor.remote().collect()).unwrap_or_default()
     }
 
     fn next_due_timer(&mut self, home: Key) -> Option<Key> {
@@ -238,11 +271,13 @@ impl Objects {
         reactor.timers.pop_due(reactor.now)
     }
 
-    fn expire(&mut self, key: Key) {
+    fn expire(&mut self, key: Key) -> Option<Ending> {
         match key.kind() {
             Some(Kind::Server) => self.end_back_off(key),
-            _ => self.end_linger(key),
+            Some(Kind::Socket) => self.attempt_timer(key),
+            _ => return self.connection_timer(key),
         }
+        None
     }
 
     /// What the kernel named, and how many are left over from earlier turns.

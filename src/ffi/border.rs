@@ -4,10 +4,13 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Once;
 
 use super::status::ss_status;
 use crate::error::{Class, Failure, Result};
 use crate::handle::Key;
+use crate::log::{self, Level};
 use crate::objects::with;
 
 /// Runs the body of a function that returns a status.
@@ -32,6 +35,23 @@ pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
 fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     // Unwind safe: no borrow of the objects outlives a panic, and each object is checked before it is used.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Failure::panicked()))
+}
+
+/// Has panics of this library's own code written to the log, if there is one, and not to the host's standard error.
+/// Panics of others, where host and library share Rust's standard library, go where they went before.
+pub(super) fn quieten_panics() {
+    static ONCE: Once = Once::new();
+    // The folder above this one, as the compiler saw it: where our code lies.
+    let sources = Path::new(file!()).parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match panic.location() {
+            Some(place) if Path::new(place.file()).starts_with(sources) && !cfg!(test) => {
+                log::write(Level::Error, &format!("server_socket failed inside: {panic}"));
+            }
+            _ => others(panic),
+        }));
+    });
 }
 
 /// The last failure on this thread. The buffers are reused, so that a failure which is common, a full socket
@@ -66,6 +86,7 @@ fn record(failure: Failure) -> ss_status {
         Class::Range => ss_status::SS_ERR_RANGE,
         Class::Io => ss_status::SS_ERR_IO,
         Class::Eof => ss_status::SS_ERR_EOF,
+        Class::Security => ss_status::SS_ERR_SECURITY,
         Class::Type => ss_status::SS_ERR_TYPE,
         Class::Handle => ss_status::SS_ERR_HANDLE,
         Class::Thread => ss_status::SS_ERR_THREAD,
@@ -124,9 +145,15 @@ pub(super) fn handle<T>(key: Key) -> *mut T {
 /// A loop argument: NULL is this thread's own.
 pub(super) fn loop_key<T>(handle: *mut T) -> Result<Key> {
     match handle.is_null() {
-        true => with(|objects| objects.default_loop()),
+        true => default_loop(),
         false => Ok(key(handle)),
     }
+}
+
+/// This thread's own loop, made at first use.
+pub(super) fn default_loop() -> Result<Key> {
+    quieten_panics();
+    with(|objects| objects.default_loop())
 }
 
 /// A text that the host must give.

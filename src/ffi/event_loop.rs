@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::border::{handle, key, loop_key, status, store, value};
+use super::border::{default_loop, handle, key, loop_key, quieten_panics, status, store, value};
 use super::status::ss_status;
 use crate::error::{Failure, Result};
 use crate::event::Life;
@@ -45,7 +45,10 @@ pub extern "C" fn ss_is_supported() -> bool {
 /// NULL on failure: SS_ERR_IO when the system has no descriptors left.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_new() -> *mut ss_loop {
-    value(std::ptr::null_mut(), || with(|objects| objects.new_loop(Life::OWNED)).map(handle))
+    value(std::ptr::null_mut(), || {
+        quieten_panics();
+        with(|objects| objects.new_loop(Life::OWNED)).map(handle)
+    })
 }
 
 /// The calling thread's own loop, made at first use. NULL as a loop argument means this one.
@@ -53,7 +56,7 @@ pub extern "C" fn ss_loop_new() -> *mut ss_loop {
 /// Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_default() -> *mut ss_loop {
-    value(std::ptr::null_mut(), || with(|objects| objects.default_loop()).map(handle))
+    value(std::ptr::null_mut(), || default_loop().map(handle))
 }
 
 /// One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,

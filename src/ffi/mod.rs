@@ -10,14 +10,18 @@ mod border;
 
 mod event;
 mod event_loop;
+mod figures;
 mod object;
+mod options;
 mod server;
 mod socket;
 mod status;
 
 pub use event::*;
 pub use event_loop::*;
+pub use figures::*;
 pub use object::*;
+pub use options::*;
 pub use server::*;
 pub use socket::*;
 pub use status::*;

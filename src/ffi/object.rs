@@ -14,6 +14,24 @@ use crate::objects::with;
 /// Any handle: an ss_loop *, ss_server *, ss_socket * or ss_event *.
 pub type ss_object = c_void;
 
+/// ss_object_kind of a loop.
+pub const SS_KIND_LOOP: i32 = 1;
+/// ss_object_kind of a server.
+pub const SS_KIND_SERVER: i32 = 2;
+/// ss_object_kind of a socket.
+pub const SS_KIND_SOCKET: i32 = 3;
+/// ss_object_kind of an event.
+pub const SS_KIND_EVENT: i32 = 4;
+
+/// What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
+    get(0, |objects| {
+        objects.check(key(object))?;
+        Ok(key(object).kind().map_or(0, |kind| kind as i32))
+    })
+}
+
 /// Adds a reference to an object of any kind.
 ///
 /// Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.

@@ -66,6 +66,29 @@ pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
     status(|| with(|objects| objects.close_server(key(server))))
 }
 
+/// Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+/// in place of ss_bind, and if listening is true of ss_listen.
+///
+/// On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+/// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
+/// server is bound or closed already, or there is no such descriptor.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_adopt(server: *mut ss_server, fd: i64, listening: bool) -> ss_status {
+    status(|| with(|objects| objects.adopt(key(server), fd, listening)))
+}
+
+/// Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_pause(server: *mut ss_server) -> ss_status {
+    status(|| with(|objects| objects.set_paused(key(server), true)))
+}
+
+/// Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_resume(server: *mut ss_server) -> ss_status {
+    status(|| with(|objects| objects.set_paused(key(server), false)))
+}
+
 /// ServerSocket.bound
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_bound(server: *mut ss_server) -> bool {

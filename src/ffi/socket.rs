@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::border::{bytes, check_room, get, handle, key, loop_key, status, store, value};
+use super::border::{bytes, c_string, check_room, get, handle, key, loop_key, status, store, value};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
 use crate::error::{Failure, Result};
@@ -26,10 +26,30 @@ pub extern "C" fn ss_socket_new(r#loop: *mut ss_loop) -> *mut ss_socket {
     })
 }
 
+/// Socket.connect: begins to connect to a host, given by name or by address, and returns at once. What comes of it is an
+/// event: "connect", or "ioError" (2031; ss_event_os_error tells the system's number, for a name that was not found
+/// getaddrinfo's). Until then the socket is not connected. After a failure it can be connected again.
+///
+/// Names are looked up on a thread of the library's. If a name has several addresses they are tried in the system's
+/// order, IPv6 and IPv4 by turns, the next one after a failure or 250 ms, and the first that answers is taken.
+/// A connection or an attempt that the socket has already is closed first, without an event.
+/// SS_ERR_SECURITY 2003: no such port. SS_ERR_IO 2002: host is NULL or "".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const c_char, port: i32) -> ss_status {
+    status(|| {
+        let host = match host.is_null() {
+            true => "".into(),
+            // SAFETY: a NUL-terminated string, by contract. What is not UTF-8 is no host's name either.
+            false => unsafe { c_string(host, "host") }?.to_string_lossy(),
+        };
+        with(|objects| objects.connect(key(socket), &host, port))
+    })
+}
+
 /// Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
 /// written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
 ///
-/// SS_ERR_IO 2002: it is not connected.
+/// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
     status(|| with(|objects| objects.close_socket(key(socket))))
@@ -37,7 +57,7 @@ pub extern "C" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
 
 /// Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
 ///
-/// SS_ERR_IO 2002: it is not connected.
+/// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
     status(|| with(|objects| objects.abort_socket(key(socket))))
@@ -49,6 +69,19 @@ pub extern "C" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_flush(socket: *mut ss_socket) -> ss_status {
     status(|| with(|objects| objects.flush(key(socket))))
+}
+
+/// Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
+/// comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_pause(socket: *mut ss_socket) -> ss_status {
+    status(|| with(|objects| objects.set_reading_paused(key(socket), true)))
+}
+
+/// Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_resume(socket: *mut ss_socket) -> ss_status {
+    status(|| with(|objects| objects.set_reading_paused(key(socket), false)))
 }
 
 /// Socket.connected. False in the listener of its close event.
@@ -95,6 +128,18 @@ pub extern "C" fn ss_socket_local_port(socket: *mut ss_socket) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_remote_port(socket: *mut ss_socket) -> i32 {
     get(0, |objects| Ok(remote(objects, socket)?.map_or(0, Endpoint::port)))
+}
+
+/// Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_timeout(socket: *mut ss_socket) -> u32 {
+    get(0, |objects| Ok(objects.socket(key(socket))?.timeout))
+}
+
+/// Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_set_timeout(socket: *mut ss_socket, timeout_ms: u32) -> ss_status {
+    status(|| with(|objects| objects.set_timeout(key(socket), timeout_ms)))
 }
 
 /// Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.

@@ -1,5 +1,6 @@
 //! Servers among the thread's objects: accepting, and the end of listening.
 
+use std::io;
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
@@ -9,6 +10,7 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::event::Life;
 use crate::handle::Key;
+use crate::log::Level;
 use crate::names::EventType;
 use crate::server::Server;
 use crate::socket::{Endpoint, Endpoints, Socket};
@@ -47,6 +49,20 @@ impl Objects {
         let home = self.loops.find_mut(server.home)?;
         server.close(&mut home.reactor, key)?;
         home.active -= usize::from(was_listening);
+        Ok(())
+    }
+
+    pub(crate) fn adopt(&mut self, key: Key, descriptor: i64, listening: bool) -> Result<()> {
+        let server = self.servers.find_mut(key)?;
+        let home = self.loops.find_mut(server.home)?;
+        server.adopt(descriptor, listening, &home.reactor, key)?;
+        home.active += usize::from(listening);
+        Ok(())
+    }
+
+    pub(crate) fn set_paused(&mut self, key: Key, paused: bool) -> Result<()> {
+        self.servers.find_mut(key)?.set_paused(paused)?;
+        self.resume_accepting(key);
         Ok(())
     }
 
@@ -91,8 +107,11 @@ impl Objects {
         match server.accept() {
             Ok((stream, remote)) => match self.welcome(key, stream, remote) {
                 Ok(socket) => Accepted::Peer(socket),
-                // No memory for it: the peer sees its connection closed.
-                Err(_) => Accepted::Nobody,
+                Err(_) => {
+                    // No memory for it: the peer sees its connection closed.
+                    self.count_refused(key);
+                    Accepted::Nobody
+                }
             },
             Err(error) => match sys::accept_error(&error) {
                 AcceptError::Drained => {
@@ -101,10 +120,11 @@ impl Objects {
                 }
                 AcceptError::Next => Accepted::Nobody,
                 AcceptError::Exhausted => {
-                    self.back_off(key);
+                    self.back_off(key, &error);
                     Accepted::Done
                 }
                 AcceptError::Fatal => {
+                    self.report(Level::Error, || format!("accept: {error}: the server is closed"));
                     self.lose_server(key, sys::is_not_ours(&error));
                     Accepted::Lost
                 }
@@ -113,11 +133,13 @@ impl Objects {
     }
 
     /// Accepting rests for a while, and peers wait in the kernel.
-    pub(crate) fn back_off(&mut self, key: Key) {
+    pub(crate) fn back_off(&mut self, key: Key, error: &io::Error) {
         let Some(server) = self.servers.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(server.home) else { return };
+        server.figures.accept_deferred += 1;
         let due = home.reactor.now + BACK_OFF;
         home.reactor.timers.set(key, &mut server.retry, Some(due));
+        self.report(Level::Warning, || format!("accept: {error}: peers wait, and accepting is tried again"));
     }
 
     fn lose_server(&mut self, key: Key, not_ours: bool) {
@@ -140,9 +162,8 @@ impl Objects {
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
     fn welcome(&mut self, server: Key, stream: TcpStream, remote: SocketAddr) -> Result<Key> {
-        // A peer that is gone already makes this fail where it is done at all; its end is met when reading.
-        let _ = sys::prepare_accepted(&stream);
-        let server = self.servers.find(server)?;
+        let server_key = server;
+        let server = self.servers.find_mut(server_key)?;
         let home = server.home;
         let mut socket = Socket::new(home, server.options);
         socket.life = Life::PINNED;
@@ -152,9 +173,15 @@ impl Objects {
         };
         socket.endpoints = Some(Box::new(Endpoints { local, remote: Endpoint::known(remote) }));
         let socket = self.sockets.insert(socket)?;
-        match self.connections.insert(Connection::new(stream, socket, home)) {
+        let event_loop = self.loops.find_mut(home)?;
+        let connection = Connection::new(stream, socket, home, Some(server_key), event_loop.reactor.now);
+        // A peer that is gone already makes this fail; its end is met when reading.
+        let _ = connection.apply(&server.options, sys::INHERITS_SETTINGS);
+        match self.connections.insert(connection) {
             Ok(connection) => {
-                self.loops.find_mut(home)?.active += 1;
+                event_loop.active += 1;
+                server.figures.accepted += 1;
+                server.figures.open += 1;
                 self.sockets.find_mut(socket)?.connection = Some(connection);
                 Ok(socket)
             }
@@ -165,9 +192,19 @@ impl Objects {
         }
     }
 
+    fn count_refused(&mut self, server: Key) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.figures.refused += 1;
+        }
+    }
+
     /// The connect event is over: the socket goes to the poller if anybody kept it. It was not registered before,
     /// so that a peer which is turned away costs no system call for it.
-    pub(crate) fn admit(&mut self, socket: Key) {
+    pub(crate) fn admit(&mut self, server: Key, socket: Key) {
+        let kept = |socket: &Socket| socket.life.references > 0 && socket.connection.is_some();
+        if !self.sockets.get(socket).is_some_and(kept) {
+            self.count_refused(server);
+        }
         if let Some(kept) = self.sockets.get(socket)
             && kept.life.references > 0
             && let Some(key) = kept.connection
@@ -181,6 +218,9 @@ impl Objects {
             connection.flags.unread = true;
             connection.flags.queued = true;
             home.reactor.push_ready(key);
+        }
+        if let Some(connection) = self.sockets.get(socket).and_then(|socket| socket.connection) {
+            self.watch_silence(connection);
         }
         self.unpin(socket);
     }

@@ -4,7 +4,9 @@
 //! All of it lies in one cell of the thread. [`with`] borrows it for the length of one step; no borrow is ever
 //! alive while a function of the host runs. Whatever such a function may have changed is looked up again.
 
+mod connecting;
 mod listening;
+mod settings;
 mod traffic;
 
 use std::cell::RefCell;
@@ -12,7 +14,7 @@ use std::ffi::{CStr, c_void};
 use std::time::Duration;
 
 pub(crate) use listening::Accepted;
-pub(crate) use traffic::{Ending, Incoming};
+pub(crate) use traffic::{Ending, Incoming, Service};
 
 use crate::connection::Connection;
 use crate::dispatcher::{Dispatcher, Walk};
@@ -20,6 +22,7 @@ use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
 use crate::handle::{self, Key, Kind, Table};
+use crate::log::{self, Level};
 use crate::names::{EventType, Names};
 use crate::reactor::{Reactor, Ready};
 use crate::server::Server;
@@ -43,6 +46,10 @@ pub(crate) struct Objects {
     due: Vec<Call>,
     /// They are being run.
     draining: bool,
+    /// Messages for the log, to be handed over when nothing is borrowed.
+    notes: Vec<(Level, String)>,
+    /// How many attempts to connect have been made; each has its number.
+    attempts: u64,
     epoch: u32,
 }
 
@@ -70,7 +77,12 @@ thread_local! {
 pub(crate) fn with<T>(step: impl FnOnce(&mut Objects) -> Result<T>) -> Result<T> {
     OBJECTS
         .try_with(|objects| match objects.try_borrow_mut() {
-            Ok(mut objects) => step(&mut objects),
+            Ok(mut objects) => {
+                if objects.epoch != sys::fork_epoch() {
+                    objects.leave_to_the_parent();
+                }
+                step(&mut objects)
+            }
             // Only a signal handler of the host can get here.
             Err(_) => Err(Failure::reentrant()),
         })
@@ -88,7 +100,10 @@ pub(crate) fn step<T: Default>(step: impl FnOnce(&mut Objects) -> T) -> T {
 #[inline]
 pub(crate) fn run_due() {
     loop {
-        let calls = step(Objects::take_due);
+        let (calls, notes) = step(Objects::take_due);
+        for (level, message) in notes {
+            log::write(level, &message);
+        }
         if calls.is_empty() {
             return;
         }
@@ -111,16 +126,19 @@ impl Objects {
             depth: 0,
             due: Vec::new(),
             draining: false,
+            notes: Vec::new(),
+            attempts: 0,
             epoch: sys::fork_epoch(),
         }
     }
 
-    fn take_due(&mut self) -> Vec<Call> {
+    fn take_due(&mut self) -> (Vec<Call>, Vec<(Level, String)>) {
+        let notes = std::mem::take(&mut self.notes);
         if self.depth > 0 || self.draining || self.due.is_empty() {
-            return Vec::new();
+            return (Vec::new(), notes);
         }
         self.draining = true;
-        std::mem::take(&mut self.due)
+        (std::mem::take(&mut self.due), notes)
     }
 
     pub(crate) fn new_loop(&mut self, life: Life) -> Result<Key> {
@@ -237,6 +255,11 @@ impl Objects {
         }
     }
 
+    /// Whether a host's handle is one of a living object.
+    pub(crate) fn check(&mut self, key: Key) -> Result<()> {
+        self.life(key).map(|_| ())
+    }
+
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
         let life = self.life(key)?;
         life.references = life.references.checked_add(1).ok_or_else(Failure::out_of_range)?;
@@ -295,6 +318,7 @@ impl Objects {
         if gently {
             let _ = self.close_socket(key);
         }
+        self.cancel_attempt(key);
         if let Some(mut socket) = self.sockets.remove(key) {
             if let Some(home) = self.loops.get_mut(socket.home) {
                 socket.input.clear(&mut home.reactor.pool);
@@ -462,9 +486,7 @@ impl Drop for Objects {
     /// The thread ends, and everything on it.
     fn drop(&mut self) {
         if self.epoch != sys::fork_epoch() {
-            // A child that did not exec. What it inherited is the parent's; closing the poller here would be
-            // harmless, but winding connections up would not. The process is about to end anyway.
-            self.forget_inherited();
+            self.leave_to_the_parent();
         }
         for key in keys_of(&self.loops, |_| true) {
             self.destroy_loop(key);
@@ -477,12 +499,17 @@ impl Drop for Objects {
 }
 
 impl Objects {
-    fn forget_inherited(&mut self) {
-        std::mem::forget(std::mem::replace(&mut self.loops, Table::new(Kind::Loop)));
-        std::mem::forget(std::mem::replace(&mut self.servers, Table::new(Kind::Server)));
-        std::mem::forget(std::mem::replace(&mut self.sockets, Table::new(Kind::Socket)));
-        std::mem::forget(std::mem::replace(&mut self.connections, Table::new(Kind::Connection)));
-        std::mem::forget(std::mem::replace(&mut self.events, Table::new(Kind::Event)));
-        std::mem::forget(std::mem::take(&mut self.due));
+    /// In a child process: everything so far is the parent's, and is neither used nor ended here. Winding connections
+    /// up, or taking them out of the poller that both share, would disturb the parent. The child begins anew.
+    #[cold]
+    fn leave_to_the_parent(&mut self) {
+        std::mem::forget(std::mem::replace(self, Objects::new()));
+    }
+
+    /// Has a message logged, if anybody reads the log.
+    pub(crate) fn report(&mut self, level: Level, message: impl FnOnce() -> String) {
+        if log::is_set() {
+            self.notes.push((level, message()));
+        }
     }
 }

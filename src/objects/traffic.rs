@@ -11,6 +11,17 @@ use crate::reactor::{Reactor, Ready};
 use crate::socket::{self, Endpoint, Socket};
 use crate::sys;
 
+/// What serving a connection begins with.
+#[derive(Default)]
+pub(crate) enum Service {
+    #[default]
+    Done,
+    /// There may be something to read.
+    Read,
+    /// An attempt has succeeded, and the socket is connected.
+    Connected(Key),
+}
+
 /// What came of one attempt to read.
 #[derive(Default)]
 pub(crate) enum Incoming {
@@ -53,18 +64,24 @@ impl Objects {
         !connection.flags.queued
     }
 
-    /// First step of serving a connection: sends what waited for room. Returns whether it may be read from.
-    pub(crate) fn begin_service(&mut self, key: Key) -> bool {
-        let Some(connection) = self.connections.get_mut(key) else { return false };
+    /// First step of serving a connection: sees an attempt through, sends what waited for room.
+    pub(crate) fn begin_service(&mut self, key: Key) -> Service {
+        let Some(connection) = self.connections.get_mut(key) else { return Service::Done };
         connection.flags.queued = false;
         if connection.owner.is_none() {
             self.wind_up(key);
-            return false;
+            return Service::Done;
+        }
+        if connection.flags.connecting {
+            return self.check_attempt(key).map_or(Service::Done, Service::Connected);
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
         }
-        self.connections.get(key).is_some_and(|connection| connection.flags.unread)
+        match self.connections.get(key) {
+            Some(connection) if connection.flags.unread => Service::Read,
+            _ => Service::Done,
+        }
     }
 
     /// Reads once into the loop's buffer, for the socket of this connection.
@@ -75,7 +92,7 @@ impl Objects {
         let Some(home) = self.loops.get_mut(connection.home) else { return Incoming::Nothing };
         let reactor = &mut home.reactor;
         let room = socket.options.read_limit.saturating_sub(socket.input.available());
-        if room == 0 {
+        if room == 0 || socket.paused {
             // `unread` stays set, and reading some brings the connection back.
             return Incoming::Nothing;
         }
@@ -84,6 +101,8 @@ impl Objects {
             Ok(0) => Incoming::End { error: None },
             Ok(count) => {
                 connection.flags.unread = count == want || connection.flags.to_the_end || !sys::SHORT_READ_DRAINS;
+                connection.received += count as u64;
+                connection.last_traffic = reactor.now;
                 match socket.input.arrive(count, &reactor.receive_buffer, &mut reactor.pool) {
                     Ok(()) => Incoming::Bytes { socket: socket_key, count },
                     Err(_) => Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) },
@@ -113,7 +132,7 @@ impl Objects {
         }
         let Some(connection) = self.connections.get_mut(key) else { return false };
         if kept.is_err() {
-            connection.send_error = Some(libc::ENOMEM);
+            connection.send_error = Some(sys::NO_MEMORY);
             connection.flags.unread = true;
         }
         if !connection.flags.unread || socket.input.available() >= socket.options.read_limit {
@@ -137,8 +156,8 @@ impl Objects {
 
     /// The connection has ended by itself. The socket keeps what is unread.
     pub(crate) fn end_connection(&mut self, key: Key, error: Option<io::Error>) -> Option<Ending> {
+        let socket_key = self.detach(key)?;
         let connection = self.connections.get_mut(key)?;
-        let socket_key = connection.owner.take()?;
         let socket = self.sockets.get_mut(socket_key)?;
         socket.connection = None;
         socket.endpoints = None;
@@ -146,6 +165,9 @@ impl Objects {
         let os_error = connection.send_error.or(error.as_ref().and_then(io::Error::raw_os_error));
         let broken = error.is_some() || connection.send_error.is_some();
         let lost = connection.send_error.is_some() || (broken && connection.pending() > 0);
+        if broken && let Some(server) = connection.server.and_then(|server| self.servers.get_mut(server)) {
+            server.figures.errors += 1;
+        }
         if !broken && connection.pending() > 0 {
             // The peer has only ended its side, and still gets what we owe it.
             connection.flags.peer_ended = true;
@@ -271,8 +293,11 @@ impl Objects {
         } else if flushed.more {
             queue(connection, &mut home.reactor, key);
         }
-        if flushed.moved > 0
-            && let Some(socket_key) = connection.owner
+        if flushed.moved == 0 {
+            return;
+        }
+        connection.last_traffic = home.reactor.now;
+        if let Some(socket_key) = connection.owner
             && let Some(socket) = self.sockets.get_mut(socket_key)
             && !socket.progress_due
             && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
@@ -285,7 +310,9 @@ impl Objects {
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
+        let connecting = self.cancel_attempt(key);
         let socket = self.sockets.find_mut(key)?;
+        socket.paused = false;
         let home = self.loops.find_mut(socket.home)?;
         let had_unread = socket.input.available() > 0;
         socket.input.clear(&mut home.reactor.pool);
@@ -297,18 +324,22 @@ impl Objects {
                 Ok(())
             }
             // The peer has closed it, and with this the host says that it does not want the rest.
-            None if had_unread => Ok(()),
+            None if had_unread || connecting => Ok(()),
             None => Err(socket::not_connected()),
         }
     }
 
     /// Ends the connection with RST; unsent output is dropped.
     pub(crate) fn abort_socket(&mut self, key: Key) -> Result<()> {
+        if self.cancel_attempt(key) {
+            return Ok(());
+        }
         let socket = self.sockets.find_mut(key)?;
         let connection_key = socket.connection()?;
         let home = self.loops.find_mut(socket.home)?;
         socket.connection = None;
         socket.endpoints = None;
+        socket.paused = false;
         socket.input.clear(&mut home.reactor.pool);
         self.connections.find(connection_key)?.set_abort();
         self.drop_connection(connection_key, false);
@@ -317,9 +348,9 @@ impl Objects {
 
     /// A connection goes on without its socket, until everything is sent and the peer has ended too.
     fn retire(&mut self, key: Key, linger: u32) {
+        self.detach(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
-        connection.owner = None;
-        if connection.owes_nothing() {
+        if connection.owes_nothing() || linger == 0 {
             return self.drop_connection(key, false);
         }
         let Some(home) = self.loops.get_mut(connection.home) else { return };
@@ -341,19 +372,46 @@ impl Objects {
         }
     }
 
-    /// The time in which a closed socket may go on sending is over.
-    pub(crate) fn end_linger(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key) {
-            connection.deadline = None;
-            if connection.owner.is_none() {
-                self.drop_connection(key, false);
-            }
+    /// The connection is not its socket's any more, and its server may accept another one. Returns the socket.
+    fn detach(&mut self, key: Key) -> Option<Key> {
+        let connection = self.connections.get_mut(key)?;
+        let owner = connection.owner.take()?;
+        if let Some(server_key) = connection.server
+            && let Some(server) = self.servers.get_mut(server_key)
+        {
+            server.figures.open -= 1;
+            self.resume_accepting(server_key);
+        }
+        Some(owner)
+    }
+
+    /// `pause` and `resume`: while it is paused nothing is read, and the peer's window closes in time.
+    pub(crate) fn set_reading_paused(&mut self, key: Key, paused: bool) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let connection = socket.connection()?;
+        socket.paused = paused;
+        self.read_on(connection);
+        Ok(())
+    }
+
+    /// What kept the connection from being read is gone, perhaps.
+    pub(super) fn read_on(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && connection.flags.unread
+            && let Some(home) = self.loops.get_mut(connection.home)
+        {
+            queue(connection, &mut home.reactor, key);
         }
     }
 
     /// Closes the descriptor. `not_ours`: it was taken from us, and its number may be a stranger's by now.
     pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
+        self.detach(key);
         let Some(connection) = self.connections.remove(key) else { return };
+        if let Some(server) = connection.server.and_then(|server| self.servers.get_mut(server)) {
+            server.figures.bytes_in += connection.received;
+            server.figures.bytes_out += connection.sent;
+        }
         if let Some(home) = self.loops.get_mut(connection.home) {
             home.active -= 1;
             connection.dispose(&mut home.reactor, key, not_ours);

@@ -5,6 +5,7 @@
 
 mod buffers;
 mod remote;
+mod resolver;
 mod timers;
 
 use std::collections::VecDeque;
@@ -16,7 +17,8 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 
 pub(crate) use buffers::{CHUNK, Pool};
-pub(crate) use remote::{Posted, Remote};
+pub(crate) use remote::{Answer, Posted, Remote};
+pub(crate) use resolver::{Request, resolve};
 pub(crate) use timers::Timers;
 
 use crate::handle::Key;

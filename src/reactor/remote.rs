@@ -1,6 +1,7 @@
 //! The part of a loop that every thread may touch: wake, stop, post.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +9,7 @@ use mio::{Registry, Token, Waker};
 
 use crate::error::{Failure, Result};
 use crate::foreign::Call;
+use crate::handle::Key;
 use crate::sys;
 
 pub(crate) struct Remote {
@@ -22,7 +24,15 @@ pub(crate) struct Remote {
 #[derive(Default)]
 struct Inbox {
     tasks: Vec<Posted>,
+    answers: Vec<Answer>,
     closed: bool,
+}
+
+/// What a look-up of a name has brought: addresses, or the system's error number.
+pub(crate) struct Answer {
+    pub socket: Key,
+    pub number: u64,
+    pub outcome: std::result::Result<Vec<SocketAddr>, i32>,
 }
 
 /// One of the two runs, once.
@@ -80,10 +90,26 @@ impl Remote {
         !self.lock().tasks.is_empty()
     }
 
+    pub(crate) fn answer(&self, answer: Answer) {
+        {
+            let mut inbox = self.lock();
+            if inbox.closed {
+                return;
+            }
+            inbox.answers.push(answer);
+        }
+        self.wake();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Called when the wait said that somebody called: from here on a new call wakes again.
-    pub(crate) fn answer(&self) -> Vec<Posted> {
+    pub(crate) fn collect(&self) -> (Vec<Posted>, Vec<Answer>) {
         self.called.store(false, Ordering::Release);
-        std::mem::take(&mut self.lock().tasks)
+        let mut inbox = self.lock();
+        (std::mem::take(&mut inbox.tasks), std::mem::take(&mut inbox.answers))
     }
 
     /// The loop ends. Posts fail from now on; what is still there is handed back to be cancelled.

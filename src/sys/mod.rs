@@ -2,14 +2,18 @@
 //!
 //! Contract of each file:
 //! - `fork_epoch()` changes, in the child only, when the process forks; `has_forked()` is true in a process that has.
-//! - `on_fork(before, after)` runs `before` in the forking thread before a fork, `after` in it in parent and child.
+//! - `FORK_GUARDS.add(lock)`: a lock of the process that must be free in a child.
 //! - `SHORT_READ_DRAINS`: a read that returned less than it could have proves that the kernel's buffer was empty,
 //!   and a short write that it is full, as far as the next readiness event is concerned.
 //! - `interest()`: what a connection is registered for, once.
 //! - `raw(x)`: the number a host knows the socket by; `forget(x)`: give it up *without* closing it.
 //! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
 //! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
-//! - `prepare_accepted(stream)`: what the listener's settings do not hand down to an accepted socket here.
+//! - `INHERITS_SETTINGS`: an accepted socket starts with its listener's settings.
+//! - `prepare_stream(stream)`: what every connection needs here, accepted or not.
+//! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
+//! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
+//! - `TIMED_OUT`, `REFUSED`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
 //! - `accept_error(error)`, `is_not_ours(error)`: classes of system errors.
 
 #[cfg(unix)]

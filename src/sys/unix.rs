@@ -1,8 +1,11 @@
 //! Unix: Linux, Android, macOS, iOS, the BSDs.
 
+use std::any::Any;
+use std::cell::RefCell;
 use std::ffi::{CString, c_int};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use mio::Interest;
@@ -32,8 +35,6 @@ pub(crate) fn interest() -> Interest {
 
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 static FORKED: AtomicBool = AtomicBool::new(false);
-static BEFORE_FORK: OnceCell<fn()> = OnceCell::new();
-static AFTER_FORK: OnceCell<fn()> = OnceCell::new();
 
 #[inline]
 pub(crate) fn fork_epoch() -> u32 {
@@ -45,32 +46,93 @@ pub(crate) fn has_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// Called once in the process.
-pub(crate) fn on_fork(before: fn(), after: fn()) {
+/// The process-wide locks. The thread that forks holds them across the fork: else another thread might hold one at
+/// that moment, and in the child, where that thread does not exist, nobody would ever unlock it.
+pub(crate) static FORK_GUARDS: ForkGuards = ForkGuards([const { OnceCell::new() }; 3]);
+
+pub(crate) struct ForkGuards([OnceCell<Lock>; 3]);
+
+type Lock = fn() -> Box<dyn Any>;
+
+thread_local! {
+    static HELD: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl ForkGuards {
+    /// Adds a lock, once in the life of the process; there are places for all of them.
+    pub(crate) fn add(&self, lock: Lock) {
+        watch_forks();
+        let free = self.0.iter().any(|place| place.set(lock).is_ok());
+        debug_assert!(free, "one place for each lock of the process");
+    }
+}
+
+fn watch_forks() {
     extern "C" fn prepare() {
-        if let Some(before) = BEFORE_FORK.get() {
-            before();
-        }
+        let locks = FORK_GUARDS.0.iter().filter_map(OnceCell::get);
+        let _ = HELD.try_with(|held| held.borrow_mut().extend(locks.map(|lock| lock())));
     }
     extern "C" fn parent() {
         FORKED.store(true, Ordering::Relaxed);
-        if let Some(after) = AFTER_FORK.get() {
-            after();
-        }
+        let _ = HELD.try_with(|held| held.borrow_mut().clear());
     }
     extern "C" fn child() {
         EPOCH.fetch_add(1, Ordering::Relaxed);
         parent();
     }
-    if AFTER_FORK.set(after).is_ok() && BEFORE_FORK.set(before).is_ok() {
-        // SAFETY: the three handlers only touch atomics and a lock that the forking thread itself holds. Should
-        // the registration fail for want of memory, forks go unnoticed, as they would without it.
-        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
-    }
+    static ONCE: Once = Once::new();
+    // SAFETY: the three handlers only touch atomics and locks that the forking thread itself holds. Should the
+    // registration fail for want of memory, forks go unnoticed, as they would without it.
+    ONCE.call_once(|| unsafe {
+        libc::pthread_atfork(Some(prepare), Some(parent), Some(child));
+    });
 }
 
 pub(crate) fn raw(socket: &impl AsRawFd) -> i64 {
     i64::from(socket.as_raw_fd())
+}
+
+/// A descriptor of the host, looked at before it is taken over.
+pub(crate) struct Borrowed(BorrowedFd<'static>);
+
+impl Borrowed {
+    pub(crate) fn new(descriptor: i64) -> io::Result<Self> {
+        let descriptor = RawFd::try_from(descriptor).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+        // SAFETY: asking for the flags of any number at all is harmless.
+        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it is open, as was just seen, and the host vouches that it stays so during the call.
+        Ok(Borrowed(unsafe { BorrowedFd::borrow_raw(descriptor) }))
+    }
+
+    pub(crate) fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.0)
+    }
+
+    /// From here on the descriptor is ours.
+    pub(crate) fn take(self) -> Socket {
+        // SAFETY: it is open, and the host hands it over.
+        unsafe { Socket::from_raw_fd(self.0.as_raw_fd()) }
+    }
+}
+
+pub(crate) fn close_on_exec(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_cloexec(true)
+}
+
+/// Whether a socket listens; `None` where the system cannot say.
+pub(crate) fn listens(socket: &SockRef<'_>) -> io::Result<Option<bool>> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    return socket.is_listener().map(Some);
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    socket.r#type().map(|_| None)
+}
+
+pub(crate) const CAN_SHARE_PORTS: bool = true;
+
+pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
 }
 
 pub(crate) fn forget(socket: impl IntoRawFd) {
@@ -87,17 +149,13 @@ pub(crate) fn may_share(socket: &impl AsFd, yes: bool) -> io::Result<()> {
 }
 
 /// Linux and Android hand every setting of the listener down to what it accepts.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn prepare_accepted(_stream: &TcpStream) -> io::Result<()> {
-    Ok(())
-}
+pub(crate) const INHERITS_SETTINGS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn prepare_accepted(stream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+/// What no listener can hand down.
+pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_vendor = "apple")]
-    socket.set_nosigpipe(true)?;
-    socket.set_tcp_nodelay(true)
+    SockRef::from(_stream).set_nosigpipe(true)?;
+    Ok(())
 }
 
 pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
@@ -126,17 +184,20 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
 
 /// Whether the descriptor still is a listening socket; nobody tells us when a host closes it behind our back.
 pub(crate) fn still_listens(listener: &impl AsFd) -> io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-    if !SockRef::from(listener).is_listener()? {
-        return Err(io::Error::from_raw_os_error(libc::ENOTSOCK));
+    match listens(&SockRef::from(listener))? {
+        Some(false) => Err(io::Error::from_raw_os_error(libc::ENOTSOCK)),
+        _ => Ok(()),
     }
-    SockRef::from(listener).r#type().map(|_| ())
 }
 
 /// The descriptor was closed behind our back; its number may be a stranger's by now.
 pub(crate) fn is_not_ours(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK))
 }
+
+pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
+pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
+pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse

@@ -1,8 +1,9 @@
 //! Windows.
 
+use std::any::Any;
 use std::ffi::c_int;
 use std::io;
-use std::os::windows::io::{AsRawSocket, AsSocket, IntoRawSocket};
+use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, IntoRawSocket, RawSocket};
 
 use mio::Interest;
 use mio::net::TcpStream;
@@ -29,7 +30,14 @@ pub(crate) fn has_forked() -> bool {
     false
 }
 
-pub(crate) fn on_fork(_before: fn(), _after: fn()) {}
+pub(crate) static FORK_GUARDS: ForkGuards = ForkGuards;
+
+/// Nothing forks here.
+pub(crate) struct ForkGuards;
+
+impl ForkGuards {
+    pub(crate) fn add(&self, _lock: fn() -> Box<dyn Any>) {}
+}
 
 pub(crate) fn raw(socket: &impl AsRawSocket) -> i64 {
     socket.as_raw_socket() as i64
@@ -60,8 +68,48 @@ pub(crate) fn may_share(_socket: &impl AsSocket, _yes: bool) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn prepare_accepted(stream: &TcpStream) -> io::Result<()> {
-    SockRef::from(stream).set_tcp_nodelay(true)
+pub(crate) const INHERITS_SETTINGS: bool = false;
+
+pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
+/// A socket of the host, looked at before it is taken over.
+pub(crate) struct Borrowed(BorrowedSocket<'static>);
+
+impl Borrowed {
+    pub(crate) fn new(descriptor: i64) -> io::Result<Self> {
+        let descriptor = RawSocket::try_from(descriptor)
+            .ok()
+            .filter(|descriptor| *descriptor != RawSocket::MAX)
+            .ok_or_else(|| io::Error::from_raw_os_error(WinSock::WSAENOTSOCK))?;
+        // SAFETY: the host vouches that it is a socket and stays open during the call.
+        Ok(Borrowed(unsafe { BorrowedSocket::borrow_raw(descriptor) }))
+    }
+
+    pub(crate) fn socket(&self) -> SockRef<'_> {
+        SockRef::from(&self.0)
+    }
+
+    /// From here on the socket is ours.
+    pub(crate) fn take(self) -> Socket {
+        // SAFETY: the host hands it over.
+        unsafe { Socket::from_raw_socket(self.0.as_raw_socket()) }
+    }
+}
+
+pub(crate) fn close_on_exec(_socket: &SockRef<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn listens(socket: &SockRef<'_>) -> io::Result<Option<bool>> {
+    socket.r#type().map(|_| None)
+}
+
+pub(crate) const CAN_SHARE_PORTS: bool = false;
+
+pub(crate) fn share_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
@@ -82,6 +130,10 @@ pub(crate) fn still_listens(listener: &impl AsSocket) -> io::Result<()> {
 pub(crate) fn is_not_ours(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WinSock::WSAENOTSOCK)
 }
+
+pub(crate) const TIMED_OUT: i32 = WinSock::WSAETIMEDOUT;
+pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
+pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse

@@ -1,0 +1,65 @@
+//! Options of servers and sockets.
+
+use super::border::{key, status, store};
+use super::object::ss_object;
+use super::status::ss_status;
+use crate::objects::with;
+use crate::options::Name;
+
+/// An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
+/// accepts from then on start with.
+pub type ss_option = i32;
+
+/// Socket.tcpNoDelay (TCP_NODELAY): small writes leave at once instead of waiting for more. 0 or 1; default 1.
+pub const SS_OPT_NO_DELAY: ss_option = 1;
+/// Server, before bind: "::" takes IPv4 connections too, whose addresses then read as IPv4's. 0 or 1; default 0.
+pub const SS_OPT_DUAL_STACK: ss_option = 2;
+/// Server, before bind: several servers, of several loops or processes, share a port; each of them must set it, and the
+/// system deals the connections out. 0 or 1; default 0. SS_ERR_UNSUPPORTED where there is no such thing (Windows).
+pub const SS_OPT_REUSE_PORT: ss_option = 3;
+/// Server: how many of the connections it accepted may be open; at the limit accepting pauses and peers wait in the
+/// system's queue. Default 0: any number.
+pub const SS_OPT_MAX_CONNECTIONS: ss_option = 4;
+/// Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default
+/// 1048576. Nothing that is read in one piece can be longer.
+pub const SS_OPT_READ_LIMIT: ss_option = 5;
+/// Unsent bytes beyond which a write is refused with SS_ERR_FULL. From 1; default 67108864.
+pub const SS_OPT_WRITE_LIMIT: ss_option = 6;
+/// Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
+pub const SS_OPT_LINGER: ss_option = 7;
+/// Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
+/// ETIMEDOUT), then close. Default 0: never.
+pub const SS_OPT_IDLE_TIMEOUT: ss_option = 8;
+/// Seconds of silence after which the system probes whether the peer is still there, and between probes. At most
+/// 32767; default 0: it does not.
+pub const SS_OPT_KEEP_ALIVE: ss_option = 9;
+
+/// Sets an option.
+///
+/// SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
+/// it. SS_ERR_IO 2002: it is for before bind, or the system refused.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_set_option(object: *mut ss_object, option: ss_option, value: i64) -> ss_status {
+    status(|| {
+        with(|objects| {
+            objects.home(key(object))?;
+            objects.set_option(key(object), Name::from_number(option)?, value)
+        })
+    })
+}
+
+/// What an option is set to.
+///
+/// SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_get_option(object: *mut ss_object, option: ss_option, value: *mut i64) -> ss_status {
+    status(|| {
+        let setting = with(|objects| {
+            objects.home(key(object))?;
+            objects.option(key(object), Name::from_number(option)?)
+        })?;
+        // SAFETY: NULL or the caller's, by contract.
+        unsafe { store(value, setting) };
+        Ok(())
+    })
+}

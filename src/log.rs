@@ -1,0 +1,63 @@
+//! The host's log function: one for the process, none at first, and then nothing is ever put out.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use once_cell::sync::Lazy;
+
+use crate::sys;
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Level {
+    /// Something was lost, or a listener is missing that should have heard.
+    Error = 1,
+    /// Something is short, and the library copes.
+    Warning = 2,
+}
+
+pub(crate) type LogFunction = unsafe extern "C" fn(i32, *const c_char, *mut c_void);
+
+#[derive(Clone, Copy)]
+struct Sink {
+    function: LogFunction,
+    data: *mut c_void,
+}
+
+// SAFETY: the word is only handed back to the host, which was told that it may be on any thread.
+unsafe impl Send for Sink {}
+
+static SET: AtomicBool = AtomicBool::new(false);
+static SINK: Lazy<Mutex<Option<Sink>>> = Lazy::new(|| {
+    sys::FORK_GUARDS.add(|| Box::new(lock()));
+    Mutex::default()
+});
+
+fn lock() -> MutexGuard<'static, Option<Sink>> {
+    SINK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn set(function: Option<LogFunction>, data: *mut c_void) {
+    let sink = function.map(|function| Sink { function, data });
+    SET.store(sink.is_some(), Ordering::Release);
+    *lock() = sink;
+}
+
+/// Whether anybody reads the log: asked before a message is made.
+#[inline]
+pub(crate) fn is_set() -> bool {
+    SET.load(Ordering::Acquire)
+}
+
+/// Hands a message to the host. Not to be called while the thread's objects are borrowed.
+pub(crate) fn write(level: Level, message: &str) {
+    let sink = *lock();
+    if let Some(sink) = sink
+        && let Ok(message) = CString::new(message)
+    {
+        // SAFETY: the host gave the pair for exactly this call, and promised that it does not unwind.
+        unsafe { (sink.function)(level as i32, message.as_ptr(), sink.data) }
+    }
+}

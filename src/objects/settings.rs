@@ -1,0 +1,97 @@
+//! Options and figures among the thread's objects.
+
+use std::time::{Duration, Instant};
+
+use super::{Ending, Objects};
+use crate::error::{Failure, Result};
+use crate::handle::{Key, Kind};
+use crate::options::Name;
+use crate::server::Figures;
+use crate::sys;
+
+impl Objects {
+    pub(crate) fn set_option(&mut self, key: Key, name: Name, value: i64) -> Result<()> {
+        match key.kind() {
+            Some(Kind::Server) => {
+                self.servers.find_mut(key)?.set_option(name, value)?;
+                if name == Name::MaxConnections {
+                    self.resume_accepting(key);
+                }
+                Ok(())
+            }
+            _ => self.set_socket_option(key, name, value),
+        }
+    }
+
+    fn set_socket_option(&mut self, key: Key, name: Name, value: i64) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let mut options = socket.options;
+        options.set(name, value).unwrap_or_else(|| Err(only_servers()))?;
+        let connection_key = socket.connection;
+        if let Some(connection) = connection_key.and_then(|key| self.connections.get(key)) {
+            let outcome = match name {
+                Name::NoDelay => connection.set_no_delay(options.no_delay),
+                Name::KeepAlive => connection.set_keep_alive(options.keep_alive),
+                _ => Ok(()),
+            };
+            outcome.map_err(|error| Failure::invalid_socket().with_system("set the option", &error, ""))?;
+        }
+        socket.options = options;
+        match (name, connection_key) {
+            (Name::IdleTimeout, Some(connection)) => self.watch_silence(connection),
+            (Name::ReadLimit, Some(connection)) => self.read_on(connection),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn option(&self, key: Key, name: Name) -> Result<i64> {
+        match key.kind() {
+            Some(Kind::Server) => Ok(self.servers.find(key)?.option(name)),
+            _ => self.sockets.find(key)?.options.get(name).ok_or_else(only_servers),
+        }
+    }
+
+    /// Sets the time at which to look whether the connection has been silent for too long.
+    pub(super) fn watch_silence(&mut self, key: Key) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(socket) = connection.owner.and_then(|owner| self.sockets.get(owner)) else { return };
+        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        let due = match socket.options.idle_timeout {
+            0 => None,
+            timeout => Some(connection.last_traffic + Duration::from_millis(timeout.into())),
+        };
+        home.reactor.timers.set(key, &mut connection.deadline, due);
+    }
+
+    /// The time of a connection has come: that of its silence, or if its socket is closed, that of its sending.
+    pub(crate) fn connection_timer(&mut self, key: Key) -> Option<Ending> {
+        let connection = self.connections.get_mut(key)?;
+        connection.deadline = None;
+        let Some(owner) = connection.owner else {
+            self.drop_connection(key, false);
+            return None;
+        };
+        let timeout = Duration::from_millis(self.sockets.get(owner)?.options.idle_timeout.into());
+        if Instant::now() < connection.last_traffic + timeout {
+            self.watch_silence(key);
+            return None;
+        }
+        let mut ending = self.end_connection(key, Some(std::io::Error::from_raw_os_error(sys::TIMED_OUT)))?;
+        ending.lost_output = Some(sys::TIMED_OUT);
+        Some(ending)
+    }
+
+    pub(crate) fn figures(&self, key: Key) -> Result<Figures> {
+        let mut figures = self.servers.find(key)?.figures;
+        for (_, connection) in self.connections.iter().filter(|(_, connection)| connection.server == Some(key)) {
+            figures.bytes_in += connection.received;
+            figures.bytes_out += connection.sent;
+        }
+        Ok(figures)
+    }
+}
+
+fn only_servers() -> Failure {
+    Failure::not_accepted("option").because("this option is a server's; set it there")
+}
