@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 8] = [
+const CHAPTERS: [(&str, &str); 9] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
     ("ss_new", "ServerSocket"),
@@ -14,6 +14,7 @@ const CHAPTERS: [(&str, &str); 8] = [
     ("ss_socket_new", "Socket"),
     ("ss_set_option", "Options"),
     ("ss_server_stats", "Figures and the log"),
+    ("ss_socket_read_object", "Objects in AMF: readObject and writeObject"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -48,8 +48,8 @@
  *
  * The rules:
  *
- *  1. Handles. ss_loop, ss_server, ss_socket and ss_event pointers are keys, never addresses. One that is NULL,
- *     released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false, NULL).
+ *  1. Handles. ss_loop, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One that is
+ *     NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false, NULL).
  *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
  *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
@@ -140,6 +140,107 @@
  * ss_object_kind of an event.
  */
 #define SS_KIND_EVENT 4
+
+/**
+ * ss_object_kind of a value.
+ */
+#define SS_KIND_VALUE 6
+
+/**
+ * ObjectEncoding.AMF0: that of ActionScript 1 and 2.
+ */
+#define SS_AMF0 0
+
+/**
+ * ObjectEncoding.AMF3: that of ActionScript 3.
+ */
+#define SS_AMF3 3
+
+/**
+ * ss_value_type: undefined.
+ */
+#define SS_VALUE_UNDEFINED 1
+
+/**
+ * ss_value_type: null.
+ */
+#define SS_VALUE_NULL 2
+
+/**
+ * ss_value_type: true or false, see ss_value_boolean.
+ */
+#define SS_VALUE_BOOLEAN 3
+
+/**
+ * ss_value_type: int, see ss_value_number. AMF3 writes those from -268435456 to 268435455 as such, AMF0 none; others
+ * become SS_VALUE_NUMBER, which to ActionScript is the same.
+ */
+#define SS_VALUE_INTEGER 4
+
+/**
+ * ss_value_type: Number, see ss_value_number.
+ */
+#define SS_VALUE_NUMBER 5
+
+/**
+ * ss_value_type: String, see ss_value_bytes.
+ */
+#define SS_VALUE_STRING 6
+
+/**
+ * ss_value_type: Date; its milliseconds since 1970 in UTC, see ss_value_number.
+ */
+#define SS_VALUE_DATE 7
+
+/**
+ * ss_value_type: ByteArray, see ss_value_bytes.
+ */
+#define SS_VALUE_BYTE_ARRAY 8
+
+/**
+ * ss_value_type: XML; its text, see ss_value_bytes.
+ */
+#define SS_VALUE_XML 9
+
+/**
+ * ss_value_type: flash.xml.XMLDocument, which AMF0 makes of XML, too; its text, see ss_value_bytes.
+ */
+#define SS_VALUE_XML_DOCUMENT 10
+
+/**
+ * ss_value_type: Array. It has items, and may have properties besides.
+ */
+#define SS_VALUE_ARRAY 11
+
+/**
+ * ss_value_type: Object, or one of a class. It has properties.
+ */
+#define SS_VALUE_OBJECT 12
+
+/**
+ * ss_value_type: Vector.<int>. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_INT 13
+
+/**
+ * ss_value_type: Vector.<uint>. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_UINT 14
+
+/**
+ * ss_value_type: Vector.<Number>. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_NUMBER 15
+
+/**
+ * ss_value_type: a vector of anything else. It has items, and ss_value_class_name says of which class.
+ */
+#define SS_VALUE_VECTOR_OBJECT 16
+
+/**
+ * ss_value_type: Dictionary. Its items are its keys and values in turn: a key, its value, the next key, ...
+ */
+#define SS_VALUE_DICTIONARY 17
 
 /**
  * What a function that can fail returns. The numbers never change and are never used again.
@@ -246,7 +347,41 @@ typedef struct ss_server ss_server;
 typedef struct ss_socket ss_socket;
 
 /**
- * Any handle: an ss_loop *, ss_server *, ss_socket * or ss_event *.
+ * A value as ActionScript has it, from readObject or for writeObject: a number, a string, an array of other values.
+ * Belongs to the thread it was made on, and to no loop.
+ *
+ * A value and all its parts are one whole. ss_value_new and ss_socket_read_object give one reference to the whole;
+ * the parts are borrowed from it, and stay valid until the last reference to the whole is released (that to a part
+ * counts for the whole). The same part has the same handle, wherever in the whole it is met.
+ *
+ * To write { name: "Ann", scores: [1, 2.5] }, and to read it:
+ *
+ * ```c
+ * ss_value *message = ss_value_new(SS_VALUE_OBJECT);
+ * ss_value *scores = ss_value_add_property(message, "scores");
+ * ss_value_set_string(ss_value_add_property(message, "name"), "Ann");
+ * ss_value_set(scores, SS_VALUE_ARRAY);
+ * ss_value_set_integer(ss_value_add_item(scores), 1);
+ * ss_value_set_number(ss_value_add_item(scores), 2.5);
+ * ss_socket_write_object(socket, message);
+ * ss_release(message);
+ *
+ * ss_status status;
+ * while ((status = ss_socket_read_object(socket, &message)) == SS_OK) {
+ *     const char *name = ss_value_bytes(ss_value_property(message, "name"), NULL);   // NULL if there is none
+ *     ss_value *scores = ss_value_property(message, "scores");
+ *     for (size_t i = 0; i < ss_value_item_count(scores); i++)
+ *         printf("%g\n", ss_value_number(ss_value_item(scores, i)));
+ *     ss_release(message);
+ * }
+ * if (status != SS_ERR_EOF)                         // else the rest is still on its way: wait for socketData
+ *     ss_socket_abort(socket);                      // what this peer sends cannot be read
+ * ```
+ */
+typedef struct ss_value ss_value;
+
+/**
+ * Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
  */
 typedef void ss_object;
 
@@ -958,6 +1093,199 @@ const char *ss_last_error_detail(void);
  * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
  */
 int32_t ss_last_os_error(void);
+
+/* ---- Objects in AMF: readObject and writeObject ---------------------------------------------------------------------- */
+
+/**
+ * Socket.readObject(): takes the object that comes next from the unread bytes. *value receives one reference to it:
+ * give it back with ss_release.
+ *
+ * SS_ERR_EOF 2030: it has not arrived as a whole yet. SS_ERR_ARGUMENT 2008: what has arrived is no object of the
+ * socket's encoding. SS_ERR_RANGE 2006: it is nested more than 128 deep, is longer than SS_OPT_READ_LIMIT, or would
+ * take more memory than 16 times that (or 16 MiB, if that is more). SS_ERR_UNSUPPORTED: it is of an IExternalizable
+ * class, whose encoding nobody else knows. SS_ERR_IO 2002: not connected and nothing left to read.
+ *
+ * After a failure all bytes are unread still, and the connection goes on: but only after SS_ERR_EOF can more bytes
+ * mend it. Where the object ends is not known otherwise, so that one mostly closes the socket.
+ * Strings are what the peer sent: UTF-8, if it keeps to the format. The endian of the socket does not matter.
+ */
+ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
+
+/**
+ * Socket.writeObject(): writes a value with all its parts, all or nothing. The value stays the caller's, unchanged.
+ *
+ * What is met in it twice is written once, and referred to then, as long as it is no string in AMF0. AMF0 knows
+ * neither byte arrays nor vectors nor dictionaries: they are written in AMF3 inside it, as the format provides for.
+ * SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: not connected. SS_ERR_RANGE 2006: it is nested more
+ * than 128 deep, or too long for the encoding (a name in AMF0 has at most 65535 bytes). SS_ERR_ARGUMENT 2004: an item
+ * of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
+ */
+ss_status ss_socket_write_object(ss_socket *socket, ss_value *value);
+
+/**
+ * Socket.objectEncoding: SS_AMF3 (the default) or SS_AMF0.
+ */
+int32_t ss_socket_object_encoding(ss_socket *socket);
+
+/**
+ * Sets Socket.objectEncoding, for the objects read and written from now on. It outlives the connection.
+ *
+ * SS_ERR_ARGUMENT 2008: it is neither SS_AMF3 nor SS_AMF0.
+ */
+ss_status ss_socket_set_object_encoding(ss_socket *socket, int32_t encoding);
+
+/**
+ * Makes a value of a type, SS_VALUE_...: false, 0, "" or without parts.
+ *
+ * Returns one reference: give it back with ss_release. NULL on failure; SS_ERR_ARGUMENT 2008: no such type.
+ */
+ss_value *ss_value_new(int32_t type);
+
+/**
+ * What a value is: SS_VALUE_...; 0 if it is not one.
+ */
+int32_t ss_value_type(ss_value *value);
+
+/**
+ * Whether a value is true. Only a boolean can be.
+ */
+bool ss_value_boolean(ss_value *value);
+
+/**
+ * The number that an integer, a number, a date or a boolean is. 0 for other types.
+ */
+double ss_value_number(ss_value *value);
+
+/**
+ * The bytes of a string, of XML or of a byte array, with a NUL behind them; *length (may be NULL) receives how many,
+ * without the NUL. NULL, with *length 0, for other types.
+ *
+ * They are the library's, and valid until the value is set anew or the whole destroyed.
+ */
+const char *ss_value_bytes(ss_value *value, size_t *length);
+
+/**
+ * The class of an object, as the peer has registered it (registerClassAlias), or that of a vector's items; *length
+ * (may be NULL) receives its length. NULL, with *length 0, if there is none.
+ *
+ * The text is the library's, and valid until the class is set anew or the whole destroyed.
+ */
+const char *ss_value_class_name(ss_value *value, size_t *length);
+
+/**
+ * How many items an array, vector or dictionary has. 0 for other types.
+ */
+size_t ss_value_item_count(ss_value *value);
+
+/**
+ * An item of an array, vector or dictionary; the first is 0. Borrowed.
+ *
+ * NULL if there is none of that index: SS_ERR_RANGE 2006.
+ */
+ss_value *ss_value_item(ss_value *value, size_t index);
+
+/**
+ * How many properties an object has, or an array besides its items. 0 for other types.
+ */
+size_t ss_value_property_count(ss_value *value);
+
+/**
+ * The name of a property; the first is 0. *length (may be NULL) receives its length: a peer's name may contain NULs.
+ * They come in the order in which they were written.
+ *
+ * The text is the library's, and valid until the whole is destroyed. NULL, with *length 0, if there is none of that
+ * index: SS_ERR_RANGE 2006.
+ */
+const char *ss_value_property_name(ss_value *value, size_t index, size_t *length);
+
+/**
+ * A property by its place; the first is 0. Borrowed.
+ *
+ * NULL if there is none of that index: SS_ERR_RANGE 2006.
+ */
+ss_value *ss_value_property_at(ss_value *value, size_t index);
+
+/**
+ * A property by its name. Borrowed. NULL if there is none, which is no failure.
+ *
+ * SS_ERR_TYPE 2007: name is NULL.
+ */
+ss_value *ss_value_property(ss_value *value, const char *name);
+
+/**
+ * Makes a value one of another type, SS_VALUE_...: false, 0, "" or without parts.
+ *
+ * SS_ERR_ARGUMENT 2008: no such type. This and the functions below set a value as often as one likes, but not one
+ * that has parts: SS_ERR_ARGUMENT 2004.
+ */
+ss_status ss_value_set(ss_value *value, int32_t type);
+
+/**
+ * Makes a value a boolean.
+ */
+ss_status ss_value_set_boolean(ss_value *value, bool boolean);
+
+/**
+ * Makes a value an integer.
+ */
+ss_status ss_value_set_integer(ss_value *value, int32_t integer);
+
+/**
+ * Makes a value a number.
+ */
+ss_status ss_value_set_number(ss_value *value, double number);
+
+/**
+ * Makes a value a date: milliseconds since 1970, UTC.
+ */
+ss_status ss_value_set_date(ss_value *value, double milliseconds);
+
+/**
+ * Makes a value a string, in UTF-8. The text is copied.
+ *
+ * SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_value_set_string(ss_value *value, const char *text);
+
+/**
+ * Makes a value one of the types that consist of bytes, and copies them: SS_VALUE_STRING, SS_VALUE_BYTE_ARRAY,
+ * SS_VALUE_XML, SS_VALUE_XML_DOCUMENT.
+ *
+ * SS_ERR_ARGUMENT 2008: another type.
+ */
+ss_status ss_value_set_bytes(ss_value *value, int32_t type, const void *src, size_t length);
+
+/**
+ * Makes an object, with or without parts, one of a class, by the name under which the peer has registered it; or says
+ * what a vector of objects is of. NULL or "": of none.
+ *
+ * SS_ERR_ARGUMENT 2004: another type.
+ */
+ss_status ss_value_set_class_name(ss_value *value, const char *name);
+
+/**
+ * Makes a value the same as another. If both are parts of one whole, that value is in both places from now on, even if
+ * it comes to be a part of itself. If not, the value becomes a copy of the other, with copies of all its parts.
+ *
+ * SS_ERR_ARGUMENT 2004: the value has parts.
+ */
+ss_status ss_value_assign(ss_value *value,
+                          ss_value *other);
+
+/**
+ * Adds an item to an array, vector or dictionary. It is undefined until it is set. Borrowed.
+ *
+ * NULL on failure; SS_ERR_ARGUMENT 2004: another type.
+ */
+ss_value *ss_value_add_item(ss_value *value);
+
+/**
+ * Adds a property to an object, or to an array besides its items. It is undefined until it is set. Borrowed. To set
+ * one that is there already, get it with ss_value_property: of two with the same name the later one counts.
+ *
+ * NULL on failure; SS_ERR_ARGUMENT 2004: another type. SS_ERR_TYPE 2007: name is NULL.
+ */
+ss_value *ss_value_add_property(ss_value *value, const char *name);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -15,11 +15,13 @@
 //! reactor/     readiness, timers, spare buffers, calls from other threads
 //! foreign      functions of the host that we hold and call: the border's way out
 //! handle       keys and the tables they open
+//! amf/         readObject and writeObject: values, and their encodings
 //! address  options  log  error
 //! sys/         what differs between operating systems
 //! ```
 
 mod address;
+mod amf;
 mod connection;
 mod dispatch;
 mod dispatcher;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use once_cell::unsync::OnceCell;
 
 use crate::address;
+use crate::amf::ObjectInput;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Failure, Result};
 use crate::event::Life;
@@ -38,6 +39,7 @@ pub(crate) struct Socket {
     pub paused: bool,
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
+    pub objects: ObjectInput,
     /// It is in the list of those whose outputProgress is due.
     pub progress_due: bool,
 }
@@ -57,6 +59,7 @@ impl Socket {
             paused: false,
             endpoints: None,
             input: Input::default(),
+            objects: ObjectInput::default(),
             progress_due: false,
         }
     }

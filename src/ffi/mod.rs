@@ -16,6 +16,7 @@ mod options;
 mod server;
 mod socket;
 mod status;
+mod value;
 
 pub use event::*;
 pub use event_loop::*;
@@ -25,3 +26,4 @@ pub use options::*;
 pub use server::*;
 pub use socket::*;
 pub use status::*;
+pub use value::*;

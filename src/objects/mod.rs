@@ -8,6 +8,7 @@ mod connecting;
 mod listening;
 mod settings;
 mod traffic;
+mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
@@ -35,6 +36,7 @@ pub(crate) struct Objects {
     sockets: Table<Socket>,
     connections: Table<Connection>,
     events: Table<Event>,
+    values: Table<values::Value>,
     pub(crate) names: Names,
     /// The thread's own loop, made at first use.
     default_loop: Option<Key>,
@@ -120,6 +122,7 @@ impl Objects {
             sockets: Table::new(Kind::Socket),
             connections: Table::new(Kind::Connection),
             events: Table::new(Kind::Event),
+            values: Table::new(Kind::Value),
             names: Names::new(),
             default_loop: None,
             dirty: Vec::new(),
@@ -251,6 +254,7 @@ impl Objects {
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.life),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.life),
             Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.life),
+            Some(Kind::Value) => self.value_life(key),
             _ => Err(Failure::stale_handle()),
         }
     }
@@ -296,6 +300,7 @@ impl Objects {
             Some(Kind::Server) => self.destroy_server(key),
             Some(Kind::Socket) => self.destroy_socket(key, true),
             Some(Kind::Event) => self.destroy_event(key),
+            Some(Kind::Value) => self.destroy_value(key),
             _ => {}
         }
     }
@@ -360,7 +365,9 @@ impl Objects {
             Some(Kind::Loop) => self.loops.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
-            Some(Kind::Event) => Err(Failure::invalid_parameter().because("events carry no user data")),
+            Some(Kind::Event | Kind::Value) => {
+                Err(Failure::invalid_parameter().because("events and values carry no user data"))
+            }
             _ => Err(Failure::stale_handle()),
         }
     }
