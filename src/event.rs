@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::fmt::{self, Write};
 
 use crate::error::SOCKET_ERROR_TEXT;
+use crate::foreign::UserData;
 use crate::handle::Key;
 use crate::names::EventType;
 
@@ -42,6 +43,7 @@ pub(crate) enum Detail {
 
 pub(crate) struct Event {
     pub life: Life,
+    pub user: UserData,
     pub kind: EventType,
     pub bubbles: bool,
     pub cancelable: bool,
@@ -57,6 +59,7 @@ impl Event {
     pub(crate) fn new(kind: EventType, detail: Detail) -> Self {
         Event {
             life: Life::OWNED,
+            user: UserData::NONE,
             kind,
             bubbles: false,
             cancelable: false,

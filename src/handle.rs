@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use once_cell::sync::Lazy;
@@ -102,9 +102,9 @@ struct Entry<T> {
     value: Option<T>,
 }
 
-/// Generations of the living objects of a block, 0 where the slot is vacant; written by the owner, read by
-/// other threads that want to know whether a handle which is not theirs is somebody's.
-struct Live([AtomicU32; BLOCK]);
+/// Keys of the living objects of a block, 0 where the slot is vacant; written by the owner, read by other threads
+/// that want to know whether a handle which is not theirs is somebody's.
+struct Live([AtomicUsize; BLOCK]);
 
 impl<T> Table<T> {
     pub(crate) fn new(kind: Kind) -> Self {
@@ -120,8 +120,9 @@ impl<T> Table<T> {
         let block = self.blocks[slot >> BLOCK_BITS].as_mut().expect("vacant slots are in blocks of ours");
         let entry = &mut block.entries[index];
         entry.value = Some(value);
-        block.live.0[index].store(entry.generation, Ordering::Relaxed);
-        Ok(Key::new(self.kind, slot, entry.generation))
+        let key = Key::new(self.kind, slot, entry.generation);
+        block.live.0[index].store(key.bits(), Ordering::Relaxed);
+        Ok(key)
     }
 
     #[inline]
@@ -237,7 +238,7 @@ pub(crate) fn explain(key: Key, kind: Kind) -> Failure {
     }
     let registry = lock();
     match registry.blocks.get(key.block()) {
-        Some(block) if block.live.0[key.index()].load(Ordering::Relaxed) == key.generation() => {
+        Some(block) if block.live.0[key.index()].load(Ordering::Relaxed) == key.bits() => {
             match block.epoch == sys::fork_epoch() {
                 true => Failure::wrong_thread(),
                 false => Failure::forked(),
@@ -280,7 +281,7 @@ impl Registry {
         let number = match self.free.pop() {
             Some(number) => number,
             None if self.blocks.len() < MAX_BLOCKS => {
-                let live = Arc::new(Live([const { AtomicU32::new(0) }; BLOCK]));
+                let live = Arc::new(Live([const { AtomicUsize::new(0) }; BLOCK]));
                 self.blocks.push(Owned { epoch: 0, generation: first_generation(), live });
                 self.blocks.len() - 1
             }

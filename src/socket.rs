@@ -40,6 +40,8 @@ pub(crate) struct Socket {
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
     pub objects: ObjectInput,
+    /// How often the host has closed it: nothing of what was before is reported after that.
+    pub closes: u32,
     /// It is in the list of those whose outputProgress is due.
     pub progress_due: bool,
 }
@@ -60,6 +62,7 @@ impl Socket {
             endpoints: None,
             input: Input::default(),
             objects: ObjectInput::default(),
+            closes: 0,
             progress_due: false,
         }
     }

@@ -149,8 +149,8 @@ impl Turn {
         if let Some(os_error) = ending.lost_output {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
         }
-        // Not if a listener has used the time to connect the socket anew.
-        if step(|objects| objects.socket(socket).is_ok_and(|socket| socket.connection.is_none())) {
+        // Not if a listener has closed the socket meanwhile, or connected it anew.
+        if step(|objects| objects.socket(socket).is_ok_and(|socket| socket.closes == ending.closes)) {
             self.announce(socket, EventType::CLOSE, Detail::Plain);
         }
     }

@@ -8,7 +8,7 @@ use super::status::ss_status;
 use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::Call;
-use crate::handle::{Key, Kind, explain, published};
+use crate::handle::{Key, published};
 use crate::objects::with;
 use crate::reactor::{Posted, Remote};
 use crate::turn;
@@ -158,6 +158,7 @@ fn remote(r#loop: *mut ss_loop) -> Result<Arc<Remote>> {
     match published::<Remote>(key) {
         Some(remote) if remote.is_of_this_process() => Ok(remote),
         Some(_) => Err(Failure::forked()),
-        None => Err(explain(key, Kind::Loop)),
+        // Never another thread's: these functions are for all threads.
+        None => Err(Failure::stale_handle()),
     }
 }

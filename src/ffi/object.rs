@@ -55,7 +55,7 @@ pub extern "C" fn ss_release(object: *mut ss_object) -> ss_status {
     settle_up(status(|| with(|objects| objects.release(key(object)))))
 }
 
-/// Attaches a word to a loop, server or socket.
+/// Attaches a word to an object of any kind. A clone of an event does not have it.
 ///
 /// destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
 /// is running then, after it.

@@ -13,8 +13,9 @@ use crate::objects::with;
 /// Belongs to the thread it was made on, and to no loop.
 ///
 /// A value and all its parts are one whole. ss_value_new and ss_socket_read_object give one reference to the whole;
-/// the parts are borrowed from it, and stay valid until the last reference to the whole is released (that to a part
-/// counts for the whole). The same part has the same handle, wherever in the whole it is met.
+/// the parts are borrowed from it, and stay valid until the last reference to the whole is released. What is done to a
+/// part with ss_retain, ss_release and ss_set_user_data is done to the whole. The same part has the same handle,
+/// wherever in the whole it is met.
 ///
 /// To write { name: "Ann", scores: [1, 2.5] }, and to read it:
 ///

@@ -56,6 +56,8 @@ impl Objects {
             }
         }
         let socket = self.sockets.find_mut(key)?;
+        // Nothing of what was before is reported from now on.
+        socket.closes = socket.closes.wrapping_add(1);
         socket.attempt = Some(Box::new(attempt));
         self.loops.find_mut(socket.home)?.active += 1;
         self.race(key);

@@ -308,6 +308,7 @@ impl Objects {
     fn destroy_event(&mut self, key: Key) {
         if let Some(event) = self.events.remove(key) {
             self.names.release(event.kind);
+            self.due.extend(event.user.into_destructor());
         }
     }
 
@@ -365,9 +366,8 @@ impl Objects {
             Some(Kind::Loop) => self.loops.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
-            Some(Kind::Event | Kind::Value) => {
-                Err(Failure::invalid_parameter().because("events and values carry no user data"))
-            }
+            Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.user),
+            Some(Kind::Value) => self.value_user(key),
             _ => Err(Failure::stale_handle()),
         }
     }
@@ -500,6 +500,9 @@ impl Drop for Objects {
         }
         for key in keys_of(&self.events, |_| true) {
             self.destroy_event(key);
+        }
+        for key in keys_of(&self.values, |_| true) {
+            self.destroy_value(key);
         }
         std::mem::take(&mut self.due).into_iter().for_each(Call::run);
     }

@@ -41,6 +41,8 @@ pub(crate) enum Incoming {
 /// A connection that ended by itself, and what its socket's listeners have to be told.
 pub(crate) struct Ending {
     pub socket: Key,
+    /// The socket's `closes` at that moment.
+    pub closes: u32,
     /// Output was lost: ioError comes before close.
     pub lost_output: Option<i32>,
 }
@@ -162,6 +164,7 @@ impl Objects {
         socket.connection = None;
         socket.endpoints = None;
         let linger = socket.options.linger;
+        let closes = socket.closes;
         let os_error = connection.send_error.or(error.as_ref().and_then(io::Error::raw_os_error));
         let broken = error.is_some() || connection.send_error.is_some();
         let lost = connection.send_error.is_some() || (broken && connection.pending() > 0);
@@ -178,7 +181,7 @@ impl Objects {
         } else {
             self.drop_connection(key, error.as_ref().is_some_and(sys::is_not_ours));
         }
-        Some(Ending { socket: socket_key, lost_output: lost.then_some(os_error.unwrap_or(0)) })
+        Some(Ending { socket: socket_key, closes, lost_output: lost.then_some(os_error.unwrap_or(0)) })
     }
 
     /// The local end, asked of the system when somebody first wants to know.
@@ -318,15 +321,16 @@ impl Objects {
         socket.input.clear(&mut home.reactor.pool);
         socket.endpoints = None;
         let linger = socket.options.linger;
-        match socket.connection.take() {
-            Some(connection) => {
-                self.retire(connection, linger);
-                Ok(())
-            }
-            // The peer has closed it, and with this the host says that it does not want the rest.
-            None if had_unread || connecting => Ok(()),
-            None => Err(socket::not_connected()),
+        let connection = socket.connection.take();
+        if connection.is_none() && !had_unread && !connecting {
+            return Err(socket::not_connected());
         }
+        socket.closes = socket.closes.wrapping_add(1);
+        // Without one the peer has closed it, and with this the host says that it does not want the rest.
+        if let Some(connection) = connection {
+            self.retire(connection, linger);
+        }
+        Ok(())
     }
 
     /// Ends the connection with RST; unsent output is dropped.

@@ -7,6 +7,7 @@ use super::Objects;
 use crate::amf::{self, Encoding, Graph, Node, Text};
 use crate::error::{Failure, Result};
 use crate::event::Life;
+use crate::foreign::UserData;
 use crate::handle::Key;
 
 /// What a host's handle of a value stands for.
@@ -17,6 +18,7 @@ pub(crate) enum Value {
 
 pub(crate) struct Whole {
     life: Life,
+    user: UserData,
     graph: Graph,
     /// The parts' handles, by node, as far as they were asked for.
     parts: Vec<Option<Key>>,
@@ -24,7 +26,12 @@ pub(crate) struct Whole {
 
 impl Objects {
     pub(crate) fn new_value(&mut self, graph: Graph) -> Result<Key> {
-        self.values.insert(Value::Whole(Box::new(Whole { life: Life::OWNED, graph, parts: Vec::new() })))
+        self.values.insert(Value::Whole(Box::new(Whole {
+            life: Life::OWNED,
+            user: UserData::NONE,
+            graph,
+            parts: Vec::new(),
+        })))
     }
 
     /// The whole that a value belongs to, and which of its nodes it is.
@@ -47,6 +54,11 @@ impl Objects {
         self.whole(whole).map(|whole| &mut whole.life)
     }
 
+    pub(super) fn value_user(&mut self, value: Key) -> Result<&mut UserData> {
+        let (whole, _) = self.place(value)?;
+        self.whole(whole).map(|whole| &mut whole.user)
+    }
+
     /// Ends the whole that a value belongs to.
     pub(super) fn destroy_value(&mut self, value: Key) {
         let Ok((whole, _)) = self.place(value) else { return };
@@ -54,6 +66,7 @@ impl Objects {
             for part in whole.parts.into_iter().flatten() {
                 self.values.remove(part);
             }
+            self.due.extend(whole.user.into_destructor());
         }
     }
 
