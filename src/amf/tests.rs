@@ -213,6 +213,10 @@ const VECTORS: &[(Encoding, &str, &str)] = &[
     // 3.16: dictionary
     (Amf3, "11 01 00", "Dictionary []"),
     (Amf3, "11 05 01 06 03 61 04 01 0a 0b 01 01 11 00", "Dictionary! ['a', 1, {}, #0]"),
+    // As Py3AMF 0.9.1 writes them
+    (Amf0, "08 00000000 0001 61 00 3ff0000000000000 0000 09 ~", "[a: 1.0]"),
+    (Amf0, "0a 00000002 10 0004 6d792e50 0002 6d65 07 0001 0000 09 07 0001", "[my.P {me: #1}, #1]"),
+    (Amf3, "09 05 01 0a 0b 09 6d792e50 03 78 04 01 05 6d65 0a 02 01 0a 02", "[my.P {x: 1, me: #1}, #1]"),
 ];
 
 fn vectors() -> impl Iterator<Item = (Encoding, Vec<u8>, &'static str, bool)> {
