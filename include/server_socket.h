@@ -525,12 +525,12 @@ ss_event *ss_event_clone(ss_event *event);
 const char *ss_event_type(ss_event *event);
 
 /**
- * Event.bubbles
+ * Event.bubbles: false for the library's own events.
  */
 bool ss_event_bubbles(ss_event *event);
 
 /**
- * Event.cancelable
+ * Event.cancelable: false for the library's own events.
  */
 bool ss_event_cancelable(ss_event *event);
 
@@ -556,7 +556,7 @@ ss_object *ss_event_current_target(ss_event *event);
 ss_status ss_event_prevent_default(ss_event *event);
 
 /**
- * Event.isDefaultPrevented()
+ * Event.isDefaultPrevented(): whether ss_event_prevent_default took effect.
  */
 bool ss_event_is_default_prevented(ss_event *event);
 
@@ -781,8 +781,9 @@ ss_status ss_add_listener(ss_object *target,
  * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
  * removed or its target destroyed and it can never run again.
  *
- * If a listener is running then, the destructor waits for its end. For a registration that is ignored because it is
- * there already, destroy runs before the call returns. When the call fails, destroy is not called.
+ * If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
+ * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+ * called.
  */
 ss_status ss_add_listener_full(ss_object *target,
                                const char *type,
@@ -803,7 +804,7 @@ ss_status ss_remove_listener(ss_object *target,
                              bool use_capture);
 
 /**
- * EventDispatcher.hasEventListener
+ * EventDispatcher.hasEventListener: whether anybody is registered for the type.
  */
 bool ss_has_listener(ss_object *target, const char *type);
 
@@ -898,12 +899,12 @@ ss_status ss_pause(ss_server *server);
 ss_status ss_resume(ss_server *server);
 
 /**
- * ServerSocket.bound
+ * ServerSocket.bound: between bind and close.
  */
 bool ss_bound(ss_server *server);
 
 /**
- * ServerSocket.listening
+ * ServerSocket.listening: between listen and close.
  */
 bool ss_listening(ss_server *server);
 

@@ -28,9 +28,8 @@ pub(crate) fn parse(text: &str, port: u16) -> Result<SocketAddr> {
         ))),
         (Ok(v6), None) => Ok(SocketAddrV6::new(v6, port, 0, 0).into()),
         (Ok(v6), Some(scope)) => {
-            let scope = scope_id(scope).map_err(|error| {
-                Failure::invalid_socket().with_system(format!("interface {scope}"), &error, "no such network interface")
-            })?;
+            let scope = scope_id(scope)
+                .map_err(|error| Failure::invalid_parameter().because(format!("interface {scope}: {error}")))?;
             Ok(SocketAddrV6::new(v6, port, 0, scope).into())
         }
     }
@@ -72,10 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_interface_is_the_systems_error() {
+    fn an_unknown_interface_is_malformed() {
         let failure = parse("fe80::1%no-such-interface", 1).unwrap_err();
-        assert_eq!((failure.class, failure.id), (Class::Io, 2002));
-        assert_ne!(failure.os_error, 0);
+        assert_eq!((failure.class, failure.id), (Class::Argument, 2004));
     }
 
     #[test]

@@ -317,13 +317,15 @@ impl Connection {
         reactor.timers.set(key, &mut self.deadline, None);
         self.output.clear(&mut reactor.pool);
         if not_ours {
-            sys::forget(self.stream);
-        } else if sys::has_forked() {
+            return sys::forget(self.stream);
+        }
+        if sys::has_forked() {
             // A child may hold a copy of the descriptor: it would keep its place in the poll set, and the
             // connection open.
             reactor.deregister(&mut self.stream);
             let _ = self.stream.shutdown(Shutdown::Write);
         }
+        sys::close(self.stream);
     }
 }
 

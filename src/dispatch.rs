@@ -96,8 +96,15 @@ impl Objects {
         self.pin(event);
         self.pin(target);
         self.pin(home);
+        self.count_dispatch(home, 1);
         self.depth += 1;
         Ok(Dispatch { target, event, home, walk })
+    }
+
+    fn count_dispatch(&mut self, home: Key, change: i32) {
+        if let Ok(event_loop) = self.event_loop_mut(home) {
+            event_loop.dispatches = event_loop.dispatches.saturating_add_signed(change);
+        }
     }
 
     /// The one before has ended: what it wrote leaves now.
@@ -114,6 +121,7 @@ impl Objects {
         let not_prevented = self.event(dispatch.event).is_ok_and(|event| !event.prevented);
         // Less than nothing only in a child that was forked inside a listener.
         self.depth = self.depth.saturating_sub(1);
+        self.count_dispatch(dispatch.home, -1);
         self.unpin(dispatch.event);
         self.unpin(dispatch.target);
         self.unpin(dispatch.home);

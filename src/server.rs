@@ -232,11 +232,16 @@ impl Server {
             return Err(Failure::cannot_close().because("the server is not open; look at ss_bound first"));
         }
         reactor.timers.set(key, &mut self.retry, None);
-        if let State::Listening(mut listener) = std::mem::replace(&mut self.state, State::Closed)
-            && sys::has_forked()
-        {
-            // A child may hold a copy of the descriptor, which would keep its place in the poll set.
-            reactor.deregister(&mut listener);
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Listening(mut listener) => {
+                if sys::has_forked() {
+                    // A child may hold a copy of the descriptor, which would keep its place in the poll set.
+                    reactor.deregister(&mut listener);
+                }
+                sys::close(listener);
+            }
+            State::Bound(socket) => sys::close(socket),
+            State::Fresh | State::Closed => {}
         }
         self.local = None;
         Ok(())

@@ -219,9 +219,7 @@ impl Turn {
 impl Objects {
     /// Waits. Inside is whether another thread called, or why waiting failed; outside, that no turn could begin.
     fn begin_turn(&mut self, home: Key, limit: Option<Duration>) -> Result<Result<bool>> {
-        if self.event_loop(home)?.polling {
-            return Err(Failure::reentrant());
-        }
+        self.event_loop(home)?.check_idle()?;
         self.pin(home);
         self.flush_dirty();
         let event_loop = self.event_loop_mut(home)?;
@@ -239,9 +237,7 @@ impl Objects {
     }
 
     fn begin_run(&mut self, home: Key) -> Result<()> {
-        if self.event_loop(home)?.polling {
-            return Err(Failure::reentrant());
-        }
+        self.event_loop(home)?.check_idle()?;
         self.pin(home);
         Ok(())
     }

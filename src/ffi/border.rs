@@ -101,7 +101,8 @@ fn record(failure: Failure) -> ss_status {
 
 fn write_c_string(buffer: &mut Vec<u8>, text: &str) {
     buffer.clear();
-    buffer.extend(text.bytes().filter(|byte| *byte != 0));
+    buffer.extend_from_slice(text.as_bytes());
+    // A name that came from outside may contain anything; the first NUL is the end of what C sees.
     buffer.push(0);
 }
 

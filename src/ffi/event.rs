@@ -60,13 +60,13 @@ pub extern "C" fn ss_event_type(event: *mut ss_event) -> *const c_char {
     })
 }
 
-/// Event.bubbles
+/// Event.bubbles: false for the library's own events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_bubbles(event: *mut ss_event) -> bool {
     get(false, |objects| Ok(objects.event(key(event))?.bubbles))
 }
 
-/// Event.cancelable
+/// Event.cancelable: false for the library's own events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_cancelable(event: *mut ss_event) -> bool {
     get(false, |objects| Ok(objects.event(key(event))?.cancelable))
@@ -103,7 +103,7 @@ pub extern "C" fn ss_event_prevent_default(event: *mut ss_event) -> ss_status {
     })
 }
 
-/// Event.isDefaultPrevented()
+/// Event.isDefaultPrevented(): whether ss_event_prevent_default took effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_is_default_prevented(event: *mut ss_event) -> bool {
     get(false, |objects| Ok(objects.event(key(event))?.prevented))

@@ -117,8 +117,9 @@ pub unsafe extern "C" fn ss_add_listener(
 /// ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
 /// removed or its target destroyed and it can never run again.
 ///
-/// If a listener is running then, the destructor waits for its end. For a registration that is ignored because it is
-/// there already, destroy runs before the call returns. When the call fails, destroy is not called.
+/// If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
+/// already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+/// called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_add_listener_full(
     target: *mut ss_object,
@@ -160,7 +161,7 @@ pub unsafe extern "C" fn ss_remove_listener(
     }))
 }
 
-/// EventDispatcher.hasEventListener
+/// EventDispatcher.hasEventListener: whether anybody is registered for the type.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_has_listener(target: *mut ss_object, r#type: *const c_char) -> bool {
     get(false, |objects| {

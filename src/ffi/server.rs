@@ -89,13 +89,13 @@ pub extern "C" fn ss_resume(server: *mut ss_server) -> ss_status {
     status(|| with(|objects| objects.set_paused(key(server), false)))
 }
 
-/// ServerSocket.bound
+/// ServerSocket.bound: between bind and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_bound(server: *mut ss_server) -> bool {
     get(false, |objects| Ok(objects.server(key(server))?.is_bound()))
 }
 
-/// ServerSocket.listening
+/// ServerSocket.listening: between listen and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
     get(false, |objects| Ok(objects.server(key(server))?.is_listening()))

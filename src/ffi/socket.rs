@@ -195,9 +195,9 @@ pub extern "C" fn ss_socket_skip(socket: *mut ss_socket, length: usize) -> ss_st
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read_bytes(socket: *mut ss_socket, dst: *mut c_void, length: usize) -> ss_status {
     status(|| {
-        check_room(dst, length, "dst")?;
         with(|objects| {
             objects.check_available(key(socket), length)?;
+            check_room(dst, length, "dst")?;
             // SAFETY: the caller vouches for `length` bytes at `dst`.
             unsafe { read_out(objects, socket, dst, length) }
         })

@@ -61,6 +61,8 @@ pub(crate) struct Loop {
     pub user: UserData,
     pub reactor: Reactor,
     pub polling: bool,
+    /// How many dispatches on its objects are under way.
+    pub dispatches: u32,
     /// Listening servers and open connections: what can still bring an event.
     pub active: usize,
     /// Sockets whose outputProgress is due at the end of the turn.
@@ -72,6 +74,16 @@ pub(crate) struct Loop {
 
 thread_local! {
     static OBJECTS: RefCell<Objects> = RefCell::new(Objects::new());
+}
+
+impl Loop {
+    /// Neither polled nor in a listener: a turn may begin.
+    pub(crate) fn check_idle(&self) -> Result<()> {
+        match self.polling || self.dispatches > 0 {
+            true => Err(Failure::reentrant()),
+            false => Ok(()),
+        }
+    }
 }
 
 /// One step on this thread's objects. `step` must not call the host.
@@ -153,6 +165,7 @@ impl Objects {
             user: UserData::NONE,
             reactor,
             polling: false,
+            dispatches: 0,
             active: 0,
             progress: Vec::new(),
             batch: Vec::new(),
@@ -430,12 +443,7 @@ impl Objects {
             }
             outcome => {
                 self.names.release(kind);
-                if outcome? {
-                    return Ok(());
-                }
-                // The registration is ignored, so that its destructor is due at once.
-                self.due.extend(UserData { data: callback.data, destroy }.into_destructor());
-                Ok(())
+                outcome.map(|_| ())
             }
         }
     }

@@ -6,7 +6,8 @@
 //! - `SHORT_READ_DRAINS`: a read that returned less than it could have proves that the kernel's buffer was empty,
 //!   and a short write that it is full, as far as the next readiness event is concerned.
 //! - `interest()`: what a connection is registered for, once.
-//! - `raw(x)`: the number a host knows the socket by; `forget(x)`: give it up *without* closing it.
+//! - `raw(x)`: the number a host knows the socket by; `close(x)`: close it, even
+//!   if it is not open any more; `forget(x)`: give it up *without* closing it.
 //! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
 //! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
 //! - `INHERITS_SETTINGS`: an accepted socket starts with its listener's settings.

@@ -135,6 +135,12 @@ pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
+/// As dropping it, but without complaint if a host has closed the descriptor behind our back.
+pub(crate) fn close(socket: impl IntoRawFd) {
+    // SAFETY: the descriptor was ours until now. If it is not any more there is nothing that we could do about it.
+    unsafe { libc::close(socket.into_raw_fd()) };
+}
+
 pub(crate) fn forget(socket: impl IntoRawFd) {
     let _ = socket.into_raw_fd();
 }

@@ -43,6 +43,12 @@ pub(crate) fn raw(socket: &impl AsRawSocket) -> i64 {
     socket.as_raw_socket() as i64
 }
 
+/// As dropping it, but without complaint if a host has closed the socket behind our back.
+pub(crate) fn close(socket: impl IntoRawSocket) {
+    // SAFETY: the socket was ours until now. If it is not any more there is nothing that we could do about it.
+    unsafe { WinSock::closesocket(socket.into_raw_socket() as WinSock::SOCKET) };
+}
+
 pub(crate) fn forget(socket: impl IntoRawSocket) {
     let _ = socket.into_raw_socket();
 }

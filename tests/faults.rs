@@ -1,0 +1,571 @@
+//! Faults that a server meets in the field and must survive: those that no other file of these tests provokes. Most run
+//! in a process of their own, since they count or exhaust what all tests of a process share.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::undocumented_unsafe_blocks,
+    reason = "all of it is C's side of the interface, with the test's own pointers"
+)]
+
+mod support;
+
+use socket2::{Domain, SockAddr, Socket as SystemSocket, Type};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::ptr::null_mut;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use support::*;
+
+/// Has the sockets that `server` accepts from now on echo.
+fn echo(server: &Server) {
+    on(server, CONNECT, |event| {
+        let socket = event.socket();
+        on(socket, SOCKET_DATA, move |_| socket.echo());
+    });
+}
+
+/// One message there and back.
+#[track_caller]
+fn converse(events: &Loop, mut peer: &TcpStream) {
+    peer.write_all(b"ping").expect("the peer writes");
+    assert_eq!(events.receive(peer, 4), b"ping");
+}
+
+// ---- Accepting ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn without_free_descriptors_peers_wait_others_are_served_and_the_loop_rests() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        echo(&server);
+        let (accepted, closed) = (server.keep_accepted(), Log::default());
+        on(&server, CLOSE, closed.adds("close"));
+        let old = server.client();
+        events.pump_until(|| accepted.len() == 1);
+
+        let peers: Vec<TcpStream> = (0..20).map(|_| server.client()).collect();
+        let taken = take_all_descriptors();
+        assert_loop_rests(&events, 1_000);
+        assert_eq!((accepted.len(), closed.len()), (1, 0));
+        assert!(server.state().listening);
+        converse(&events, &old);
+
+        drop(taken);
+        events.pump_until(|| accepted.len() == 21);
+        for peer in &peers {
+            converse(&events, peer);
+        }
+    });
+}
+
+#[test]
+fn while_the_system_has_no_memory_for_new_peers_accepting_is_tried_now_and_then() {
+    let (calls, exhausted) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(true)));
+    let answer = {
+        let (calls, exhausted) = (calls.clone(), exhausted.clone());
+        move || {
+            calls.fetch_add(1, Ordering::SeqCst);
+            exhausted.load(Ordering::SeqCst).then_some(libc::ENOBUFS)
+        }
+    };
+    with_failing_call(libc::SYS_accept4, answer, move || {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let accepted = server.keep_accepted();
+        let _peers = [server.client(), server.client()];
+        assert_loop_rests(&events, 1_000);
+        let tried = calls.load(Ordering::SeqCst);
+        assert!((1..=100).contains(&tried), "{tried} attempts in a second");
+        exhausted.store(false, Ordering::SeqCst);
+        events.pump_until(|| accepted.len() == 2);
+    });
+}
+
+/// Between two answers of a conversation only a bounded number of new peers is accepted.
+#[test]
+fn a_flood_of_new_peers_does_not_hold_up_a_conversation() {
+    in_own_process!(|| {
+        let peers = (raise_descriptor_limit(8_200) as usize - 200) / 2;
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let accepted = server.keep_accepted();
+        echo(&server);
+        let mut talker = server.client();
+        events.pump_until(|| accepted.len() == 1);
+
+        // As many as the system's queue takes without anybody accepting.
+        let queue = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("/proc");
+        let peers = peers.min(queue.trim().parse().expect("a number"));
+        let flood: Vec<TcpStream> = (0..peers).map(|_| server.client()).collect();
+        while accepted.len() < 1 + flood.len() {
+            let before = accepted.len();
+            talker.write_all(b"ping").expect("the peer writes");
+            events.turn(0);
+            assert!(accepted.len() - before <= 1_000, "{} accepted in one turn", accepted.len() - before);
+            talker.read_exact(&mut [0; 4]).expect("the answer came in the same turn");
+        }
+    });
+}
+
+/// Linux leaves peers beyond the backlog in doubt: some believe that they are connected. The library sees only those that
+/// the system let through, each of them once, and goes on.
+#[test]
+fn an_overflowing_backlog_brings_each_peer_once_at_most_and_harms_nobody_later() {
+    let events = Loop::new();
+    let server = Server::new(&events);
+    ok(server.bind(0, c"127.0.0.1"));
+    ok(server.listen(1));
+    let address: SocketAddr = format!("127.0.0.1:{}", server.port()).parse().expect("an address");
+    let peers: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let peer = SystemSocket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            peer.set_nonblocking(true).expect("non-blocking");
+            let begun = peer.connect(&SockAddr::from(address)).err();
+            assert!(begun.is_none_or(|e| e.raw_os_error() == Some(libc::EINPROGRESS)));
+            peer.into()
+        })
+        .collect();
+    let kept = server.keep_accepted();
+    events.pump_until(|| kept.len() >= 2);
+    events.settle();
+    let known: HashSet<i32> = peers.iter().map(|peer| peer.local_addr().expect("an address").port().into()).collect();
+    let accepted: Vec<i32> = (0..kept.len()).map(|index| kept.get(index).remote().1).collect();
+    let distinct: HashSet<i32> = accepted.iter().copied().collect();
+    assert_eq!(distinct.len(), accepted.len(), "a peer came twice");
+    assert!(distinct.is_subset(&known));
+
+    drop(peers);
+    let late = server.client();
+    let port = i32::from(late.local_addr().expect("an address").port());
+    events.pump_until(|| (0..kept.len()).any(|index| kept.get(index).remote().1 == port));
+}
+
+#[test]
+fn ten_thousand_denied_peers_leave_neither_descriptors_nor_memory_behind() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let denied = shared::<usize>();
+        on(&server, CONNECT, {
+            let denied = denied.clone();
+            move |event| {
+                increment(&denied);
+                ok(event.socket().close());
+            }
+        });
+        let deny = |peers: usize| {
+            for _ in 0..peers {
+                let (peer, before) = (server.client(), denied.get());
+                events.pump_until(|| denied.get() > before);
+                reset(peer);
+            }
+        };
+        deny(500);
+        let (descriptors, memory) = (open_descriptors(), resident_memory());
+        deny(10_000);
+        assert_eq!(open_descriptors(), descriptors);
+        let grown = resident_memory().saturating_sub(memory);
+        assert!(grown < 2_000_000, "{grown} bytes");
+    });
+}
+
+#[test]
+fn a_restarted_server_gets_its_port_while_old_connections_linger_or_live() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let accepted = server.keep_accepted();
+    let (lingering, living) = (server.client(), server.client());
+    events.pump_until(|| accepted.len() == 2);
+    // Our end closes first, so that ours is the one that waits for stray packets.
+    ok(accepted.get(0).close());
+    assert_eq!(events.receive_to_end(&lingering), (vec![], None));
+    drop(lingering);
+    let port = i32::from(server.port());
+    drop(server);
+
+    let again = Server::new(&events);
+    ok(again.bind(port, c"127.0.0.1"));
+    ok(again.listen(0));
+    let newcomers = again.keep_accepted();
+    let _peer = again.client();
+    events.pump_until(|| newcomers.len() == 1);
+    ok(accepted.get(1).write(b"alive"));
+    assert_eq!(events.receive(&living, 5), b"alive");
+}
+
+// ---- Peers ----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn input_that_the_program_does_not_read_is_bounded_and_goes_on_without_loss() {
+    const LIMIT: usize = 1 << 20;
+    let pair = Pair::new();
+    let sent = pattern(30_000_000);
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = thread::spawn({
+        let (mut peer, sent, done) = (pair.peer.try_clone().expect("a second handle"), sent.clone(), done.clone());
+        move || {
+            peer.write_all(&sent).expect("the peer writes");
+            peer.shutdown(Shutdown::Write).expect("a FIN");
+            done.store(true, Ordering::SeqCst);
+        }
+    });
+    pair.pump_until_available(LIMIT);
+    pair.events.settle();
+    assert_eq!(pair.socket.available(), LIMIT);
+    assert_loop_rests(&pair.events, 300);
+    assert!(!done.load(Ordering::SeqCst), "the peer was not held up");
+
+    let mut received = Vec::new();
+    let mut random = Random(24);
+    pair.events.pump_until(|| {
+        assert!(pair.socket.available() <= LIMIT);
+        received.extend(pair.socket.read(random.below(2 * LIMIT)));
+        received.len() == sent.len()
+    });
+    pair.events.join(writer);
+    assert_same_bytes(&received, &sent);
+    pair.events.pump_until(|| pair.log.contains("close"));
+}
+
+/// The end of a peer is behind its last byte, also if the program reads that late.
+#[test]
+fn close_waits_until_input_beyond_the_limit_has_been_delivered() {
+    let pair = Pair::new();
+    let sent = pattern(3_000_000);
+    let writer = thread::spawn({
+        let (mut peer, sent) = (pair.peer.try_clone().expect("a second handle"), sent.clone());
+        move || {
+            peer.write_all(&sent).expect("the peer writes");
+            peer.shutdown(Shutdown::Write).expect("a FIN");
+        }
+    });
+    pair.pump_until_available(1 << 20);
+    pair.events.settle();
+    assert!(!pair.log.contains("close"));
+    let mut received = Vec::new();
+    pair.events.pump_until(|| {
+        if !pair.log.contains("close") {
+            received.extend(pair.socket.read(100_000));
+        }
+        pair.log.contains("close")
+    });
+    received.extend(pair.socket.read_all());
+    pair.events.join(writer);
+    assert_same_bytes(&received, &sent);
+}
+
+#[test]
+fn unsent_output_of_peers_that_never_read_takes_the_memory_it_needs_and_no_more() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let accepted = server.keep_accepted();
+        let _deaf: Vec<TcpStream> = (0..10).map(|_| server.client()).collect();
+        events.pump_until(|| accepted.len() == 10);
+        let part = pattern(100_000);
+        let before = resident_memory();
+        for _ in 0..150 {
+            for index in 0..accepted.len() {
+                ok(accepted.get(index).write(&part));
+            }
+            events.turn(0);
+        }
+        let pending: usize = (0..accepted.len()).map(|index| accepted.get(index).pending()).sum();
+        let grown = resident_memory().saturating_sub(before);
+        assert!(pending > 0);
+        assert!(grown < pending + pending / 2 + 5_000_000, "{grown} bytes for {pending}");
+    });
+}
+
+/// However much some peers send, what a quiet one says is heard in one of the next two turns.
+#[test]
+fn peers_that_send_without_pause_do_not_hold_up_quiet_ones() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let kept = server.keep_accepted();
+    let (heard, poured) = (shared::<usize>(), shared::<u64>());
+    on(&server, CONNECT, {
+        let (heard, poured) = (heard.clone(), poured.clone());
+        move |event| {
+            let socket = event.socket();
+            let (heard, poured) = (heard.clone(), poured.clone());
+            on(socket, SOCKET_DATA, move |event| {
+                if event.bytes_loaded() == 1 {
+                    increment(&heard);
+                }
+                poured.set(poured.get() + event.bytes_loaded());
+                ok(socket.skip(socket.available()));
+            });
+        }
+    });
+    let quiet: Vec<TcpStream> = (0..50).map(|_| server.client()).collect();
+    events.pump_until(|| kept.len() == quiet.len());
+    let stop = Arc::new(AtomicBool::new(false));
+    let port = server.port();
+    let firehoses: Vec<_> = (0..2)
+        .map(|_| {
+            let stop = stop.clone();
+            thread::spawn(move || {
+                let mut peer = client(&format!("127.0.0.1:{port}"));
+                let part = vec![0; 1 << 20];
+                while !stop.load(Ordering::SeqCst) {
+                    peer.write_all(&part).expect("the peer writes");
+                }
+            })
+        })
+        .collect();
+    events.pump_until(|| poured.get() > 10_000_000);
+    for _ in 0..20 {
+        for mut peer in &quiet {
+            let before = heard.get();
+            peer.write_all(b"x").expect("the peer writes");
+            events.turn(0);
+            if heard.get() == before {
+                events.turn(0);
+            }
+            assert_eq!(heard.get(), before + 1);
+        }
+    }
+    stop.store(true, Ordering::SeqCst);
+    for firehose in firehoses {
+        events.join(firehose);
+    }
+}
+
+#[test]
+fn writing_to_a_peer_that_is_gone_raises_no_signal_and_leaves_the_hosts_handling_alone() {
+    in_own_process!(|| {
+        let handling = || {
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            assert_eq!(unsafe { libc::sigaction(libc::SIGPIPE, null_mut(), &mut action) }, 0);
+            action.sa_sigaction
+        };
+        // Rust ignores the signal; a C program dies of it.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        for _ in 0..20 {
+            let Pair { socket, peer, events, server: _server, log } = Pair::new();
+            reset(peer);
+            // Not yet noticed by the loop.
+            for _ in 0..3 {
+                either_way(socket.write(b"anybody there?"));
+                either_way(socket.flush());
+            }
+            events.pump_until(|| log.contains("close"));
+        }
+        assert_eq!(handling(), libc::SIG_DFL);
+    });
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_nothing_and_all_of_them_answer() {
+    in_own_process!(|| {
+        // Both ends are ours, so that each takes two descriptors.
+        let connections = (raise_descriptor_limit(20_100) as usize - 100) / 2;
+        if connections < 1_000 {
+            return skipped("this machine allows too few descriptors");
+        }
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let accepted = server.keep_accepted();
+        echo(&server);
+        let mut peers: Vec<TcpStream> = Vec::new();
+        while peers.len() < connections {
+            let more = (connections - peers.len()).min(100);
+            peers.extend((0..more).map(|_| server.client()));
+            events.pump_until(|| accepted.len() == peers.len());
+        }
+        events.settle();
+        assert_loop_rests(&events, 500);
+        for (index, peer) in peers.iter_mut().enumerate() {
+            peer.write_all(&index.to_le_bytes()).expect("the peer writes");
+        }
+        let mut answered = 0;
+        while answered < peers.len() {
+            // Every one is answered at once or in a later turn; the answers are read in order.
+            events.turn(1);
+            while answered < peers.len() && accepted.get(answered).pending() == 0 {
+                let answer = events.receive(&peers[answered], size_of::<usize>());
+                assert_eq!(answer, answered.to_le_bytes());
+                answered += 1;
+            }
+        }
+        println!("{connections} connections");
+    });
+}
+
+// ---- The process ----------------------------------------------------------------------------------------------------
+
+/// The numbers of a process' descriptors, and what is behind each.
+fn descriptors_of(process: u32) -> HashSet<(OsString, PathBuf)> {
+    let entries = std::fs::read_dir(format!("/proc/{process}/fd")).expect("/proc");
+    let described = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        Some((entry.file_name(), entry.path().read_link().ok()?))
+    });
+    // The child of the test has /dev/null for these.
+    described.filter(|(number, _)| !["0", "1", "2"].iter().any(|standard| number == standard)).collect()
+}
+
+#[test]
+fn a_program_started_in_a_listener_inherits_nothing_and_does_not_keep_the_port() {
+    in_own_process!(|| {
+        // What this process itself was started with is not ours.
+        let given = descriptors_of(std::process::id());
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let kept = server.keep_accepted();
+        let child = Rc::new(RefCell::new(None));
+        on(&server, CONNECT, {
+            let child = child.clone();
+            move |_| {
+                let null = Stdio::null;
+                let sleep = Command::new("sleep").arg("600").stdin(null()).stdout(null()).stderr(null()).spawn();
+                *child.borrow_mut() = Some(sleep.expect("coreutils"));
+            }
+        });
+        let _peer = server.client();
+        events.pump_until(|| child.borrow().is_some());
+        let mut child = child.take().expect("it was started");
+        let inherited: Vec<_> = descriptors_of(child.id()).difference(&given).cloned().collect();
+
+        let port = i32::from(server.port());
+        ok(server.close());
+        let again = Server::new(&events);
+        let rebound = again.bind(port, c"127.0.0.1");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        assert!(inherited.is_empty(), "{inherited:?}");
+        assert_eq!(rebound, SS_OK);
+        assert!(kept.last().connected());
+    });
+}
+
+/// A child of a fork holds copies of all descriptors, which keeps connections open and in the poll set.
+#[test]
+fn a_socket_closed_while_a_forked_child_holds_it_is_closed_for_the_peer_and_brings_no_ghosts() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        let mut ends = [0; 2];
+        assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+        let [wait, go] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+        let child = unsafe { libc::fork() };
+        assert!(child >= 0);
+        if child == 0 {
+            // The child keeps its copies until the parent lets it go; nothing here may allocate.
+            unsafe {
+                libc::close(go.as_raw_fd());
+                let mut byte = 0_u8;
+                libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1);
+                libc::_exit(0);
+            }
+        }
+        ok(pair.socket.close());
+        assert_eq!(pair.events.receive_to_end(&pair.peer), (vec![], None));
+        for _ in 0..10 {
+            // It may be refused: what counts is that the loop hears nothing of it.
+            let _ = (&pair.peer).write_all(b"ghost");
+        }
+        assert_loop_rests(&pair.events, 300);
+        pair.events.settle();
+        assert_eq!(pair.log.len(), 0);
+        drop(go);
+        let mut status = -1;
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(status, 0);
+    });
+}
+
+#[test]
+fn a_duplicate_that_the_host_made_of_a_closed_socket_brings_no_ghosts() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        let _duplicate = system_socket(*pair.socket).try_clone_to_owned().expect("a duplicate");
+        ok(pair.socket.close());
+        for _ in 0..10 {
+            pair.send(b"ghost");
+            assert_eq!(pair.events.turn(1), 0);
+        }
+        assert_loop_rests(&pair.events, 300);
+        assert_eq!(pair.log.len(), 0);
+    });
+}
+
+// ---- A host that closes what is not its own -------------------------------------------------------------------------
+
+/// Closes the descriptor behind `object` and gives its number to a file that is none of the library's business.
+fn steal_descriptor(object: impl Object) -> File {
+    let number = system_socket(object).as_raw_fd();
+    assert_eq!(unsafe { libc::close(number) }, 0);
+    let stranger = File::open("/proc/self/status").expect("/proc");
+    assert_eq!(stranger.as_raw_fd(), number, "the lowest free number");
+    stranger
+}
+
+#[track_caller]
+fn is_unharmed(mut stranger: &File) {
+    let mut text = String::new();
+    stranger.read_to_string(&mut text).expect("it is still open");
+    assert!(text.starts_with("Name:"));
+}
+
+#[test]
+fn a_server_whose_descriptor_the_host_closed_gets_one_close_event_and_closes_no_strangers() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let log = Log::default();
+        on(&server, CONNECT, log.adds("connect"));
+        on(&server, CLOSE, log.adds("close"));
+        let stranger = steal_descriptor(&server);
+        events.pump_until(|| log.len() > 0);
+        assert_loop_rests(&events, 300);
+        assert_eq!(log.take(), ["close"]);
+        assert_eq!(server.state(), unbound());
+        drop(server);
+        drop(events);
+        is_unharmed(&stranger);
+    });
+}
+
+#[test]
+fn a_socket_whose_descriptor_the_host_closed_ends_when_it_is_used_and_closes_no_strangers() {
+    in_own_process!(|| {
+        let Pair { socket, peer: _peer, log, events, server: _server } = Pair::new();
+        let stranger = steal_descriptor(*socket);
+        ok(socket.write(b"into nothing"));
+        events.pump_until(|| log.contains("close"));
+        assert_loop_rests(&events, 300);
+        assert_eq!(log.take(), ["ioError 2031", "close"]);
+        drop(socket);
+        drop(events);
+        is_unharmed(&stranger);
+    });
+}
+
+/// Without any turn or use in between. The number is free then, so that nobody else is harmed.
+#[test]
+fn releasing_what_the_host_has_closed_behind_our_back_is_harmless() {
+    in_own_process!(|| {
+        let Pair { socket, peer: _peer, server, events, .. } = Pair::new();
+        for number in [system_socket(*socket).as_raw_fd(), system_socket(&server).as_raw_fd()] {
+            assert_eq!(unsafe { libc::close(number) }, 0);
+        }
+        drop(socket);
+        drop(server);
+        let next = Server::listening(&events);
+        let accepted = next.keep_accepted();
+        let _peer = next.client();
+        events.pump_until(|| accepted.len() == 1);
+    });
+}
