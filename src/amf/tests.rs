@@ -400,7 +400,7 @@ fn lengths_that_a_peer_announces_reserve_nothing() {
     for (encoding, bytes) in [
         (Amf0, hex("0a ffffffff 05")),
         (Amf3, [&[9], &u29(u32::MAX)[..], &[1, 1]].concat()),
-        (Amf3, [&[0x0a], &u29(u32::MAX & !4)[..], &[1, 1]].concat()),
+        (Amf3, [&[0x0a], &u29(!4)[..], &[1, 1]].concat()),
         (Amf3, [&[0x0d], &u29(u32::MAX)[..], &[0, 0, 0, 0, 1]].concat()),
         (Amf3, [&[0x0f], &u29(u32::MAX)[..], &[0]].concat()),
         (Amf3, [&[0x10], &u29(u32::MAX)[..], &[0, 1, 1]].concat()),
