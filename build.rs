@@ -5,7 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 9] = [
+const CHAPTERS: [(&str, &str); 10] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
     ("ss_new", "ServerSocket"),
@@ -15,6 +15,7 @@ const CHAPTERS: [(&str, &str); 9] = [
     ("ss_socket_endian", "Socket: IDataInput, IDataOutput"),
     ("ss_set_option", "Options"),
     ("ss_server_stats", "Figures and the log"),
+    ("ss_socket_read_object", "Objects in AMF: readObject and writeObject"),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Event = 4,
     /// The transport under a socket. Its keys go to the poller and never to the host.
     Connection = 5,
+    Value = 6,
 }
 
 const KIND_BITS: u32 = 3;
@@ -56,7 +57,7 @@ impl Key {
     }
 
     pub(crate) fn kind(self) -> Option<Kind> {
-        [Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Connection]
+        [Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Connection, Kind::Value]
             .into_iter()
             .find(|kind| *kind as usize == self.0 & ((1 << KIND_BITS) - 1))
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use once_cell::unsync::OnceCell;
 
 use crate::address;
+use crate::amf::ObjectInput;
 use crate::data::Endian;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Failure, Result};
@@ -40,6 +41,7 @@ pub(crate) struct Socket {
     pub paused: bool,
     pub endpoints: Option<Box<Endpoints>>,
     pub input: Input,
+    pub objects: ObjectInput,
     /// How often the host has closed it: nothing of what was before is reported after that.
     pub closes: u32,
     /// It is in the list of those whose outputProgress is due.
@@ -62,6 +64,7 @@ impl Socket {
             paused: false,
             endpoints: None,
             input: Input::default(),
+            objects: ObjectInput::default(),
             closes: 0,
             progress_due: false,
         }

@@ -33,4 +33,4 @@ macro_rules! programs {
     };
 }
 
-programs!(event_loop, events, handles, lifetimes, server, socket);
+programs!(event_loop, events, handles, lifetimes, server, socket, values);

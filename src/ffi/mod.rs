@@ -8,15 +8,16 @@
 
 mod border;
 
-mod data;
-mod event;
-mod event_loop;
-mod figures;
-mod object;
-mod options;
-mod server;
-mod socket;
 mod status;
+mod event_loop;
+mod server;
+mod object;
+mod event;
+mod socket;
+mod data;
+mod options;
+mod figures;
+mod value;
 
 pub use data::*;
 pub use event::*;
@@ -27,3 +28,4 @@ pub use options::*;
 pub use server::*;
 pub use socket::*;
 pub use status::*;
+pub use value::*;

@@ -11,7 +11,7 @@ use crate::error::{Failure, Result};
 use crate::foreign::{Callback, ListenerFunction, UserData};
 use crate::objects::with;
 
-/// Any handle: an ss_loop *, ss_server *, ss_socket * or ss_event *.
+/// Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
 pub type ss_object = c_void;
 
 /// ss_object_kind of a loop.
@@ -22,6 +22,8 @@ pub const SS_KIND_SERVER: i32 = 2;
 pub const SS_KIND_SOCKET: i32 = 3;
 /// ss_object_kind of an event.
 pub const SS_KIND_EVENT: i32 = 4;
+/// ss_object_kind of a value.
+pub const SS_KIND_VALUE: i32 = 6;
 
 /// What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
 #[unsafe(no_mangle)]

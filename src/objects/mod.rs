@@ -9,6 +9,7 @@ mod listening;
 mod settings;
 mod traffic;
 mod typed;
+mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
@@ -37,6 +38,7 @@ pub(crate) struct Objects {
     sockets: Table<Socket>,
     connections: Table<Connection>,
     events: Table<Event>,
+    values: Table<values::Value>,
     pub(crate) names: Names,
     /// The thread's own loop, made at first use.
     default_loop: Option<Key>,
@@ -134,6 +136,7 @@ impl Objects {
             sockets: Table::new(Kind::Socket),
             connections: Table::new(Kind::Connection),
             events: Table::new(Kind::Event),
+            values: Table::new(Kind::Value),
             names: Names::new(),
             default_loop: None,
             dirty: Vec::new(),
@@ -266,6 +269,7 @@ impl Objects {
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.life),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.life),
             Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.life),
+            Some(Kind::Value) => self.value_life(key),
             _ => Err(Failure::stale_handle()),
         }
     }
@@ -311,6 +315,7 @@ impl Objects {
             Some(Kind::Server) => self.destroy_server(key),
             Some(Kind::Socket) => self.destroy_socket(key, true),
             Some(Kind::Event) => self.destroy_event(key),
+            Some(Kind::Value) => self.destroy_value(key),
             _ => {}
         }
     }
@@ -377,6 +382,7 @@ impl Objects {
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.user),
+            Some(Kind::Value) => self.value_user(key),
             _ => Err(Failure::stale_handle()),
         }
     }
@@ -504,6 +510,9 @@ impl Drop for Objects {
         }
         for key in keys_of(&self.events, |_| true) {
             self.destroy_event(key);
+        }
+        for key in keys_of(&self.values, |_| true) {
+            self.destroy_value(key);
         }
         std::mem::take(&mut self.due).into_iter().for_each(Call::run);
     }

@@ -185,6 +185,50 @@ static void use_as_event(void *h)
     EMPTY(ss_event_to_string(event, NULL, 0));
 }
 
+static void use_as_socket_of_objects(void *h)
+{
+    ss_socket *socket = (ss_socket *)h;
+    ss_value *untouched = (ss_value *)(void *)&taken_over, *value = untouched, *good = ss_value_new(SS_VALUE_NULL);
+    REFUSED(ss_socket_read_object(socket, &value));
+    REFUSED(ss_socket_write_object(socket, good));
+    EMPTY(ss_socket_object_encoding(socket));
+    REFUSED(ss_socket_set_object_encoding(socket, SS_AMF0));
+    CHECK(value == untouched);
+    CHECK_OK(ss_release(good));
+}
+
+static void use_as_value(void *h)
+{
+    ss_value *value = (ss_value *)h, *good = ss_value_new(SS_VALUE_NULL);
+    size_t length = 77;
+    EMPTY(ss_value_type(value));
+    EMPTY(ss_value_boolean(value));
+    EMPTY(ss_value_number(value));
+    EMPTY(ss_value_bytes(value, &length));
+    CHECK_EQ(length, 0);
+    EMPTY(ss_value_class_name(value, NULL));
+    EMPTY(ss_value_item_count(value));
+    EMPTY(ss_value_item(value, 0));
+    EMPTY(ss_value_property_count(value));
+    EMPTY(ss_value_property_name(value, 0, NULL));
+    EMPTY(ss_value_property_at(value, 0));
+    EMPTY(ss_value_property(value, "x"));
+    REFUSED(ss_value_set(value, SS_VALUE_NULL));
+    REFUSED(ss_value_set_boolean(value, true));
+    REFUSED(ss_value_set_integer(value, 1));
+    REFUSED(ss_value_set_number(value, 1));
+    REFUSED(ss_value_set_date(value, 1));
+    REFUSED(ss_value_set_string(value, "x"));
+    REFUSED(ss_value_set_bytes(value, SS_VALUE_STRING, "x", 1));
+    REFUSED(ss_value_set_class_name(value, "x"));
+    REFUSED(ss_value_assign(value, good));
+    REFUSED(ss_value_assign(good, value));
+    EMPTY(ss_value_add_item(value));
+    EMPTY(ss_value_add_property(value, "x"));
+    CHECK_EQ(ss_value_type(good), SS_VALUE_NULL);
+    CHECK_OK(ss_release(good));
+}
+
 /* A server or a socket is asked for: the dispatchers, and those with a descriptor. */
 static void use_as_target(void *h)
 {
@@ -211,7 +255,7 @@ static void use_as_target(void *h)
 /* Any kind is asked for. */
 static void use_as_object(void *h)
 {
-    CHECK_EQ(ss_object_kind(h), 0);
+    EMPTY(ss_object_kind(h));
     REFUSED(ss_retain(h));
     if (h != NULL) REFUSED(ss_release(h)); /* NULL is allowed there */
     REFUSED(ss_set_user_data(h, h, never_task));
@@ -226,6 +270,8 @@ static void use_as_everything(void *h)
     }
     use_as_server(h);
     use_as_socket(h);
+    use_as_socket_of_objects(h);
+    use_as_value(h);
     if (h != NULL) use_as_event(h);
     use_as_target(h);
     use_as_object(h);
@@ -238,6 +284,7 @@ typedef struct {
     ss_server *server;
     ss_socket *socket;
     ss_event *event;
+    ss_value *value;
     int client;
 } family;
 
@@ -248,6 +295,8 @@ static void new_family(family *f)
     f->socket = accept_client(f->loop, f->server, &f->client);
     f->event = ss_event_new("x", false, false);
     CHECK(f->event != NULL);
+    f->value = ss_value_new(SS_VALUE_ARRAY);
+    CHECK(f->value != NULL);
     good_event = f->event;
     expected = SS_ERR_HANDLE;
     taken_over = 0;
@@ -263,6 +312,8 @@ static void check_family(family *f)
     CHECK(ss_socket_connected(f->socket));
     CHECK_TEXT(ss_event_type(f->event), "x");
     CHECK(ss_event_target(f->event) == NULL);
+    CHECK_EQ(ss_value_type(f->value), SS_VALUE_ARRAY);
+    CHECK_EQ(ss_value_item_count(f->value), 0);
     CHECK_OK(ss_native_handle(f->server, &fd));
     CHECK_EQ(port_of((int)fd), ss_local_port(f->server));
     CHECK_OK(ss_socket_write_bytes(f->socket, "!", 1));
@@ -275,6 +326,7 @@ static void end_family(family *f)
     check_family(f);
     close(f->client);
     CHECK_OK(ss_release(f->event));
+    CHECK_OK(ss_release(f->value));
     CHECK_OK(ss_release(f->loop));
 }
 
@@ -325,6 +377,17 @@ static void a_handle_of_another_kind_is_refused(void)
     use_as_server(f.event);
     use_as_socket(f.event);
     use_as_target(f.event);
+    use_as_loop(f.value);
+    use_as_loop_from_anywhere(f.value);
+    use_as_server(f.value);
+    use_as_socket(f.value);
+    use_as_socket_of_objects(f.value);
+    use_as_event(f.value);
+    use_as_target(f.value);
+    use_as_value(f.loop);
+    use_as_value(f.server);
+    use_as_value(f.socket);
+    use_as_value(f.event);
     REFUSED(ss_dispatch_event(f.server, (ss_event *)(void *)f.socket, NULL));
     REFUSED(ss_dispatch_event(f.server, (ss_event *)(void *)f.loop, NULL));
     end_family(&f);
@@ -367,12 +430,14 @@ static void handles_of_an_ended_loop_are_refused(void)
     new_family(&gone);
     close(gone.client);
     CHECK_OK(ss_release(gone.event));
+    CHECK_OK(ss_release(gone.value)); /* it would outlive the loop */
     CHECK_OK(ss_release(gone.loop));
     new_family(&f);
     use_as_everything(gone.server);
     use_as_everything(gone.socket);
     use_as_everything(gone.loop);
     use_as_everything(gone.event);
+    use_as_everything(gone.value);
     end_family(&f);
 }
 
@@ -409,6 +474,7 @@ static void several_hundred_thousand_garbage_values_are_refused(void)
         }
         handle = (void *)(uintptr_t)value;
         if (handle == NULL || handle == living[0] || handle == living[1] || handle == living[2] || handle == living[3]) continue;
+        if (handle == f.value) continue;
         use_as_everything(handle);
         REFUSED(ss_dispatch_event(f.server, (ss_event *)handle, NULL));
         if (i % 4096 == 0) check_family(&f);
@@ -431,8 +497,11 @@ static void *use_from_another_thread(void *argument)
     use_as_socket(f->socket);
     use_as_target(f->socket);
     use_as_object(f->socket);
+    use_as_socket_of_objects(f->socket);
     use_as_event(f->event);
     use_as_object(f->event);
+    use_as_value(f->value);
+    use_as_object(f->value);
     CHECK(ss_last_error_message()[0] != '\0');
     CHECK_OK(ss_release(good_event));
     return NULL;
