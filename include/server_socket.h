@@ -1155,8 +1155,13 @@ ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *
  * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
  * U+FFFD. Otherwise as ss_socket_read_utf.
  *
- * charset is one of AIR's names: "shift_jis", "gb2312", "big5", "euc-kr", "iso-8859-1", "windows-1251", "koi8-r",
- * "utf-16", "unicodeFFFE", "us-ascii" and so on. NULL, "" and a name that is not known mean UTF-8, as in Flash.
+ * charset is one of AIR's names, in any case: those of Unicode ("utf-8"; "unicode" or "utf-16", low bytes first;
+ * "unicodeFFFE", high bytes first), "us-ascii", "iso-8859-1" to "-15", "windows-874", "windows-1250" to "-1258",
+ * "koi8-r", "koi8-u", "cp866", "macintosh", "x-mac-cyrillic", "gb2312", "gb18030", "big5", "shift_jis", "euc-jp",
+ * "iso-2022-jp", "euc-kr", and their aliases. "iso-8859-1" gives each byte the character of its number; the names of
+ * parts 9 and 11 mean windows-1254 and -874, which have more. NULL, "" and a name that is not known mean UTF-8, as in
+ * Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
+ * "hz-gb-2312", "iso-2022-kr" and "utf-7".
  */
 ss_status ss_socket_read_multi_byte(ss_socket *socket,
                                     size_t byte_length,

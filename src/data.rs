@@ -3,7 +3,10 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::{EncoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{
+    EUC_JP, EUC_KR, EncoderResult, Encoding, GBK, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE,
+    WINDOWS_1252,
+};
 
 use crate::error::{Failure, Result};
 
@@ -77,23 +80,55 @@ pub(crate) enum Charset {
     Other(&'static Encoding),
 }
 
+/// AIR's names for ISO 8859-1 and for ASCII. The Web takes most of them for windows-1252; AIR means what they say.
+const LATIN1: [&str; 11] = [
+    "iso-8859-1",
+    "iso_8859-1",
+    "iso8859-1",
+    "iso_8859-1:1987",
+    "iso-ir-100",
+    "latin1",
+    "l1",
+    "cp819",
+    "ibm819",
+    "csISOLatin1",
+    "iso88591",
+];
+const ASCII: [&str; 10] = [
+    "us-ascii",
+    "ascii",
+    "ANSI_X3.4-1968",
+    "ANSI_X3.4-1986",
+    "ISO_646.irv:1991",
+    "ISO646-US",
+    "iso-ir-6us",
+    "cp367",
+    "IBM367",
+    "csASCII",
+];
+/// AIR's names for charsets that the Web has under other names.
+const MORE: [(&[&str], &Encoding); 7] = [
+    (&["CN-GB", "EUC-CN", "x-euc-cn", "GB2312-80", "GB231280", "csGB231280"], GBK),
+    (&["csWindows31J", "x-ms-cp932"], SHIFT_JIS),
+    (&["x-euc", "Extended_UNIX_Code_Packed_Format_for_Japanese"], EUC_JP),
+    (&["_iso-2022-jp", "_iso-2022-jp$SIO"], ISO_2022_JP),
+    (&["ks_c_5601", "ks_c_5601_1987"], EUC_KR),
+    (&["koi8r"], KOI8_R),
+    (&["x-ansi"], WINDOWS_1252),
+];
+
 impl Charset {
     pub(crate) fn named(name: &[u8]) -> Charset {
-        // The Web took these names for windows-1252; AIR means what they say.
-        const LATIN1: [&[u8]; 4] = [b"iso-8859-1", b"iso_8859-1", b"iso8859-1", b"latin1"];
-        const ASCII: [&[u8]; 3] = [b"us-ascii", b"ascii", b"iso646-us"];
-        // Names of AIR's that the Web does not know.
-        const MORE: [(&[u8], &Encoding); 2] = [(b"cn-gb", encoding_rs::GBK), (b"unicode", UTF_16LE)];
-        let name = name.trim_ascii().to_ascii_lowercase();
-        let is = |other: &&[u8]| *other == name.as_slice();
+        let name = name.trim_ascii();
+        let is = |other: &&str| name.eq_ignore_ascii_case(other.as_bytes());
         if LATIN1.iter().any(is) {
             return Charset::Latin1;
         }
         if ASCII.iter().any(is) {
             return Charset::Ascii;
         }
-        let more = MORE.iter().find(|(other, _)| is(other)).map(|(_, encoding)| *encoding);
-        match more.or_else(|| Encoding::for_label_no_replacement(&name)) {
+        let more = MORE.iter().find(|(names, _)| names.iter().any(is)).map(|(_, encoding)| *encoding);
+        match more.or_else(|| Encoding::for_label_no_replacement(name)) {
             Some(encoding) if encoding != UTF_8 => Charset::Other(encoding),
             _ => Charset::Utf8,
         }

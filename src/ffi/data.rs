@@ -1,6 +1,6 @@
 //! IDataInput and IDataOutput of sockets.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 
 use super::border::{c_string, check_room, get, key, status, store};
 use super::socket::ss_socket;
@@ -141,8 +141,13 @@ pub unsafe extern "C" fn ss_socket_read_utf_bytes(
 /// Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
 /// U+FFFD. Otherwise as ss_socket_read_utf.
 ///
-/// charset is one of AIR's names: "shift_jis", "gb2312", "big5", "euc-kr", "iso-8859-1", "windows-1251", "koi8-r",
-/// "utf-16", "unicodeFFFE", "us-ascii" and so on. NULL, "" and a name that is not known mean UTF-8, as in Flash.
+/// charset is one of AIR's names, in any case: those of Unicode ("utf-8"; "unicode" or "utf-16", low bytes first;
+/// "unicodeFFFE", high bytes first), "us-ascii", "iso-8859-1" to "-15", "windows-874", "windows-1250" to "-1258",
+/// "koi8-r", "koi8-u", "cp866", "macintosh", "x-mac-cyrillic", "gb2312", "gb18030", "big5", "shift_jis", "euc-jp",
+/// "iso-2022-jp", "euc-kr", and their aliases. "iso-8859-1" gives each byte the character of its number; the names of
+/// parts 9 and 11 mean windows-1254 and -874, which have more. NULL, "" and a name that is not known mean UTF-8, as in
+/// Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
+/// "hz-gb-2312", "iso-2022-kr" and "utf-7".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read_multi_byte(
     socket: *mut ss_socket,
@@ -278,7 +283,7 @@ unsafe fn read_text(
                 return Err(Failure::out_of_range()
                     .because(format!("the text needs room for {needed} bytes and a NUL; nothing was read")));
             }
-            check_room(dst.cast::<c_void>(), capacity, "dst")?;
+            check_room(dst.cast::<c_void>(), needed + 1, "dst")?;
             // SAFETY: the caller vouches for `capacity` bytes at `dst`, and the text with its NUL is not longer.
             unsafe {
                 std::ptr::copy(found.text.as_ptr().cast(), dst, needed);
@@ -311,6 +316,9 @@ unsafe fn write_text(
 /// # Safety
 /// `name` is NULL or a NUL-terminated string.
 unsafe fn charset_named(name: *const c_char) -> Charset {
-    // SAFETY: NULL or NUL-terminated, by contract.
-    unsafe { c_string(name, "charset") }.map_or(Charset::Utf8, |name| Charset::named(name.to_bytes()))
+    match name.is_null() {
+        true => Charset::Utf8,
+        // SAFETY: not NULL, and NUL-terminated by contract.
+        false => Charset::named(unsafe { CStr::from_ptr(name) }.to_bytes()),
+    }
 }
