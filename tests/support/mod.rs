@@ -844,6 +844,11 @@ impl Log {
         self.0.borrow().len()
     }
 
+    /// All that has happened, and stays.
+    pub fn entries(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
     pub fn contains(&self, what: &str) -> bool {
         self.count(what) > 0
     }

@@ -1,0 +1,251 @@
+//! Much data: byte for byte, in bounded memory and linear time; and what closing owes to it.
+
+mod support;
+
+use std::cell::{Cell, RefCell};
+use std::hash::{DefaultHasher, Hasher};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
+use support::*;
+
+use server_socket::*;
+
+/// How much a long transfer moves; SS_TEST_TRANSFER_MB=1024 for the whole gigabyte.
+fn transfer_size() -> usize {
+    let megabytes = std::env::var("SS_TEST_TRANSFER_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(64usize);
+    megabytes << 20
+}
+
+/// The bytes of a stream by their place, so that none of it has to be kept.
+fn chunk(place: usize) -> Vec<u8> {
+    const CHUNK: usize = 48 * 1024 + 13;
+    let mut random = Random(place as u64 * 2 + 1);
+    (0..CHUNK / 8).flat_map(|_| random.next().to_le_bytes()).collect()
+}
+
+fn small_buffers(peer: &TcpStream) {
+    socket2::SockRef::from(peer).set_send_buffer_size(4096).expect("the system takes it");
+}
+
+#[test]
+fn a_long_stream_to_us_arrives_whole_through_a_small_send_buffer() {
+    let pair = Pair::new();
+    small_buffers(&pair.peer);
+    let total = transfer_size();
+    let mut peer = pair.peer.try_clone().expect("a second handle");
+    let writer = std::thread::spawn(move || {
+        let (mut sum, mut sent, mut place) = (DefaultHasher::new(), 0, 0);
+        while sent < total {
+            let bytes = chunk(place);
+            let bytes = &bytes[..bytes.len().min(total - sent)];
+            bytes.iter().for_each(|byte| sum.write_u8(*byte));
+            peer.write_all(bytes).expect("it writes");
+            sent += bytes.len();
+            place += 1;
+        }
+        peer.shutdown(Shutdown::Write).expect("a FIN");
+        sum.finish()
+    });
+    let sum = Rc::new(RefCell::new(DefaultHasher::new()));
+    let count = shared::<usize>();
+    on(*pair.socket, SOCKET_DATA, {
+        let (sum, count, socket) = (sum.clone(), count.clone(), *pair.socket);
+        move |_| {
+            let bytes = socket.peek();
+            bytes.iter().for_each(|byte| sum.borrow_mut().write_u8(*byte));
+            count.set(count.get() + bytes.len());
+            ok(socket.skip(bytes.len()));
+        }
+    });
+    while pair.socket.connected() {
+        pair.events.turn(1000);
+    }
+    assert_eq!(count.get(), total);
+    assert_eq!(sum.borrow().finish(), writer.join().expect("it does not panic"));
+}
+
+#[test]
+fn a_long_stream_from_us_arrives_whole_through_a_small_send_buffer() {
+    let pair = Pair::new();
+    socket2::SockRef::from(&system_socket(*pair.socket)).set_send_buffer_size(4096).expect("the system takes it");
+    let total = transfer_size();
+    let mut peer = pair.peer.try_clone().expect("a second handle");
+    let reader = std::thread::spawn(move || {
+        let (mut sum, mut got, mut buffer) = (DefaultHasher::new(), 0, vec![0; 100_000]);
+        while got < total {
+            let length = peer.read(&mut buffer).expect("it reads");
+            assert_ne!(length, 0, "the end after {got} bytes");
+            buffer[..length].iter().for_each(|byte| sum.write_u8(*byte));
+            got += length;
+        }
+        sum.finish()
+    });
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_WRITE_LIMIT, 1 << 20));
+    let mut sum = DefaultHasher::new();
+    let (mut written, mut place) = (0, 0);
+    while written < total {
+        let bytes = chunk(place);
+        let bytes = &bytes[..bytes.len().min(total - written)];
+        match pair.socket.write(bytes) {
+            SS_OK => {
+                bytes.iter().for_each(|byte| sum.write_u8(*byte));
+                written += bytes.len();
+                place += 1;
+            }
+            status => {
+                assert_eq!(status, SS_ERR_FULL);
+                pair.events.turn(1000);
+            }
+        }
+    }
+    // What is left goes out in the background.
+    ok(pair.socket.close());
+    assert_eq!(sum.finish(), pair.events.join(reader));
+}
+
+#[test]
+fn a_reader_that_sleeps_costs_no_more_memory_than_the_limit_allows() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        let limit = 2 << 20;
+        ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_WRITE_LIMIT, limit));
+        let bytes = pattern(10 << 20);
+        let before = resident_memory();
+        let mut written = 0;
+        for piece in bytes.chunks(100_000) {
+            match pair.socket.write(piece) {
+                SS_OK => written += piece.len(),
+                status => {
+                    assert_eq!(status, SS_ERR_FULL);
+                    break;
+                }
+            }
+            pair.events.turn(0);
+        }
+        assert!(written < bytes.len(), "the kernel and the limit together take less");
+        let grown = resident_memory() - before;
+        assert!(grown < limit as usize * 2, "{grown} bytes for {} pending ones", pair.socket.pending());
+        // It wakes up, and everything that was taken comes.
+        assert_same_bytes(&pair.events.receive(&pair.peer, written), &bytes[..written]);
+    });
+}
+
+#[test]
+fn an_application_that_does_not_read_costs_no_more_memory_than_the_limit_allows() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        let peer = pair.peer.try_clone().expect("a second handle");
+        let writer = std::thread::spawn(move || {
+            let bytes = pattern(32 << 20);
+            let mut peer = peer;
+            peer.write_all(&bytes)
+        });
+        pair.events.pump_until(|| pair.socket.available() == 1 << 20);
+        let before = resident_memory();
+        pair.events.settle();
+        assert_eq!(pair.socket.available(), 1 << 20);
+        assert!(resident_memory() - before < 1 << 20);
+        let mut read = 0;
+        pair.events.pump_until(|| {
+            read += pair.socket.read_all().len();
+            read == 32 << 20
+        });
+        pair.events.join(writer).expect("all was written");
+    });
+}
+
+/// Bytes that come one by one, and are all left unread until the end: handled in time that grows as their number does.
+#[test]
+fn a_million_single_bytes_take_linear_time() {
+    in_own_process!(|| {
+        let time_of = |count: usize| {
+            let pair = Pair::new();
+            ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_READ_LIMIT, count as i64 + 1));
+            pair.peer.set_nodelay(true).expect("a flag");
+            let peer = pair.peer.try_clone().expect("a second handle");
+            let writer = std::thread::spawn(move || {
+                let mut peer = peer;
+                (0..count).for_each(|place| peer.write_all(&[place as u8]).expect("it writes"));
+            });
+            let start = thread_cpu_time();
+            pair.events.pump_until(|| pair.socket.available() == count);
+            let bytes = pair.socket.read_all();
+            let spent = thread_cpu_time() - start;
+            pair.events.join(writer);
+            assert!(bytes.iter().enumerate().all(|(place, byte)| *byte == place as u8));
+            spent
+        };
+        time_of(1000); // warm
+        let (few, many) = (time_of(125_000), time_of(1_000_000));
+        // Eight times as much; quadratic would be sixty-four times.
+        assert!(many < few * 32, "{few:?} for an eighth of what took {many:?}");
+    });
+}
+
+#[test]
+fn a_reply_arrives_whole_though_nobody_reads_what_the_peer_sends_meanwhile() {
+    let pair = Pair::new();
+    let reply = pattern(4_000_000);
+    let mut peer = pair.peer.try_clone().expect("a second handle");
+    pair.send(&[7; 100_000]);
+    pair.events.pump_until(|| pair.socket.available() > 0);
+    ok(pair.socket.write(&reply));
+    ok(pair.socket.close());
+    let client = std::thread::spawn(move || {
+        peer.write_all(&[8; 1_000_000]).expect("it writes on");
+        let mut got = Vec::new();
+        peer.read_to_end(&mut got).expect("no reset");
+        got
+    });
+    assert_same_bytes(&pair.events.join(client), &reply);
+}
+
+#[test]
+fn a_peer_that_never_stops_sending_is_not_drained_for_ever() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        ok(pair.socket.write(b"a reply"));
+        ok(pair.socket.flush());
+        let before = open_descriptors();
+        ok(pair.socket.close());
+        let mut peer = pair.peer.try_clone().expect("a second handle");
+        let flood = std::thread::spawn(move || {
+            let mut sent = 0usize;
+            while peer.write(&[9; 65_536]).is_ok_and(|length| {
+                sent += length;
+                sent < 1 << 30
+            }) {}
+            sent
+        });
+        // The clone of the peer's end takes a descriptor, ours goes.
+        pair.events.pump_until(|| open_descriptors() == before);
+        assert!(flood.join().expect("it does not panic") < 1 << 30);
+    });
+}
+
+#[test]
+fn a_loop_that_ends_with_everything_pending_leaves_nothing_behind() {
+    in_own_process!(|| {
+        let before = open_descriptors();
+        let pair = Pair::new();
+        let closing = Rc::new(Cell::new(0));
+        let accepted = pair.server.keep_accepted();
+        let peers: Vec<TcpStream> = (0..20).map(|_| pair.server.client()).collect();
+        pair.events.pump_until(|| accepted.len() == 20);
+        for place in 0..20 {
+            let socket = accepted.get(place);
+            ok(socket.write(&pattern(8_000_000)));
+            match place % 3 {
+                0 => ok(socket.close()),
+                1 => ok(socket.flush()),
+                _ => {}
+            }
+            closing.set(place);
+        }
+        accepted.clear();
+        drop(pair);
+        drop(peers);
+        assert_eq!(open_descriptors(), before);
+    });
+}
