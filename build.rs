@@ -5,13 +5,14 @@ use std::path::Path;
 use std::{env, fs};
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 9] = [
+const CHAPTERS: [(&str, &str); 10] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
     ("ss_new", "ServerSocket"),
     ("ss_object_kind", "All objects; EventDispatcher, of servers and sockets"),
     ("ss_event_new", "Event"),
     ("ss_socket_new", "Socket"),
+    ("ss_socket_endian", "Socket: IDataInput, IDataOutput"),
     ("ss_set_option", "Options"),
     ("ss_server_stats", "Figures and the log"),
     ("ss_socket_read_object", "Objects in AMF: readObject and writeObject"),

@@ -97,31 +97,6 @@
 
 
 /**
- * Event.eventPhase: never met here, since sockets have no parents.
- */
-#define SS_PHASE_CAPTURING 1
-
-/**
- * Event.eventPhase of every event here, before, during and after its dispatch.
- */
-#define SS_PHASE_AT_TARGET 2
-
-/**
- * Event.eventPhase: never met here.
- */
-#define SS_PHASE_BUBBLING 3
-
-/**
- * The level of a log message: something was lost, or an ioError had no listener.
- */
-#define SS_LOG_ERROR 1
-
-/**
- * The level of a log message: something is short, and the library copes.
- */
-#define SS_LOG_WARNING 2
-
-/**
  * ss_object_kind of a loop.
  */
 #define SS_KIND_LOOP 1
@@ -145,6 +120,41 @@
  * ss_object_kind of a value.
  */
 #define SS_KIND_VALUE 6
+
+/**
+ * Event.eventPhase: never met here, since sockets have no parents.
+ */
+#define SS_PHASE_CAPTURING 1
+
+/**
+ * Event.eventPhase of every event here, before, during and after its dispatch.
+ */
+#define SS_PHASE_AT_TARGET 2
+
+/**
+ * Event.eventPhase: never met here.
+ */
+#define SS_PHASE_BUBBLING 3
+
+/**
+ * Endian.BIG_ENDIAN: the most significant byte first, the order of the network, and the default.
+ */
+#define SS_BIG_ENDIAN 0
+
+/**
+ * Endian.LITTLE_ENDIAN: the least significant byte first.
+ */
+#define SS_LITTLE_ENDIAN 1
+
+/**
+ * The level of a log message: something was lost, or an ioError had no listener.
+ */
+#define SS_LOG_ERROR 1
+
+/**
+ * The level of a log message: something is short, and the library copes.
+ */
+#define SS_LOG_WARNING 2
 
 /**
  * ObjectEncoding.AMF0: that of ActionScript 1 and 2.
@@ -382,14 +392,28 @@ typedef struct ss_socket ss_socket;
 typedef struct ss_value ss_value;
 
 /**
+ * A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+ */
+typedef void (*ss_task)(void *user_data);
+
+/**
  * Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
  */
 typedef void ss_object;
 
 /**
- * A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+ * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
+ *
+ * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
+ * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
  */
-typedef void (*ss_task)(void *user_data);
+typedef void (*ss_listener)(ss_event *event, void *user_data);
+
+/**
+ * An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
+ * accepts from then on start with.
+ */
+typedef int32_t ss_option;
 
 /**
  * What has happened on a server so far. The struct may grow at its end.
@@ -434,20 +458,6 @@ typedef struct {
  * library, also inside a call, and must not throw.
  */
 typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
-
-/**
- * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
- *
- * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
- * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
- */
-typedef void (*ss_listener)(ss_event *event, void *user_data);
-
-/**
- * An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
- * accepts from then on start with.
- */
-typedef int32_t ss_option;
 
 /**
  * Socket.tcpNoDelay (TCP_NODELAY): small writes leave at once instead of waiting for more. 0 or 1; default 1.
@@ -502,6 +512,310 @@ typedef int32_t ss_option;
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * The name of a status: AIR's class ("RangeError") or ours ("InvalidHandle").
+ *
+ * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
+ */
+const char *ss_status_name(int32_t status);
+
+/**
+ * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
+ */
+int32_t ss_last_error_id(void);
+
+/**
+ * The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
+ *
+ * "" before any failure. The text is the library's and is valid until this thread's next call that fails.
+ */
+const char *ss_last_error_message(void);
+
+/**
+ * The last failure of this thread as a sentence for people: what was attempted, what the system said, and what
+ * to do about it. For a log or a message box; its wording may change.
+ *
+ * "" before any failure, else never empty. Valid as long as ss_last_error_message().
+ */
+const char *ss_last_error_detail(void);
+
+/**
+ * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
+ */
+int32_t ss_last_os_error(void);
+
+/* ---- The library, and event loops ------------------------------------------------------------------------------------ */
+
+/**
+ * The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.
+ *
+ * Same major number (below 1.0: same minor number), same ABI. Any thread.
+ */
+uint32_t ss_version(void);
+
+/**
+ * ServerSocket.isSupported: whether servers can run here. True wherever this library is built for. Any thread.
+ */
+bool ss_is_supported(void);
+
+/**
+ * Makes an event loop on the calling thread.
+ *
+ * Returns one reference: give it back with ss_release, which ends the loop and closes everything on it.
+ * NULL on failure: SS_ERR_IO when the system has no descriptors left.
+ */
+ss_loop *ss_loop_new(void);
+
+/**
+ * The calling thread's own loop, made at first use. NULL as a loop argument means this one.
+ *
+ * Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
+ */
+ss_loop *ss_loop_default(void);
+
+/**
+ * One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,
+ * negative = without end), then calls the listeners of what is.
+ *
+ * *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
+ * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
+
+/**
+ * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
+ * no listening server, no open connection, no posted task.
+ *
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_run(ss_loop *loop);
+
+/**
+ * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_stop(ss_loop *loop);
+
+/**
+ * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_wake(ss_loop *loop);
+
+/**
+ * Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
+ * cancelled(user_data) runs instead, unless it is NULL.
+ *
+ * Exactly one of the two runs if SS_OK was returned, neither if not. Tasks run in the order of the posts.
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended, SS_ERR_TYPE when task is NULL.
+ */
+ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
+
+/**
+ * A descriptor that is readable whenever ss_loop_poll(loop, 0) has work, for a host with a loop of its own: wait
+ * for it there, for at most ss_loop_timeout milliseconds, then poll.
+ *
+ * The descriptor stays the library's: never read, close or change it. SS_ERR_UNSUPPORTED where there is none
+ * (Windows).
+ */
+ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
+
+/**
+ * How long, in milliseconds, a host may wait for the descriptor before it has to poll: until the next timer
+ * of the loop, 0 when there is work already, -1 without end.
+ */
+int32_t ss_loop_timeout(ss_loop *loop);
+
+/* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
+
+/**
+ * new ServerSocket(): makes a server on a loop (NULL: this thread's own). Nothing is opened yet.
+ *
+ * Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
+ * live on. NULL on failure.
+ */
+ss_server *ss_new(ss_loop *loop);
+
+/**
+ * ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
+ *
+ * NULL, "" and "0.0.0.0" mean all IPv4 addresses, "::" all IPv6 addresses, and no IPv4 ones.
+ * SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address (names are never looked up).
+ * SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
+ * in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
+ */
+ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
+
+/**
+ * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
+ * system's maximum) wait there until they are accepted, further ones are turned away by the system.
+ *
+ * Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
+ * again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
+ */
+ss_status ss_listen(ss_server *server, int32_t backlog);
+
+/**
+ * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
+ *
+ * No event follows. A closed server cannot be opened again, but still has to be released.
+ * SS_ERR_ERROR 2002: it is not open.
+ */
+ss_status ss_close(ss_server *server);
+
+/**
+ * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+ * in place of ss_bind, and if listening is true of ss_listen.
+ *
+ * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
+ * server is bound or closed already, or there is no such descriptor.
+ */
+ss_status ss_adopt(ss_server *server,
+                   int64_t fd,
+                   bool listening);
+
+/**
+ * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_pause(ss_server *server);
+
+/**
+ * Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_resume(ss_server *server);
+
+/**
+ * ServerSocket.bound: between bind and close.
+ */
+bool ss_bound(ss_server *server);
+
+/**
+ * ServerSocket.listening: between listen and close.
+ */
+bool ss_listening(ss_server *server);
+
+/**
+ * ServerSocket.localAddress, in digits; NULL when not bound.
+ *
+ * The text is the library's and is valid until the server is closed or destroyed.
+ */
+const char *ss_local_address(ss_server *server);
+
+/**
+ * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+ */
+int32_t ss_local_port(ss_server *server);
+
+/* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
+
+/**
+ * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
+ */
+int32_t ss_object_kind(ss_object *object);
+
+/**
+ * Adds a reference to an object of any kind.
+ *
+ * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
+ */
+ss_status ss_retain(ss_object *object);
+
+/**
+ * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
+ * server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+ *
+ * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
+ * SS_ERR_HANDLE: no such object, or no reference is left to give back.
+ */
+ss_status ss_release(ss_object *object);
+
+/**
+ * Attaches a word to an object of any kind. A clone of an event does not have it.
+ *
+ * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+ * is running then, after it.
+ */
+ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
+
+/**
+ * The word that ss_set_user_data has attached; NULL if none was.
+ */
+void *ss_user_data(ss_object *object);
+
+/**
+ * The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
+ *
+ * For options that this library does not know. It stays the library's: do not read, write or close it.
+ * SS_ERR_IO 2002: it has none now.
+ */
+ss_status ss_native_handle(ss_object *object, int64_t *fd);
+
+/**
+ * EventDispatcher.addEventListener: registers a listener on a server or a socket.
+ *
+ * A listener is the pair (listener, user_data). A second registration of the same pair for the same type and
+ * use_capture is ignored. Higher priorities run first, equal ones in the order of registration. One that is added
+ * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
+ * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
+ */
+ss_status ss_add_listener(ss_object *target,
+                          const char *type,
+                          ss_listener listener,
+                          void *user_data,
+                          bool use_capture,
+                          int32_t priority);
+
+/**
+ * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
+ * removed or its target destroyed and it can never run again.
+ *
+ * If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
+ * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+ * called.
+ */
+ss_status ss_add_listener_full(ss_object *target,
+                               const char *type,
+                               ss_listener listener,
+                               void *user_data,
+                               ss_task destroy,
+                               bool use_capture,
+                               int32_t priority);
+
+/**
+ * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
+ * dispatch that is under way. Removing what is not registered does nothing.
+ */
+ss_status ss_remove_listener(ss_object *target,
+                             const char *type,
+                             ss_listener listener,
+                             void *user_data,
+                             bool use_capture);
+
+/**
+ * EventDispatcher.hasEventListener: whether anybody is registered for the type.
+ */
+bool ss_has_listener(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
+ */
+bool ss_will_trigger(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
+ *
+ * *not_prevented (may be NULL) receives AIR's result: false if a listener prevented the default of a cancelable
+ * event. An event that was delivered before is cloned, and the clone is dispatched.
+ * SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
+ */
+ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
 
 /* ---- Event ----------------------------------------------------------------------------------------------------------- */
 
@@ -614,311 +928,6 @@ int32_t ss_event_os_error(ss_event *event);
  * whole text without the NUL. dst may be NULL if capacity is 0.
  */
 size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
-
-/* ---- The library, and event loops ------------------------------------------------------------------------------------ */
-
-/**
- * The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.
- *
- * Same major number (below 1.0: same minor number), same ABI. Any thread.
- */
-uint32_t ss_version(void);
-
-/**
- * ServerSocket.isSupported: whether servers can run here. True wherever this library is built for. Any thread.
- */
-bool ss_is_supported(void);
-
-/**
- * Makes an event loop on the calling thread.
- *
- * Returns one reference: give it back with ss_release, which ends the loop and closes everything on it.
- * NULL on failure: SS_ERR_IO when the system has no descriptors left.
- */
-ss_loop *ss_loop_new(void);
-
-/**
- * The calling thread's own loop, made at first use. NULL as a loop argument means this one.
- *
- * Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
- */
-ss_loop *ss_loop_default(void);
-
-/**
- * One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,
- * negative = without end), then calls the listeners of what is.
- *
- * *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
- * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
- * SS_ERR_REENTRANT inside a listener of the same loop.
- */
-ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
-
-/**
- * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
- * no listening server, no open connection, no posted task.
- *
- * SS_ERR_REENTRANT inside a listener of the same loop.
- */
-ss_status ss_loop_run(ss_loop *loop);
-
-/**
- * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
- *
- * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
- */
-ss_status ss_loop_stop(ss_loop *loop);
-
-/**
- * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
- *
- * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
- */
-ss_status ss_loop_wake(ss_loop *loop);
-
-/**
- * Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
- * cancelled(user_data) runs instead, unless it is NULL.
- *
- * Exactly one of the two runs if SS_OK was returned, neither if not. Tasks run in the order of the posts.
- * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended, SS_ERR_TYPE when task is NULL.
- */
-ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
-
-/**
- * A descriptor that is readable whenever ss_loop_poll(loop, 0) has work, for a host with a loop of its own: wait
- * for it there, for at most ss_loop_timeout milliseconds, then poll.
- *
- * The descriptor stays the library's: never read, close or change it. SS_ERR_UNSUPPORTED where there is none
- * (Windows).
- */
-ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
-
-/**
- * How long, in milliseconds, a host may wait for the descriptor before it has to poll: until the next timer
- * of the loop, 0 when there is work already, -1 without end.
- */
-int32_t ss_loop_timeout(ss_loop *loop);
-
-/* ---- Figures and the log --------------------------------------------------------------------------------------------- */
-
-/**
- * Figures of a server and the connections that it has accepted.
- *
- * Set stats->size = sizeof *stats before the call. SS_ERR_TYPE 2007: stats is NULL. SS_ERR_ARGUMENT 2004: size is not
- * set.
- */
-ss_status ss_server_stats(ss_server *server, ss_stats *stats);
-
-/**
- * Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
- * library prints nothing.
- *
- * Any thread. Another thread may still be inside the old function when this returns.
- */
-ss_status ss_set_log(ss_log log, void *user_data);
-
-/* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
-
-/**
- * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
- */
-int32_t ss_object_kind(ss_object *object);
-
-/**
- * Adds a reference to an object of any kind.
- *
- * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
- */
-ss_status ss_retain(ss_object *object);
-
-/**
- * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
- * server, a socket (what was written is still sent), an event. Its handle is stale from then on.
- *
- * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
- * SS_ERR_HANDLE: no such object, or no reference is left to give back.
- */
-ss_status ss_release(ss_object *object);
-
-/**
- * Attaches a word to an object of any kind. A clone of an event does not have it.
- *
- * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
- * is running then, after it.
- */
-ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
-
-/**
- * The word that ss_set_user_data has attached; NULL if none was.
- */
-void *ss_user_data(ss_object *object);
-
-/**
- * The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
- *
- * For options that this library does not know. It stays the library's: do not read, write or close it.
- * SS_ERR_IO 2002: it has none now.
- */
-ss_status ss_native_handle(ss_object *object, int64_t *fd);
-
-/**
- * EventDispatcher.addEventListener: registers a listener on a server or a socket.
- *
- * A listener is the pair (listener, user_data). A second registration of the same pair for the same type and
- * use_capture is ignored. Higher priorities run first, equal ones in the order of registration. One that is added
- * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
- * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
- */
-ss_status ss_add_listener(ss_object *target,
-                          const char *type,
-                          ss_listener listener,
-                          void *user_data,
-                          bool use_capture,
-                          int32_t priority);
-
-/**
- * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
- * removed or its target destroyed and it can never run again.
- *
- * If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
- * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
- * called.
- */
-ss_status ss_add_listener_full(ss_object *target,
-                               const char *type,
-                               ss_listener listener,
-                               void *user_data,
-                               ss_task destroy,
-                               bool use_capture,
-                               int32_t priority);
-
-/**
- * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
- * dispatch that is under way. Removing what is not registered does nothing.
- */
-ss_status ss_remove_listener(ss_object *target,
-                             const char *type,
-                             ss_listener listener,
-                             void *user_data,
-                             bool use_capture);
-
-/**
- * EventDispatcher.hasEventListener: whether anybody is registered for the type.
- */
-bool ss_has_listener(ss_object *target, const char *type);
-
-/**
- * EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
- */
-bool ss_will_trigger(ss_object *target, const char *type);
-
-/**
- * EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
- *
- * *not_prevented (may be NULL) receives AIR's result: false if a listener prevented the default of a cancelable
- * event. An event that was delivered before is cloned, and the clone is dispatched.
- * SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
- */
-ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
-
-/* ---- Options --------------------------------------------------------------------------------------------------------- */
-
-/**
- * Sets an option.
- *
- * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
- * it. SS_ERR_IO 2002: it is for before bind, or the system refused.
- */
-ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
-
-/**
- * What an option is set to.
- *
- * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
- */
-ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
-
-/* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
-
-/**
- * new ServerSocket(): makes a server on a loop (NULL: this thread's own). Nothing is opened yet.
- *
- * Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
- * live on. NULL on failure.
- */
-ss_server *ss_new(ss_loop *loop);
-
-/**
- * ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
- *
- * NULL, "" and "0.0.0.0" mean all IPv4 addresses, "::" all IPv6 addresses, and no IPv4 ones.
- * SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address (names are never looked up).
- * SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
- * in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
- */
-ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
-
-/**
- * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
- * system's maximum) wait there until they are accepted, further ones are turned away by the system.
- *
- * Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
- * again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
- */
-ss_status ss_listen(ss_server *server, int32_t backlog);
-
-/**
- * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
- *
- * No event follows. A closed server cannot be opened again, but still has to be released.
- * SS_ERR_ERROR 2002: it is not open.
- */
-ss_status ss_close(ss_server *server);
-
-/**
- * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
- * in place of ss_bind, and if listening is true of ss_listen.
- *
- * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
- * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
- * server is bound or closed already, or there is no such descriptor.
- */
-ss_status ss_adopt(ss_server *server,
-                   int64_t fd,
-                   bool listening);
-
-/**
- * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
- */
-ss_status ss_pause(ss_server *server);
-
-/**
- * Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
- */
-ss_status ss_resume(ss_server *server);
-
-/**
- * ServerSocket.bound: between bind and close.
- */
-bool ss_bound(ss_server *server);
-
-/**
- * ServerSocket.listening: between listen and close.
- */
-bool ss_listening(ss_server *server);
-
-/**
- * ServerSocket.localAddress, in digits; NULL when not bound.
- *
- * The text is the library's and is valid until the server is closed or destroyed.
- */
-const char *ss_local_address(ss_server *server);
-
-/**
- * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
- */
-int32_t ss_local_port(ss_server *server);
 
 /* ---- Socket ---------------------------------------------------------------------------------------------------------- */
 
@@ -1062,39 +1071,195 @@ ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
  */
 ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
 
-/* ---- Errors ---------------------------------------------------------------------------------------------------------- */
+/* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
 
 /**
- * The name of a status: AIR's class ("RangeError") or ours ("InvalidHandle").
+ * Socket.endian: SS_BIG_ENDIAN or SS_LITTLE_ENDIAN.
+ */
+int32_t ss_socket_endian(ss_socket *socket);
+
+/**
+ * Sets Socket.endian, the byte order of the typed reads and writes from now on. It outlasts the connection.
  *
- * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
+ * SS_ERR_ARGUMENT 2008: another value.
  */
-const char *ss_status_name(int32_t status);
+ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
 
 /**
- * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
- */
-int32_t ss_last_error_id(void);
-
-/**
- * The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
+ * Socket.readBoolean: one byte; true unless it is 0.
  *
- * "" before any failure. The text is the library's and is valid until this thread's next call that fails.
+ * This and the following reads: SS_ERR_EOF 2030: fewer bytes have come, and none was read; wait for more.
+ * SS_ERR_IO 2002: not connected and nothing left to read.
  */
-const char *ss_last_error_message(void);
+ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);
 
 /**
- * The last failure of this thread as a sentence for people: what was attempted, what the system said, and what
- * to do about it. For a log or a message box; its wording may change.
+ * Socket.readByte: -128 to 127.
+ */
+ss_status ss_socket_read_byte(ss_socket *socket, int8_t *value);
+
+/**
+ * Socket.readUnsignedByte: 0 to 255.
+ */
+ss_status ss_socket_read_unsigned_byte(ss_socket *socket, uint8_t *value);
+
+/**
+ * Socket.readShort: 16 bits, signed.
+ */
+ss_status ss_socket_read_short(ss_socket *socket, int16_t *value);
+
+/**
+ * Socket.readUnsignedShort: 16 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_short(ss_socket *socket, uint16_t *value);
+
+/**
+ * Socket.readInt: 32 bits, signed.
+ */
+ss_status ss_socket_read_int(ss_socket *socket, int32_t *value);
+
+/**
+ * Socket.readUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_int(ss_socket *socket, uint32_t *value);
+
+/**
+ * Socket.readFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_read_float(ss_socket *socket, float *value);
+
+/**
+ * Socket.readDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_read_double(ss_socket *socket, double *value);
+
+/**
+ * Socket.readUTF: a text with its length in bytes, 16 bits, before it.
  *
- * "" before any failure, else never empty. Valid as long as ss_last_error_message().
+ * The text is written to dst with a NUL behind it, and its length without the NUL to *length. If capacity is too small
+ * for both: SS_ERR_RANGE 2006, *length receives the length all the same, and nothing was read; so that capacity 0 and
+ * dst NULL ask for it. As in Flash a byte order mark is dropped and a NUL within ends the text. The bytes are not
+ * checked to be UTF-8.
  */
-const char *ss_last_error_detail(void);
+ss_status ss_socket_read_utf(ss_socket *socket,
+                             char *dst,
+                             size_t capacity,
+                             size_t *length);
 
 /**
- * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
+ * Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
  */
-int32_t ss_last_os_error(void);
+ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *dst, size_t capacity, size_t *length);
+
+/**
+ * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
+ * U+FFFD. Otherwise as ss_socket_read_utf.
+ *
+ * charset is one of AIR's names, in any case: those of Unicode ("utf-8"; "unicode" or "utf-16", low bytes first;
+ * "unicodeFFFE", high bytes first), "us-ascii", "iso-8859-1" to "-15", "windows-874", "windows-1250" to "-1258",
+ * "koi8-r", "koi8-u", "cp866", "macintosh", "x-mac-cyrillic", "gb2312", "gb18030", "big5", "shift_jis", "euc-jp",
+ * "iso-2022-jp", "euc-kr", and their aliases. "iso-8859-1" gives each byte the character of its number; the names of
+ * parts 9 and 11 mean windows-1254 and -874, which have more. NULL, "" and a name that is not known mean UTF-8, as in
+ * Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
+ * "hz-gb-2312", "iso-2022-kr" and "utf-7".
+ */
+ss_status ss_socket_read_multi_byte(ss_socket *socket,
+                                    size_t byte_length,
+                                    const char *charset,
+                                    char *dst,
+                                    size_t capacity,
+                                    size_t *length);
+
+/**
+ * Socket.writeBoolean: one byte, 1 or 0.
+ *
+ * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
+ * connected.
+ */
+ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
+
+/**
+ * Socket.writeByte: the low 8 bits of value.
+ */
+ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeShort: the low 16 bits of value.
+ */
+ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeInt
+ */
+ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_write_unsigned_int(ss_socket *socket, uint32_t value);
+
+/**
+ * Socket.writeFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_write_float(ss_socket *socket, float value);
+
+/**
+ * Socket.writeDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_write_double(ss_socket *socket, double value);
+
+/**
+ * Socket.writeUTF: a text with its length in bytes, 16 bits, before it; without its NUL.
+ *
+ * SS_ERR_RANGE 2006: it has more than 65535 bytes, and nothing was written. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeUTFBytes: a text's bytes, without a length and without its NUL. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeMultiByte: a text, given in UTF-8, in another charset (see ss_socket_read_multi_byte). A character that
+ * the charset has not is sent as '?'. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
+
+/* ---- Options --------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Sets an option.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
+ * it. SS_ERR_IO 2002: it is for before bind, or the system refused.
+ */
+ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
+
+/**
+ * What an option is set to.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
+ */
+ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
+
+/* ---- Figures and the log --------------------------------------------------------------------------------------------- */
+
+/**
+ * Figures of a server and the connections that it has accepted.
+ *
+ * Set stats->size = sizeof *stats before the call. SS_ERR_TYPE 2007: stats is NULL. SS_ERR_ARGUMENT 2004: size is not
+ * set.
+ */
+ss_status ss_server_stats(ss_server *server, ss_stats *stats);
+
+/**
+ * Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
+ * library prints nothing.
+ *
+ * Any thread. Another thread may still be inside the old function when this returns.
+ */
+ss_status ss_set_log(ss_log log, void *user_data);
 
 /* ---- Objects in AMF: readObject and writeObject ---------------------------------------------------------------------- */
 

@@ -14,15 +14,19 @@
 //! dispatcher   EventDispatcher's list;  event  what each kind carries;  names  event types, interned
 //! reactor/     readiness, timers, spare buffers, calls from other threads
 //! foreign      functions of the host that we hold and call: the border's way out
+//! data         IDataInput and IDataOutput: numbers in either byte order, text in many charsets
 //! handle       keys and the tables they open
 //! amf/         readObject and writeObject: values, and their encodings
 //! address  options  log  error
 //! sys/         what differs between operating systems
 //! ```
 
+#![deny(missing_docs, clippy::undocumented_unsafe_blocks)]
+
 mod address;
 mod amf;
 mod connection;
+mod data;
 mod dispatch;
 mod dispatcher;
 mod error;

@@ -9,6 +9,7 @@ use once_cell::unsync::OnceCell;
 
 use crate::address;
 use crate::amf::ObjectInput;
+use crate::data::Endian;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Failure, Result};
 use crate::event::Life;
@@ -35,6 +36,7 @@ pub(crate) struct Socket {
     pub timer: Option<Instant>,
     /// Milliseconds that connecting may take; 0 = as long as the system tries.
     pub timeout: u32,
+    pub endian: Endian,
     /// The host has paused reading.
     pub paused: bool,
     pub endpoints: Option<Box<Endpoints>>,
@@ -58,6 +60,7 @@ impl Socket {
             attempt: None,
             timer: None,
             timeout: DEFAULT_TIMEOUT,
+            endian: Endian::default(),
             paused: false,
             endpoints: None,
             input: Input::default(),
@@ -83,6 +86,10 @@ impl Socket {
 
 pub(crate) fn not_connected() -> Failure {
     Failure::invalid_socket().because("the socket is not connected; look at ss_socket_connected first")
+}
+
+pub(crate) fn too_few() -> Failure {
+    Failure::end_of_file().because("fewer bytes have come than were asked for; nothing was read")
 }
 
 /// An attempt to connect: the addresses still to be tried, and those being tried.

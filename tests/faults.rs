@@ -185,14 +185,9 @@ fn a_restarted_server_gets_its_port_while_old_connections_linger_or_live() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let accepted = server.keep_accepted();
-    let (lingering, living) = (server.client(), server.client());
-    events.pump_until(|| accepted.len() == 2);
-    // Our end closes first, so that ours is the one that waits for stray packets.
-    ok(accepted.get(0).close());
-    assert_eq!(events.receive_to_end(&lingering), (vec![], None));
-    drop(lingering);
-    let port = i32::from(server.port());
-    drop(server);
+    let living = server.client();
+    events.pump_until(|| accepted.len() == 1);
+    let port = port_with_a_lingering_connection(&events, server);
 
     let again = Server::new(&events);
     ok(again.bind(port, c"127.0.0.1"));
@@ -200,8 +195,30 @@ fn a_restarted_server_gets_its_port_while_old_connections_linger_or_live() {
     let newcomers = again.keep_accepted();
     let _peer = again.client();
     events.pump_until(|| newcomers.len() == 1);
-    ok(accepted.get(1).write(b"alive"));
+    ok(accepted.get(0).write(b"alive"));
     assert_eq!(events.receive(&living, 5), b"alive");
+}
+
+/// What makes the first bind possible must not make a second one possible.
+#[test]
+fn a_port_with_lingering_connections_goes_to_one_server_only() {
+    let events = Loop::new();
+    let port = port_with_a_lingering_connection(&events, Server::listening(&events));
+    let (first, second) = (Server::new(&events), Server::new(&events));
+    ok(first.bind(port, c"127.0.0.1"));
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+    ok(first.listen(0));
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+}
+
+/// Ends `server`, of which a connection is left that waits for stray packets, as that does which closes first.
+fn port_with_a_lingering_connection(events: &Loop, server: Server) -> i32 {
+    let accepted = server.keep_accepted();
+    let peer = server.client();
+    events.pump_until(|| accepted.len() == 1);
+    ok(accepted.last().close());
+    assert_eq!(events.receive_to_end(&peer), (vec![], None));
+    server.state().port
 }
 
 // ---- Peers ----------------------------------------------------------------------------------------------------------

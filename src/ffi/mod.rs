@@ -8,16 +8,18 @@
 
 mod border;
 
-mod event;
-mod event_loop;
-mod figures;
-mod object;
-mod options;
-mod server;
-mod socket;
 mod status;
+mod event_loop;
+mod server;
+mod object;
+mod event;
+mod socket;
+mod data;
+mod options;
+mod figures;
 mod value;
 
+pub use data::*;
 pub use event::*;
 pub use event_loop::*;
 pub use figures::*;

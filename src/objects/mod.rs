@@ -8,6 +8,7 @@ mod connecting;
 mod listening;
 mod settings;
 mod traffic;
+mod typed;
 mod values;
 
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 pub(crate) use listening::Accepted;
 pub(crate) use traffic::{Ending, Incoming, Service};
+pub(crate) use typed::Found;
 
 use crate::connection::Connection;
 use crate::dispatcher::{Dispatcher, Walk};

@@ -4,7 +4,7 @@ use std::io;
 
 use super::Objects;
 use crate::connection::{Connection, Flushed};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::handle::Key;
 use crate::names::EventType;
 use crate::reactor::{Reactor, Ready};
@@ -423,10 +423,9 @@ impl Objects {
     }
 
     pub(crate) fn check_available(&self, key: Key, count: usize) -> Result<()> {
-        let unread = self.unread(key)?.len();
-        match count <= unread {
+        match count <= self.unread(key)?.len() {
             true => Ok(()),
-            false => Err(Failure::end_of_file().because("fewer bytes have come than were asked for; nothing was read")),
+            false => Err(socket::too_few()),
         }
     }
 }

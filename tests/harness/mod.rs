@@ -4,9 +4,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -92,13 +93,49 @@ pub fn build(source: &Path, name: &str, language: Language) -> PathBuf {
     let dir = scratch_dir(&format!("{name}-{language:?}"));
     fs::write(dir.join("declared.h"), declared_macros()).expect("declared.h can be written");
     let program = dir.join(name);
-    let library_dir = library().parent().expect("it lies in a folder").to_path_buf();
     let mut command = compiler(language);
     command.arg("-I").arg(&dir).arg(source).arg("-o").arg(&program);
-    command.arg("-L").arg(&library_dir).arg("-lserver_socket");
-    command.arg(format!("-Wl,-rpath,{}", library_dir.display()));
+    link(&mut command);
     compile(command);
     program
+}
+
+/// Has a compiler link against the library that belongs to this test.
+pub fn link(command: &mut Command) {
+    let library_dir = library().parent().expect("it lies in a folder").to_path_buf();
+    command.arg("-L").arg(&library_dir).arg("-lserver_socket");
+    command.arg(format!("-Wl,-rpath,{}", library_dir.display()));
+}
+
+/// A process that is ended with the test, whatever becomes of it.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts an echo server that prints a line which ends in its port, and has it echo a line.
+pub fn check_echo(mut command: Command) {
+    if command.get_envs().all(|(name, _)| name != "LD_LIBRARY_PATH") {
+        command.env_remove("LD_LIBRARY_PATH");
+    }
+    command.stdout(Stdio::piped());
+    let mut server = Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")));
+    let mut line = String::new();
+    let stdout = server.0.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it prints a line");
+    let port = line.trim().rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u16>().ok());
+    let port = port.unwrap_or_else(|| panic!("{command:?}: no port in {line:?}"));
+
+    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a deadline");
+    client.write_all(b"hello\n").expect("it reads");
+    let mut answer = [0; 6];
+    client.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"hello\n");
 }
 
 /// Runs a program to its end and prints what it printed; it must succeed before the deadline.

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""An echo server in Python: nothing but the shared library and the header's rules.
+
+    python3 echo.py [port; 0 = any, default 7000]      then:  nc 127.0.0.1 7000
+
+The library is looked for where SERVER_SOCKET_LIB says, else where the system keeps its libraries.
+"""
+import ctypes
+import ctypes.util
+import os
+import sys
+from ctypes import CFUNCTYPE, POINTER, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_void_p
+
+ss = ctypes.CDLL(os.environ.get("SERVER_SOCKET_LIB") or ctypes.util.find_library("server_socket"))
+Listener = CFUNCTYPE(None, c_void_p, c_void_p)
+
+
+def declare(name, result, *arguments):
+    """A handle must be a c_void_p: left to itself ctypes would cut it down to an int."""
+    function = getattr(ss, name)
+    function.restype, function.argtypes = result, arguments
+    if name in ("ss_add_listener", "ss_bind", "ss_listen", "ss_retain", "ss_loop_poll", "ss_socket_skip"):
+        function.errcheck = check
+    return function
+
+
+def check(status, function, arguments):
+    if status != 0:
+        raise OSError(ss.ss_last_os_error(), f"{function.__name__}: {last_error_detail().decode()}")
+
+
+last_error_detail = declare("ss_last_error_detail", c_char_p)
+new = declare("ss_new", c_void_p, c_void_p)
+bind = declare("ss_bind", c_int32, c_void_p, c_int32, c_char_p)
+listen = declare("ss_listen", c_int32, c_void_p, c_int32)
+local_port = declare("ss_local_port", c_int32, c_void_p)
+add_listener = declare("ss_add_listener", c_int32, c_void_p, c_char_p, Listener, c_void_p, c_bool, c_int32)
+retain = declare("ss_retain", c_int32, c_void_p)
+release = declare("ss_release", c_int32, c_void_p)
+poll = declare("ss_loop_poll", c_int32, c_void_p, c_int32, POINTER(c_uint32))
+event_target = declare("ss_event_target", c_void_p, c_void_p)
+event_socket = declare("ss_event_socket", c_void_p, c_void_p)
+peek = declare("ss_socket_peek", c_void_p, c_void_p, POINTER(c_size_t))
+write_bytes = declare("ss_socket_write_bytes", c_int32, c_void_p, c_void_p, c_size_t)
+skip = declare("ss_socket_skip", c_int32, c_void_p, c_size_t)
+abort = declare("ss_socket_abort", c_int32, c_void_p)
+
+
+@Listener
+def on_data(event, _):
+    socket, length = event_target(event), c_size_t()
+    unread = peek(socket, byref(length))  # in place: ctypes.string_at(unread, length.value) would copy it
+    if write_bytes(socket, unread, length) == 0:
+        skip(socket, length)
+    else:  # the peer sends, but does not read
+        abort(socket)
+        release(socket)
+
+
+@Listener
+def on_close(event, _):
+    release(event_target(event))
+
+
+@Listener
+def on_connect(event, _):
+    socket = event_socket(event)
+    retain(socket)  # else it is closed when this returns
+    add_listener(socket, b"socketData", on_data, None, False, 0)
+    add_listener(socket, b"close", on_close, None, False, 0)
+
+
+server = new(None)
+add_listener(server, b"connect", on_connect, None, False, 0)  # the module keeps the listeners alive
+bind(server, int(sys.argv[1]) if len(sys.argv) > 1 else 7000, b"127.0.0.1")
+listen(server, 0)
+print(f"listening on 127.0.0.1:{local_port(server)}", flush=True)
+try:
+    while True:
+        poll(None, -1, None)  # comes back for a signal, so that Ctrl-C works
+except KeyboardInterrupt:
+    release(server)
