@@ -65,7 +65,8 @@
  *     pointer for a result may be NULL.
  *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
  *     What the peer has sent always comes before it, and stays readable after it.
- *  8. The library installs no signal handler, starts no thread, prints nothing, and raises no SIGPIPE.
+ *  8. The library installs no signal handler, prints nothing, raises no SIGPIPE, and starts no thread but a few short
+ *     ones for names that are looked up. Its descriptors are close-on-exec; a forked child gets SS_ERR_FORKED.
  *
  * This file is made from the sources in src/ffi by cbindgen: do not edit it.
  * SPDX-License-Identifier: MIT OR Apache-2.0

@@ -66,10 +66,19 @@ fn a_long_stream_to_us_arrives_whole_through_a_small_send_buffer() {
 }
 
 #[test]
-fn a_long_stream_from_us_arrives_whole_through_a_small_send_buffer() {
+fn a_long_stream_from_us_arrives_whole() {
+    check_stream_from(&Pair::new(), transfer_size());
+}
+
+/// Short, since with such a buffer the kernel waits for each of the peer's delayed acknowledgements.
+#[test]
+fn a_stream_from_us_arrives_whole_through_a_small_send_buffer() {
     let pair = Pair::new();
     socket2::SockRef::from(&system_socket(*pair.socket)).set_send_buffer_size(4096).expect("the system takes it");
-    let total = transfer_size();
+    check_stream_from(&pair, 8 << 20);
+}
+
+fn check_stream_from(pair: &Pair, total: usize) {
     let mut peer = pair.peer.try_clone().expect("a second handle");
     let reader = std::thread::spawn(move || {
         let (mut sum, mut got, mut buffer) = (DefaultHasher::new(), 0, vec![0; 100_000]);
@@ -219,7 +228,7 @@ fn a_peer_that_never_stops_sending_is_not_drained_for_ever() {
             sent
         });
         // The clone of the peer's end takes a descriptor, ours goes.
-        pair.events.pump_until(|| open_descriptors() == before);
+        pair.events.pump_until(|| open_descriptors() <= before);
         assert!(flood.join().expect("it does not panic") < 1 << 30);
     });
 }

@@ -288,7 +288,7 @@ static inline int client_try_connect(const char *address, int32_t port, int buff
     struct sockaddr_storage storage;
     struct timeval limit;
     socklen_t length = socket_address(&storage, address, port);
-    int fd = new_tcp_socket(storage.ss_family);
+    int fd = new_tcp_socket(storage.ss_family), error;
     limit.tv_sec = (time_t)(patience_ms() / 1000);
     limit.tv_usec = 0;
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0); /* bounds connect(2) too */
@@ -296,12 +296,19 @@ static inline int client_try_connect(const char *address, int32_t port, int buff
         CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer_size, sizeof buffer_size), 0);
         CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_size, sizeof buffer_size), 0);
     }
-    if (connect(fd, (struct sockaddr *)&storage, length) == 0) return fd;
-    {
-        int error = errno;
-        close(fd);
-        errno = error;
+    error = connect(fd, (struct sockaddr *)&storage, length) == 0 ? 0 : errno;
+    if (error == EINTR) { /* the handshake goes on without us: giving up here would leave a peer to the server */
+        struct pollfd entry;
+        socklen_t size = sizeof error;
+        int64_t end = now_ms() + patience_ms();
+        entry.fd = fd;
+        entry.events = POLLOUT;
+        while (poll(&entry, 1, 100) <= 0) CHECK(now_ms() < end);
+        CHECK_EQ(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), 0);
     }
+    if (error == 0) return fd;
+    close(fd);
+    errno = error;
     return -1;
 }
 

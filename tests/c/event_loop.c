@@ -634,7 +634,7 @@ static void a_storm_of_signals_disturbs_nothing(void)
     CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, accept_echo, &accepted, false, 0));
     storm(1);
     for (round = 0; round < 5; ++round) {
-        while ((client = client_try_connect("127.0.0.1", ss_local_port(server), 0)) < 0) CHECK_EQ(errno, EINTR);
+        client = client_connect(ss_local_port(server));
         client_check_echo(loop, client, 4000000 / (size_t)slow_factor());
         close(client);
     }
@@ -781,7 +781,7 @@ static int exhaust_descriptors(int *fillers, int capacity, struct rlimit *saved)
     int highest = 0, fds[1024], n = list_descriptors(fds, 1024), i, count = 0, fd;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, saved), 0);
     for (i = 0; i < n; ++i)
-        if (fds[i] > highest) highest = fds[i];
+        if (fds[i] > highest && (rlim_t)fds[i] < saved->rlim_cur) highest = fds[i]; /* valgrind has its own above */
     tight = *saved;
     tight.rlim_cur = (rlim_t)highest + 1;
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &tight), 0);
@@ -793,6 +793,34 @@ static int exhaust_descriptors(int *fillers, int capacity, struct rlimit *saved)
     return count;
 }
 
+static void restore_descriptors(const int *fillers, int count, const struct rlimit *saved)
+{
+    int i;
+    for (i = 0; i < count; ++i) close(fillers[i]);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, saved), 0);
+}
+
+/* Whether a peer that cannot be accepted for want of descriptors keeps waiting. So it is with a kernel; but valgrind keeps the
+ * limit itself: it lets the kernel accept, closes the connection and then says EMFILE. Asked without the library. */
+static int unaccepted_peers_wait(void)
+{
+    struct sockaddr_storage storage;
+    struct rlimit saved;
+    int fillers[1024], filled, client, wait;
+    int listener = new_tcp_socket(AF_INET);
+    CHECK_EQ(bind(listener, (struct sockaddr *)&storage, socket_address(&storage, "127.0.0.1", 0)), 0);
+    CHECK_EQ(listen(listener, 1), 0);
+    client = client_connect(port_of(listener));
+    filled = exhaust_descriptors(fillers, 1024, &saved);
+    CHECK_EQ(accept(listener, NULL, NULL), -1);
+    CHECK_EQ(errno, EMFILE);
+    wait = client_is_idle(client);
+    restore_descriptors(fillers, filled, &saved);
+    close(client);
+    close(listener);
+    return wait;
+}
+
 static void without_descriptors_peers_wait_others_are_served_and_none_is_lost(void)
 {
     enum { CLIENTS = 20 };
@@ -800,6 +828,10 @@ static void without_descriptors_peers_wait_others_are_served_and_none_is_lost(vo
     ss_server *server;
     struct rlimit saved;
     int clients[CLIENTS], fillers[1024], filled, i, accepted = 0, closes = 0, echoing, turns;
+    if (!unaccepted_peers_wait()) {
+        skip_case("the limit of descriptors is emulated here and loses peers");
+        return;
+    }
     new_host(&h);
     server = new_listening_server(h.loop);
     CHECK_OK(ss_add_listener(accept_client(h.loop, server, &echoing), SS_EVENT_SOCKET_DATA, echo_data, NULL, false, 0));
@@ -820,8 +852,7 @@ static void without_descriptors_peers_wait_others_are_served_and_none_is_lost(vo
     }
     CHECK(ss_loop_timeout(h.loop) >= 0);
 
-    for (i = 0; i < filled; ++i) close(fillers[i]);
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    restore_descriptors(fillers, filled, &saved);
     while (accepted < CLIENTS) host_turn(&h, "descriptors were freed");
     for (i = 0; i < CLIENTS; ++i) {
         client_check_echo(h.loop, clients[i], 100);
@@ -838,14 +869,13 @@ static void without_descriptors_a_loop_and_a_bind_fail_and_can_be_tried_again(vo
     ss_loop *loop = new_loop();
     ss_server *server = ss_new(loop);
     struct rlimit saved;
-    int fillers[1024], filled, i;
+    int fillers[1024], filled;
     filled = exhaust_descriptors(fillers, 1024, &saved);
     CHECK_FAILS(SS_ERR_IO, AIR_2002, EMFILE, ss_bind(server, 0, "127.0.0.1"));
     CHECK(!ss_bound(server));
     CHECK(ss_loop_new() == NULL);
     CHECK_EQ(ss_last_os_error(), EMFILE);
-    for (i = 0; i < filled; ++i) close(fillers[i]);
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &saved), 0);
+    restore_descriptors(fillers, filled, &saved);
     CHECK_OK(ss_bind(server, 0, "127.0.0.1"));
     CHECK_OK(ss_release(loop));
 }
