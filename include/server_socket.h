@@ -229,17 +229,17 @@
 #define SS_VALUE_OBJECT 12
 
 /**
- * ss_value_type: Vector.<int>. Its items are numbers.
+ * ss_value_type: Vector of int. Its items are numbers.
  */
 #define SS_VALUE_VECTOR_INT 13
 
 /**
- * ss_value_type: Vector.<uint>. Its items are numbers.
+ * ss_value_type: Vector of uint. Its items are numbers.
  */
 #define SS_VALUE_VECTOR_UINT 14
 
 /**
- * ss_value_type: Vector.<Number>. Its items are numbers.
+ * ss_value_type: Vector of Number. Its items are numbers.
  */
 #define SS_VALUE_VECTOR_NUMBER 15
 

@@ -74,11 +74,11 @@ pub const SS_VALUE_XML_DOCUMENT: i32 = 10;
 pub const SS_VALUE_ARRAY: i32 = 11;
 /// ss_value_type: Object, or one of a class. It has properties.
 pub const SS_VALUE_OBJECT: i32 = 12;
-/// ss_value_type: Vector.<int>. Its items are numbers.
+/// ss_value_type: Vector of int. Its items are numbers.
 pub const SS_VALUE_VECTOR_INT: i32 = 13;
-/// ss_value_type: Vector.<uint>. Its items are numbers.
+/// ss_value_type: Vector of uint. Its items are numbers.
 pub const SS_VALUE_VECTOR_UINT: i32 = 14;
-/// ss_value_type: Vector.<Number>. Its items are numbers.
+/// ss_value_type: Vector of Number. Its items are numbers.
 pub const SS_VALUE_VECTOR_NUMBER: i32 = 15;
 /// ss_value_type: a vector of anything else. It has items, and ss_value_class_name says of which class.
 pub const SS_VALUE_VECTOR_OBJECT: i32 = 16;
