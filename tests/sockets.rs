@@ -614,6 +614,29 @@ fn fifty_megabytes_through_a_small_send_buffer_arrive_whole_and_in_order() {
     }
 }
 
+/// Small writes are gathered, large ones sent from where they lie, and what the system refuses waits: one stream.
+#[test]
+fn writes_of_any_size_give_the_stream_in_order() {
+    let mut random = Random(28);
+    for _ in 0..20 {
+        let pair = Pair::new();
+        let sent = pattern(5_000_000);
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let largest = 1 << random.below(21);
+            let (piece, later) = rest.split_at(rest.len().min(1 + random.below(largest)));
+            ok(pair.socket.write(piece));
+            rest = later;
+            match random.below(8) {
+                0 => ok(pair.socket.flush()),
+                1 => either_way(unsafe { ss_loop_poll(pair.events.0, 0, null_mut()) }),
+                _ => {}
+            }
+        }
+        assert_same_bytes(&pair.events.receive(&pair.peer, sent.len()), &sent);
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn what_one_listener_writes_leaves_in_one_segment() {
@@ -718,6 +741,29 @@ fn output_progress_tells_what_has_left_and_what_is_still_there() {
     assert!(figures.windows(2).all(|two| two[1].0 < two[0].0), "bytes pending only become fewer");
     assert!(figures.iter().all(|(_, total)| *total == 20_000_008));
     assert_eq!(figures.last(), Some(&(0, 20_000_008)));
+}
+
+#[test]
+fn several_flushes_in_one_turn_are_one_progress_event() {
+    let pair = Pair::new();
+    let progress = Log::default();
+    on(*pair.socket, OUTPUT_PROGRESS, {
+        let progress = progress.clone();
+        move |event| progress.add(event.bytes_total())
+    });
+    on(*pair.socket, SOCKET_DATA, {
+        let socket = *pair.socket;
+        move |_| {
+            for _ in 0..5 {
+                ok(socket.write(b"ten bytes."));
+                ok(socket.flush());
+            }
+        }
+    });
+    pair.send(b"x");
+    pair.pump_until_available(1);
+    pair.events.settle();
+    assert_eq!(progress.take(), ["50"]);
 }
 
 /// A progress listener that writes more is how a program streams what it does not want to hold in memory.
@@ -832,6 +878,29 @@ fn closing_with_unread_input_loses_nothing_of_the_answer() {
         pair.events.join(writer);
         let reader = read_to_end(&pair.peer);
         assert_same_bytes(&pair.events.join(reader).expect("no reset"), &answer);
+    }
+}
+
+/// The same where the whole answer is with the system already, and the input comes just before the close or after it.
+#[test]
+fn closing_is_no_reset_though_input_is_on_its_way() {
+    for length in [10, 100_000] {
+        for late in [false, true] {
+            let pair = Pair::new();
+            let answer = pattern(length);
+            if !late {
+                pair.send(b"the loop has not read this");
+            }
+            ok(pair.socket.write(&answer));
+            ok(pair.socket.close());
+            pair.events.turn(0);
+            if late {
+                pair.send(b"the loop has not read this");
+            }
+            pair.events.settle();
+            let reader = read_to_end(&pair.peer);
+            assert_same_bytes(&pair.events.join(reader).expect("no reset"), &answer);
+        }
     }
 }
 

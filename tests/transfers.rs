@@ -11,10 +11,14 @@ use support::*;
 
 use server_socket::*;
 
-/// How much a long transfer moves; SS_TEST_TRANSFER_MB=1024 for the whole gigabyte.
+/// How many bytes a transfer moves: `usual` megabytes, or what the environment variable says.
+fn size(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual) << 20
+}
+
+/// SS_TEST_TRANSFER_MB=1024 for the whole gigabyte.
 fn transfer_size() -> usize {
-    let megabytes = std::env::var("SS_TEST_TRANSFER_MB").ok().and_then(|text| text.parse().ok()).unwrap_or(64usize);
-    megabytes << 20
+    size("SS_TEST_TRANSFER_MB", 64)
 }
 
 /// The bytes of a stream by their place, so that none of it has to be kept.
@@ -70,12 +74,13 @@ fn a_long_stream_from_us_arrives_whole() {
     check_stream_from(&Pair::new(), transfer_size());
 }
 
-/// Short, since with such a buffer the kernel waits for each of the peer's delayed acknowledgements.
+/// Short, since with such a buffer the kernel waits for each of the peer's delayed acknowledgements: a gigabyte takes ten
+/// minutes (SS_TEST_SLOW_TRANSFER_MB=1024).
 #[test]
 fn a_stream_from_us_arrives_whole_through_a_small_send_buffer() {
     let pair = Pair::new();
     socket2::SockRef::from(&system_socket(*pair.socket)).set_send_buffer_size(4096).expect("the system takes it");
-    check_stream_from(&pair, 8 << 20);
+    check_stream_from(&pair, size("SS_TEST_SLOW_TRANSFER_MB", 8));
 }
 
 fn check_stream_from(pair: &Pair, total: usize) {

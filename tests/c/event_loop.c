@@ -483,6 +483,7 @@ static void the_descriptor_tells_of_peers_data_and_ends(void)
     client = client_connect(ss_local_port(server));
     quiet_host(&h); /* nobody listens for connect, so there is no work */
     CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, keep_socket, &socket, false, 0));
+    CHECK(is_readable(&h, patience())); /* a peer waits, and now somebody wants it */
     while (socket == NULL) host_turn(&h, "a listener was added outside a turn while a peer waits");
     CHECK_OK(ss_add_listener(socket, SS_EVENT_SOCKET_DATA, count_event, &data, false, 0));
     CHECK_OK(ss_add_listener(socket, SS_EVENT_CLOSE, count_event, &closes, false, 0));
@@ -508,7 +509,10 @@ static void the_descriptor_tells_of_writes_made_outside_a_turn(void)
     for (round = 0; round < 100; ++round) {
         quiet_host(&h);
         CHECK_OK(ss_socket_write_bytes(socket, "x", 1));
-        if (client_is_idle(client)) host_turn(&h, "a write was made outside a turn");
+        if (client_is_idle(client)) { /* not sent at once: then there is work, and a timer of 0 is not enough to tell of it */
+            CHECK(is_readable(&h, patience()));
+            CHECK_OK(ss_loop_poll(h.loop, 0, NULL));
+        }
         client_receive(NULL, client, &byte, 1);
     }
     quiet_host(&h);
@@ -519,7 +523,10 @@ static void the_descriptor_tells_of_writes_made_outside_a_turn(void)
 
     CHECK_OK(ss_socket_write_bytes(socket, "y", 1));
     CHECK_OK(ss_socket_close(socket));
-    if (client_is_idle(client)) host_turn(&h, "a socket with output was closed outside a turn");
+    if (client_is_idle(client)) {
+        CHECK(is_readable(&h, patience()));
+        CHECK_OK(ss_loop_poll(h.loop, 0, NULL));
+    }
     client_receive(NULL, client, &byte, 1);
     CHECK_EQ(byte, 'y');
     close(client);
