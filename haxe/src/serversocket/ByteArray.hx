@@ -133,15 +133,11 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		return __endian == LITTLE_ENDIAN ? value : __swap(value);
 	}
 
-	/** Knows "iso-8859-1" and "us-ascii" besides UTF-8, which every other name means; a Socket knows AIR's charsets. **/
+	/** Knows "iso-8859-1" besides UTF-8, which every other name means; a Socket knows all of AIR's charsets. **/
 	public function readMultiByte(length:Int, charSet:String):String {
 		if (!__isLatin(charSet))
 			return readUTFBytes(length);
-		var from = __take(length);
-		var text = new StringBuf();
-		for (i in from...from + length)
-			text.addChar(__bytes.get(i));
-		return text.toString();
+		return Text.fromLatin(__bytes, __take(length), length);
 	}
 
 	public function readObject():Dynamic {
@@ -184,7 +180,8 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	public function writeByte(value:Int):Void {
-		__bytes.set(__grow(1), value);
+		var at = __grow(1);
+		__bytes.set(at, value);
 	}
 
 	/** Writes `length` bytes, 0 for all from `offset` on. Throws RangeError: `bytes` has not that many. **/
@@ -192,8 +189,9 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		if (bytes == null)
 			throw new TypeError("Parameter bytes must be non-null.", 2007);
 		length = bytes.__lengthOf(offset, length);
-		var from = bytes.__bytes; // it may be this one, which is about to grow
-		__bytes.blit(__grow(length), from, offset, length);
+		var from = bytes.__bytes; // before this one grows, which it may be
+		var at = __grow(length);
+		__bytes.blit(at, from, offset, length);
 	}
 
 	public function writeDouble(value:Float):Void {
@@ -207,17 +205,13 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	public function writeInt(value:Int):Void {
-		__bytes.setInt32(__grow(4), __endian == LITTLE_ENDIAN ? value : __swap(value));
+		var at = __grow(4);
+		__bytes.setInt32(at, __endian == LITTLE_ENDIAN ? value : __swap(value));
 	}
 
 	/** The charsets of `readMultiByte`; a character that is not in them is written as '?'. **/
 	public function writeMultiByte(value:String, charSet:String):Void {
-		if (!__isLatin(charSet)) {
-			writeUTFBytes(value);
-			return;
-		}
-		for (character in new haxe.iterators.StringIteratorUnicode(value))
-			writeByte(character < 256 ? character : "?".code);
+		writeBytes(__isLatin(charSet) ? Text.toLatin(value) : Bytes.ofString(value));
 	}
 
 	public function writeObject(object:Dynamic):Void {
@@ -226,7 +220,8 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	public function writeShort(value:Int):Void {
 		value &= 0xFFFF;
-		__bytes.setUInt16(__grow(2), __endian == LITTLE_ENDIAN ? value : (value & 0xFF) << 8 | value >> 8);
+		var at = __grow(2);
+		__bytes.setUInt16(at, __endian == LITTLE_ENDIAN ? value : (value & 0xFF) << 8 | value >> 8);
 	}
 
 	public function writeUnsignedInt(value:Int):Void {
@@ -298,7 +293,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		return position - count;
 	}
 
-	/** Where `count` bytes can be written; the position moves behind them. **/
+	/** Where `count` bytes can be written, in what may be a new storage; the position moves behind them. **/
 	function __grow(count:Int):Int {
 		__reserve(position + count);
 		position += count;
@@ -306,12 +301,11 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	static function __swap(value:Int):Int {
-		return value << 24 | (value & 0xFF00) << 8 | value >>> 8 & 0xFF00 | value >>> 24;
+		return (value << 24) | ((value & 0xFF00) << 8) | ((value >>> 8) & 0xFF00) | (value >>> 24);
 	}
 
 	static function __isLatin(charSet:String):Bool {
-		var name = charSet == null ? "" : charSet.toLowerCase();
-		return name == "iso-8859-1" || name == "us-ascii";
+		return charSet != null && charSet.toLowerCase() == "iso-8859-1";
 	}
 
 	function get_length():Int {

@@ -241,7 +241,7 @@ typedef Status = cpp.Int32;
 /** One of `SS_OPT_...`. **/
 typedef Option = cpp.Int32;
 
-typedef Task = cpp.Callable<cpp.RawPointer<cpp.Void>->cpp.Void>;
-typedef Listener = cpp.Callable<EventHandle->cpp.RawPointer<cpp.Void>->cpp.Void>;
-typedef Log = cpp.Callable<cpp.Int32->cpp.ConstCharStar->cpp.RawPointer<cpp.Void>->cpp.Void>;
+typedef Task = cpp.Callable<cpp.RawPointer<cpp.Void>->Void>;
+typedef Listener = cpp.Callable<EventHandle->cpp.RawPointer<cpp.Void>->Void>;
+typedef Log = cpp.Callable<cpp.Int32->cpp.ConstCharStar->cpp.RawPointer<cpp.Void>->Void>;
 #end

@@ -1,6 +1,7 @@
 package serversocket.internal;
 
 import haxe.io.Bytes;
+import haxe.io.BytesBuffer;
 
 /** Texts on their way to and from C. **/
 class Text {
@@ -34,6 +35,39 @@ class Text {
 		}
 		text.add(bytes.getString(good, end - good));
 		return text.toString();
+	}
+
+	/** A text of ISO 8859-1, each byte of which is the number of a character. **/
+	public static function fromLatin(bytes:Bytes, from:Int, length:Int):String {
+		var utf8 = new BytesBuffer();
+		for (i in from...from + length) {
+			var character = bytes.get(i);
+			if (character < 0x80) {
+				utf8.addByte(character);
+			} else {
+				utf8.addByte(0xC0 | (character >> 6));
+				utf8.addByte(0x80 | (character & 0x3F));
+			}
+		}
+		return utf8.getBytes().toString();
+	}
+
+	/** The reverse; what has no byte becomes '?'. **/
+	public static function toLatin(text:String):Bytes {
+		var latin = new BytesBuffer();
+		var utf8 = Bytes.ofString(text);
+		var at = 0;
+		while (at < utf8.length) {
+			var first = utf8.get(at);
+			if (first < 0x80)
+				latin.addByte(first);
+			else if (first == 0xC2 || first == 0xC3)
+				latin.addByte(((first & 3) << 6) | (utf8.get(at + 1) & 0x3F));
+			else
+				latin.addByte("?".code);
+			at += first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+		}
+		return latin.getBytes();
 	}
 
 	/** How many bytes the character that begins here has, 0 if it is malformed. **/
