@@ -1,0 +1,66 @@
+import serversocket.*;
+
+/** Passes each line on to all the others: `Chat [port; 0 = any, default 7000]`, then `nc 127.0.0.1 7000`, twice. **/
+class Chat {
+	static var server:ServerSocket;
+	static final guests:Array<Guest> = [];
+
+	static function main() {
+		server = new ServerSocket();
+		server.addEventListener(ServerSocketConnectEvent.CONNECT, event -> guests.push(new Guest(event.socket)));
+		server.bind(Sys.args().length > 0 ? Std.parseInt(Sys.args()[0]) : 7000, "127.0.0.1");
+		server.listen();
+		Sys.println('listening on 127.0.0.1:${server.localPort}');
+		Sys.stdout().flush();
+	}
+
+	public static function say(from:Guest, line:String) {
+		for (guest in guests.copy())
+			if (guest != from)
+				guest.hear('${from.name}: $line\n');
+	}
+
+	public static function leave(guest:Guest) {
+		if (guests.remove(guest))
+			say(guest, "(has left)");
+	}
+}
+
+private class Guest {
+	/** Longer lines are cut into pieces. **/
+	static inline final LONGEST_LINE = 1000;
+
+	public final name:String;
+
+	final socket:Socket;
+	final line = new ByteArray();
+
+	public function new(socket:Socket) {
+		this.socket = socket;
+		name = 'guest ${socket.remotePort}';
+		socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> onData());
+		socket.addEventListener(Event.CLOSE, _ -> Chat.leave(this));
+	}
+
+	public function hear(text:String) {
+		try {
+			socket.writeUTFBytes(text);
+		} catch (error:IOError) { // it does not read what it is told
+			if (socket.connected)
+				socket.abort();
+			Chat.leave(this);
+		}
+	}
+
+	function onData() {
+		while (socket.bytesAvailable > 0) {
+			var byte = socket.readUnsignedByte();
+			if (byte != "\n".code)
+				line.writeByte(byte);
+			if (byte == "\n".code || line.length == LONGEST_LINE) {
+				Chat.say(this, line.toString());
+				line.clear();
+			}
+		}
+	}
+}

@@ -1,0 +1,3 @@
+package openfl.events;
+
+typedef EventType<T> = serversocket.EventType<T>;

@@ -1,0 +1,3 @@
+package openfl.utils;
+
+typedef Endian = serversocket.Endian;

@@ -1,0 +1,346 @@
+package serversocket;
+
+import haxe.io.Bytes;
+import haxe.io.FPHelper;
+import serversocket.internal.Text;
+
+/** AIR's ByteArray, as far as sockets need it: bytes that grow, with a position. It can be made of `haxe.io.Bytes`. **/
+@:forward
+@:forwardStatics
+abstract ByteArray(ByteArrayData) from ByteArrayData to ByteArrayData {
+	/** The byte order of new ones: LITTLE_ENDIAN, as in OpenFL on today's machines. In AIR it is BIG_ENDIAN. **/
+	public static var defaultEndian(get, set):Endian;
+
+	public inline function new(length:Int = 0) {
+		this = new ByteArrayData(length);
+	}
+
+	/** Takes the bytes over; they are not copied. **/
+	@:from public static function fromBytes(bytes:Bytes):ByteArray {
+		return bytes == null ? null : ByteArrayData.over(bytes);
+	}
+
+	/** A copy of the bytes. **/
+	@:to public function toBytes():Bytes {
+		return this == null ? null : this.__bytes.sub(0, this.length);
+	}
+
+	public inline function readUnsignedInt():UInt {
+		return this.readUnsignedInt();
+	}
+
+	@:arrayAccess inline function get(index:Int):Int {
+		return this.at(index);
+	}
+
+	@:arrayAccess inline function set(index:Int, value:Int):Int {
+		return this.setAt(index, value);
+	}
+
+	static inline function get_defaultEndian():Endian {
+		return ByteArrayData.defaultEndian;
+	}
+
+	static inline function set_defaultEndian(value:Endian):Endian {
+		return ByteArrayData.defaultEndian = value;
+	}
+}
+
+/** What is inside of a ByteArray. **/
+@:noCompletion
+class ByteArrayData implements IDataInput implements IDataOutput {
+	public static var defaultEndian:Endian = Endian.LITTLE_ENDIAN;
+
+	/** When it is set, bytes are dropped from the end, or zeros added. **/
+	public var length(get, set):Int;
+
+	/** Where the next read or write begins. **/
+	public var position:Int = 0;
+
+	/** How many bytes are behind the position. **/
+	public var bytesAvailable(get, never):Int;
+
+	public var endian(get, set):Endian;
+	public var objectEncoding(get, set):ObjectEncoding;
+
+	/** The storage, which may be longer than `length`. **/
+	@:allow(serversocket) var __bytes:Bytes;
+
+	var __length:Int;
+	var __endian:Endian;
+	var __objectEncoding:ObjectEncoding;
+
+	public function new(length:Int = 0) {
+		__bytes = Bytes.alloc(length);
+		__bytes.fill(0, length, 0);
+		__length = length;
+		__endian = defaultEndian;
+		__objectEncoding = ObjectEncoding.DEFAULT;
+	}
+
+	@:allow(serversocket.ByteArray)
+	static function over(bytes:Bytes):ByteArrayData {
+		var array = new ByteArrayData();
+		array.__bytes = bytes;
+		array.__length = bytes.length;
+		return array;
+	}
+
+	/** Empties it. **/
+	public function clear():Void {
+		__bytes = Bytes.alloc(0);
+		__length = 0;
+		position = 0;
+	}
+
+	public function readBoolean():Bool {
+		return __bytes.get(__take(1)) != 0;
+	}
+
+	public function readByte():Int {
+		return __bytes.get(__take(1)) << 24 >> 24;
+	}
+
+	/** Reads `length` bytes, 0 for all that are left, into `bytes` from `offset` on; that grows as needed. **/
+	public function readBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
+		if (bytes == null)
+			throw new TypeError("Parameter bytes must be non-null.", 2007);
+		if (offset < 0 || length < 0)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		if (length == 0)
+			length = bytesAvailable;
+		var from = __take(length);
+		bytes.__reserve(offset + length);
+		bytes.__bytes.blit(offset, __bytes, from, length);
+	}
+
+	public function readDouble():Float {
+		var first = readInt();
+		var second = try readInt() catch (error:EOFError) {
+			position -= 4;
+			throw error;
+		}
+		return __endian == LITTLE_ENDIAN ? FPHelper.i64ToDouble(first, second) : FPHelper.i64ToDouble(second, first);
+	}
+
+	public function readFloat():Float {
+		return FPHelper.i32ToFloat(readInt());
+	}
+
+	public function readInt():Int {
+		var at = __take(4);
+		var value = __bytes.getInt32(at);
+		return __endian == LITTLE_ENDIAN ? value : __swap(value);
+	}
+
+	/** Knows "iso-8859-1" besides UTF-8, which every other name means; a Socket knows all of AIR's charsets. **/
+	public function readMultiByte(length:Int, charSet:String):String {
+		if (!__isLatin(charSet))
+			return readUTFBytes(length);
+		return Text.fromLatin(__bytes, __take(length), length);
+	}
+
+	public function readObject():Dynamic {
+		throw new Error("ByteArray.readObject: only a Socket reads objects.");
+	}
+
+	public function readShort():Int {
+		return readUnsignedShort() << 16 >> 16;
+	}
+
+	public function readUnsignedByte():Int {
+		return __bytes.get(__take(1));
+	}
+
+	public function readUnsignedInt():Int {
+		return readInt();
+	}
+
+	public function readUnsignedShort():Int {
+		var value = __bytes.getUInt16(__take(2));
+		return __endian == LITTLE_ENDIAN ? value : (value & 0xFF) << 8 | value >> 8;
+	}
+
+	/** Reads a text with its length in bytes before it. What is not UTF-8 becomes U+FFFD. **/
+	public function readUTF():String {
+		var length = readUnsignedShort();
+		if (length > bytesAvailable) {
+			position -= 2;
+			throw new EOFError();
+		}
+		return readUTFBytes(length);
+	}
+
+	public function readUTFBytes(length:Int):String {
+		return Text.decode(__bytes, __take(length), length);
+	}
+
+	public function writeBoolean(value:Bool):Void {
+		writeByte(value ? 1 : 0);
+	}
+
+	public function writeByte(value:Int):Void {
+		var at = __grow(1);
+		__bytes.set(at, value);
+	}
+
+	/** Writes `length` bytes, 0 for all from `offset` on. Throws RangeError: `bytes` has not that many. **/
+	public function writeBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
+		if (bytes == null)
+			throw new TypeError("Parameter bytes must be non-null.", 2007);
+		length = bytes.__lengthOf(offset, length);
+		var from = bytes.__bytes; // before this one grows, which it may be
+		var at = __grow(length);
+		__bytes.blit(at, from, offset, length);
+	}
+
+	public function writeDouble(value:Float):Void {
+		var bits = FPHelper.doubleToI64(value);
+		writeInt(__endian == LITTLE_ENDIAN ? bits.low : bits.high);
+		writeInt(__endian == LITTLE_ENDIAN ? bits.high : bits.low);
+	}
+
+	public function writeFloat(value:Float):Void {
+		writeInt(FPHelper.floatToI32(value));
+	}
+
+	public function writeInt(value:Int):Void {
+		var at = __grow(4);
+		__bytes.setInt32(at, __endian == LITTLE_ENDIAN ? value : __swap(value));
+	}
+
+	/** The charsets of `readMultiByte`; a character that is not in them is written as '?'. **/
+	public function writeMultiByte(value:String, charSet:String):Void {
+		writeBytes(__isLatin(charSet) ? Text.toLatin(value) : Bytes.ofString(value));
+	}
+
+	public function writeObject(object:Dynamic):Void {
+		throw new Error("ByteArray.writeObject: only a Socket writes objects.");
+	}
+
+	public function writeShort(value:Int):Void {
+		value &= 0xFFFF;
+		var at = __grow(2);
+		__bytes.setUInt16(at, __endian == LITTLE_ENDIAN ? value : (value & 0xFF) << 8 | value >> 8);
+	}
+
+	public function writeUnsignedInt(value:Int):Void {
+		writeInt(value);
+	}
+
+	/** Writes a text with its length in bytes before it. Throws RangeError: those are more than 65535. **/
+	public function writeUTF(value:String):Void {
+		var text = Bytes.ofString(value);
+		if (text.length > 0xFFFF)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		writeShort(text.length);
+		writeBytes(text);
+	}
+
+	public function writeUTFBytes(value:String):Void {
+		writeBytes(Bytes.ofString(value));
+	}
+
+	/** All of it, read as UTF-8. **/
+	public function toString():String {
+		return Text.decode(__bytes, 0, __length);
+	}
+
+	/** The byte at a place, 0 beyond the end. **/
+	@:allow(serversocket.ByteArray)
+	function at(index:Int):Int {
+		return index >= 0 && index < __length ? __bytes.get(index) : 0;
+	}
+
+	@:allow(serversocket.ByteArray)
+	function setAt(index:Int, value:Int):Int {
+		if (index < 0)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		__reserve(index + 1);
+		__bytes.set(index, value);
+		return value;
+	}
+
+	/** Makes it at least so long. **/
+	@:allow(serversocket)
+	function __reserve(length:Int):Void {
+		if (length <= __length)
+			return;
+		if (length > __bytes.length) {
+			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length);
+			larger.blit(0, __bytes, 0, __length);
+			__bytes = larger;
+		}
+		__bytes.fill(__length, length - __length, 0);
+		__length = length;
+	}
+
+	/** What AIR means by (offset, length) of something to be written: 0 is all from `offset` on. **/
+	@:allow(serversocket)
+	function __lengthOf(offset:Int, length:Int):Int {
+		if (offset < 0 || length < 0 || offset > __length || length > __length - offset)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		return length == 0 ? __length - offset : length;
+	}
+
+	/** Where `count` bytes can be read; the position moves behind them. **/
+	function __take(count:Int):Int {
+		if (count < 0)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		if (count > bytesAvailable)
+			throw new EOFError();
+		position += count;
+		return position - count;
+	}
+
+	/** Where `count` bytes can be written, in what may be a new storage; the position moves behind them. **/
+	function __grow(count:Int):Int {
+		__reserve(position + count);
+		position += count;
+		return position - count;
+	}
+
+	static function __swap(value:Int):Int {
+		return (value << 24) | ((value & 0xFF00) << 8) | ((value >>> 8) & 0xFF00) | (value >>> 24);
+	}
+
+	static function __isLatin(charSet:String):Bool {
+		return charSet != null && charSet.toLowerCase() == "iso-8859-1";
+	}
+
+	function get_length():Int {
+		return __length;
+	}
+
+	function set_length(value:Int):Int {
+		if (value < 0)
+			throw new RangeError("The supplied index is out of bounds.", 2006);
+		__reserve(value);
+		__length = value;
+		if (position > value)
+			position = value;
+		return value;
+	}
+
+	function get_bytesAvailable():Int {
+		return position < __length ? __length - position : 0;
+	}
+
+	function get_endian():Endian {
+		return __endian;
+	}
+
+	function set_endian(value:Endian):Endian {
+		if (value == null)
+			throw new ArgumentError("Parameter endian must be one of the accepted values.", 2008);
+		return __endian = value;
+	}
+
+	function get_objectEncoding():ObjectEncoding {
+		return __objectEncoding;
+	}
+
+	function set_objectEncoding(value:ObjectEncoding):ObjectEncoding {
+		return __objectEncoding = value;
+	}
+}

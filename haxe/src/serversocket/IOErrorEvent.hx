@@ -1,0 +1,22 @@
+package serversocket;
+
+/** A Socket could not connect, or lost what it still had to send. **/
+class IOErrorEvent extends ErrorEvent {
+	public static inline var IO_ERROR:EventType<IOErrorEvent> = "ioError";
+
+	/** The operating system's number of the error, 0 if it had none. **/
+	public var osError(default, null):Int;
+
+	public function new(type:String, bubbles:Bool = true, cancelable:Bool = false, text:String = "", id:Int = 0, osError:Int = 0) {
+		super(type, bubbles, cancelable, text, id);
+		this.osError = osError;
+	}
+
+	override public function clone():Event {
+		return new IOErrorEvent(type, bubbles, cancelable, text, errorID, osError);
+	}
+
+	override public function toString():String {
+		return __format("IOErrorEvent", ["type", "bubbles", "cancelable", "eventPhase", "text"]);
+	}
+}

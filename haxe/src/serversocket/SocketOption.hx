@@ -1,0 +1,31 @@
+package serversocket;
+
+/** What can be set on servers and sockets besides AIR's properties. On a server: what its later sockets start with. **/
+enum abstract SocketOption(Int) to Int {
+	/** TCP_NODELAY, 0 or 1; default 1. **/
+	var NO_DELAY = 1;
+
+	/** Server, before bind: "::" takes IPv4, too. 0 or 1; default 0. **/
+	var DUAL_STACK = 2;
+
+	/** Server, before bind: several servers share the port. 0 or 1; default 0. **/
+	var REUSE_PORT = 3;
+
+	/** Server: how many accepted connections may be open, 0 = any number, the default. **/
+	var MAX_CONNECTIONS = 4;
+
+	/** Unread bytes at which reading pauses; default 1 MiB. Nothing that is read in one piece can be longer. **/
+	var READ_LIMIT = 5;
+
+	/** Unsent bytes beyond which a write is refused; default 64 MiB. **/
+	var WRITE_LIMIT = 6;
+
+	/** Milliseconds for which a closed socket may go on sending; default 30000. **/
+	var LINGER = 7;
+
+	/** Milliseconds without a byte either way until a connection is given up; 0 = never, the default. **/
+	var IDLE_TIMEOUT = 8;
+
+	/** Seconds of silence until the system probes the peer; 0 = never, the default. **/
+	var KEEP_ALIVE = 9;
+}

@@ -1,0 +1,18 @@
+package serversocket.internal;
+
+#if cpp
+import serversocket.Native;
+
+/** The C++ functions in CppBinding.hx and Handle.hx, each for that file only. **/
+@:unreflective
+extern class CppThunks {
+	/** Listens for every event; `user_data` is a `word`. **/
+	@:native("serversocket_hear") static final hear:Listener;
+
+	/** A task that gives a reference back. **/
+	@:native("serversocket_release") static final release:Task;
+
+	/** A key and a kind of event in one word. **/
+	@:native("serversocket_word") static function word(key:Int, kind:Int):cpp.RawPointer<cpp.Void>;
+}
+#end

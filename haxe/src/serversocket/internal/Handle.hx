@@ -1,0 +1,65 @@
+package serversocket.internal;
+
+#if cpp
+import serversocket.Native;
+
+/**
+	One reference to a native server or socket, given back when the collector finds that nobody holds this object.
+
+	The collector may run on another thread, and in the middle of anything: so the reference is given back by the loop, in
+	its next turn.
+**/
+@:cppFileCode('
+#include <server_socket.h>
+
+extern "C" {
+static void serversocket_release(void *object)
+{
+	ss_release(object);
+}
+}
+')
+@:unreflective
+class Handle {
+	@:unreflective public var object:ObjectHandle;
+	@:unreflective var loop:LoopHandle;
+
+	public var server(get, never):ServerHandle;
+	public var socket(get, never):SocketHandle;
+
+	function new() {}
+
+	/** Takes over a reference to an object of this thread's own loop. **/
+	@:unreflective
+	public static function own(object:ObjectHandle):Handle {
+		var handle = new Handle();
+		handle.object = object;
+		handle.loop = Native.ss_loop_default();
+		cpp.vm.Gc.setFinalizer(handle, cpp.Function.fromStaticFunction(drop));
+		return handle;
+	}
+
+	/** Runs inside a collection: it must not allocate. **/
+	static function drop(handle:Handle):Void {
+		Native.ss_loop_post(handle.loop, CppThunks.release, handle.object, null);
+	}
+
+	@:unreflective
+	inline function get_server():ServerHandle {
+		return HandleCast.toServer(object);
+	}
+
+	@:unreflective
+	inline function get_socket():SocketHandle {
+		return HandleCast.toSocket(object);
+	}
+}
+
+private extern class HandleCast {
+	@:native("static_cast<ss_server *>") static function toServer(object:ObjectHandle):ServerHandle;
+	@:native("static_cast<ss_socket *>") static function toSocket(object:ObjectHandle):SocketHandle;
+}
+#elseif neko
+/** One reference to a native server or socket, which shim.c makes, and gives back when the collector finds it. **/
+abstract Handle(Dynamic) {}
+#end

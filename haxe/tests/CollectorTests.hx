@@ -1,0 +1,168 @@
+import serversocket.*;
+import sys.thread.Deque;
+import sys.thread.Thread;
+
+/** What the collector does to sockets, and they to it. **/
+@:keep
+class CollectorTests {
+	public function new() {}
+
+	/** Most of them: the collector may take a word on the stack for a reference. **/
+	function testSocketsThatNobodyHoldsAreClosed() {
+		var count = 0;
+		var server = Pair.listen(_ -> count++);
+		var clients = [for (_ in 0...20) Pair.connect(server.localPort)];
+		Check.until(() -> count == 20, "20 connect events");
+		Check.until(() -> {
+			overwriteStack(50);
+			Check.collect();
+			Check.settle();
+			return sys.net.Socket.select(clients, [], [], 0).read.length >= 15; // they see the end
+		}, "most of 20 sockets are closed");
+		for (client in clients)
+			client.close();
+		server.close();
+	}
+
+	function overwriteStack(depth:Int):Int {
+		var numbers = [depth, depth + 1];
+		return depth == 0 ? 0 : overwriteStack(depth - 1) + numbers[1];
+	}
+
+	function testSocketsThatAreHeldStayOpenAndHeardInManyCollections() {
+		var held = [];
+		var server = Pair.listen(e -> {
+			held.push(e.socket);
+			e.socket.addEventListener(ProgressEvent.SOCKET_DATA, p -> {
+				Check.collect(); // inside of a listener
+				(p.target : Socket).writeUTFBytes((p.target : Socket).readUTFBytes(5));
+			});
+		});
+		var clients = [for (_ in 0...20) Pair.connect(server.localPort)];
+		Check.until(() -> held.length == 20, "20 connect events");
+		for (round in 0...5) {
+			Check.collect();
+			for (client in clients)
+				client.output.writeString("hello");
+			Check.until(() -> sys.net.Socket.select(clients, [], [], 0).read.length == 20, "20 answers");
+			for (client in clients)
+				Check.equal("hello", client.input.readString(5));
+		}
+		for (client in clients)
+			client.close();
+		server.close();
+	}
+
+	/** The poll waits where the collector need not wait for it, and a listener leaves that place: also if it throws. **/
+	function testFullCollectionsInListenersWhileAnotherThreadAllocates() {
+		var running = true;
+		var rounds = 0;
+		var ended = new Deque<Bool>();
+		Thread.create(() -> {
+			var kept = [];
+			while (running) {
+				kept = [for (i in 0...2000) {text: 'text $i', others: [i, i + 1]}];
+				rounds++;
+			}
+			ended.add(kept.length > 0);
+		});
+		var count = 0;
+		var received = new StringBuf();
+		var pair = new Pair(socket -> socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> {
+			Check.collect();
+			received.add(socket.readUTFBytes(socket.bytesAvailable));
+			count++;
+			if (count % 2 == 0)
+				throw "on every path";
+		}));
+		var sent = new StringBuf();
+		var told = Check.uncaughtIn(() -> {
+			for (i in 0...60) {
+				pair.client.output.writeString('message $i;');
+				sent.add('message $i;');
+				Check.until(() -> count == i + 1, "the message");
+			}
+		});
+		Check.equal(sent.toString(), received.toString());
+		Check.equal(30, told.length);
+		var before = rounds;
+		Check.until(() -> rounds > before, "the other thread goes on");
+		running = false;
+		Check.equal(true, ended.pop(true));
+		pair.close();
+	}
+
+	/** A loop that waits without end must not hold up the other threads' collections. **/
+	function testAWaitHoldsUpNoCollection() {
+		var done = new Deque<Bool>();
+		var socket = new Socket();
+		var server = Pair.listen();
+		Thread.create(() -> {
+			for (_ in 0...10)
+				Check.collect();
+			done.add(true);
+		});
+		// If collections had to wait for the poll they would not be over when it is: it waits for nothing. On neko it is
+		// interrupted by the collector's signals.
+		var end = haxe.Timer.stamp() + 1;
+		var isDone = false;
+		while (!isDone && haxe.Timer.stamp() < end) {
+			Pump.poll(1000);
+			isDone = done.pop(false) == true;
+		}
+		Check.isTrue(isDone, "collections wait for the poll");
+		server.close();
+		Check.equal(false, socket.connected);
+	}
+
+	function testEachThreadHasALoopOfItsOwn() {
+		var ports = new Deque<Int>();
+		var results = new Deque<String>();
+		Thread.create(() -> {
+			try {
+				var held = [];
+				var server = Pair.listen(e -> {
+					held.push(e.socket);
+					e.socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> e.socket.writeUTFBytes(e.socket.readUTFBytes(5)));
+					e.socket.addEventListener(Event.CLOSE, _ -> Pump.stop());
+				});
+				ports.add(server.localPort);
+				Pump.run();
+				results.add('${held.length}');
+			} catch (error:haxe.Exception) {
+				results.add(error.details());
+				ports.add(0);
+			}
+		});
+		var client = Pair.connect(ports.pop(true));
+		client.output.writeString("hello");
+		Check.equal("hello", client.input.readString(5));
+		client.close();
+		Check.equal("1", results.pop(true));
+	}
+
+	function testAnObjectOfAnotherThreadIsRefused() {
+		var server = Pair.listen();
+		var results = new Deque<String>();
+		Thread.create(() -> {
+			try {
+				server.close();
+				results.add("closed");
+			} catch (error:Error) {
+				results.add(Type.getClassName(Type.getClass(error)));
+			}
+		});
+		Check.equal("serversocket.Error", results.pop(true));
+		server.close();
+	}
+
+	function testRunEndsWhenNothingCanHappen() {
+		Check.collect();
+		var results = new Deque<String>();
+		Thread.create(() -> {
+			Pump.run();
+			results.add("ended");
+		});
+		Check.equal("ended", results.pop(true));
+	}
+}
