@@ -686,6 +686,19 @@ fn an_event_dispatched_again_has_forgotten_that_it_was_stopped_or_prevented() {
     ok(release(event));
 }
 
+/// What is dispatched again is a clone, also where nobody hears it, and nothing has prevented the clone's default.
+#[test]
+fn an_event_dispatched_again_where_nobody_listens_is_not_prevented() {
+    let (events, target) = dispatcher();
+    let silent = Server::new(&events);
+    on(&target, A, Event::prevent_default);
+    let event = Event::new(A, false, true);
+    assert_eq!(try_dispatch(&target, event), (SS_OK, Some(false)));
+    assert_eq!(try_dispatch(&silent, event), (SS_OK, Some(true)));
+    assert_eq!(event.target(), target.object());
+    ok(release(event));
+}
+
 #[test]
 fn a_clone_is_as_new_and_says_the_same() {
     let (_events, target) = dispatcher();
