@@ -52,8 +52,10 @@ fn run(mut dispatch: Dispatch) -> bool {
 impl Objects {
     fn begin_redispatch(&mut self, target: Key, event_key: Key) -> Result<(Option<Dispatch>, bool)> {
         let event = self.event(event_key)?;
-        let (kind, unheard) = (event.kind, !event.prevented);
+        let kind = event.kind;
         let was_dispatched = event.target.is_some();
+        // One that was delivered before would be dispatched as a fresh clone.
+        let unheard = was_dispatched || !event.prevented;
         if !self.hears(target, kind)? {
             return Ok((None, unheard));
         }
