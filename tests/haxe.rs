@@ -3,13 +3,13 @@
 mod harness;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 /// Long enough for a slow machine.
 const COMPILING: Duration = Duration::from_secs(300);
@@ -356,6 +356,27 @@ fn the_echo_server_serves_real_clients_on_neko() {
     }
 }
 
+/// `haxe/tests/LastWords.hx`: it has written 20 MB and closed, and nothing holds it but what is still to be sent.
+fn check_last_words(mut program: Command, name: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    program.arg(listener.local_addr().expect("an address").port().to_string());
+    let peer = thread::spawn(move || {
+        let (mut peer, _) = listener.accept().expect("it connects");
+        peer.set_read_timeout(Some(Duration::from_secs(20))).expect("a deadline");
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).map(|_| bytes.len()).expect("it sends all and ends")
+    });
+    assert_eq!(output_of(&program, &harness::scratch_dir(name)), "3 ticks, 1 call\n");
+    assert_eq!(peer.join().expect("the peer"), 20 << 20);
+}
+
+#[test]
+fn the_main_loop_serves_timers_and_sends_everything_before_it_ends_on_neko() {
+    if have_neko() {
+        check_last_words(neko_program("tests", "LastWords"), "neko-last-words");
+    }
+}
+
 #[test]
 fn the_chat_passes_lines_on() {
     if !have_neko() {
@@ -434,5 +455,6 @@ fn everything_runs_on_hxcpp() {
     };
     harness::run(with_many_descriptors(&build("tests", "Suite")), RUNNING);
     assert_eq!(output_of(&build("tests", "Messenger"), &harness::scratch_dir("hxcpp-openfl")), MESSENGER_SAYS);
+    check_last_words(build("tests", "LastWords"), "hxcpp-last-words");
     check_echo_server(build("examples", "EchoServer"), build("examples", "EchoClient"));
 }
