@@ -3,13 +3,13 @@
 mod harness;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs};
+use std::{env, fs, thread};
 
 /// Long enough for a slow machine.
 const COMPILING: Duration = Duration::from_secs(300);
@@ -356,6 +356,27 @@ fn the_echo_server_serves_real_clients_on_neko() {
     }
 }
 
+/// `haxe/tests/LastWords.hx`: it has written 20 MB and closed, and nothing holds it but what is still to be sent.
+fn check_last_words(mut program: Command, name: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    program.arg(listener.local_addr().expect("an address").port().to_string());
+    let peer = thread::spawn(move || {
+        let (mut peer, _) = listener.accept().expect("it connects");
+        peer.set_read_timeout(Some(Duration::from_secs(20))).expect("a deadline");
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).map(|_| bytes.len()).expect("it sends all and ends")
+    });
+    assert_eq!(output_of(&program, &harness::scratch_dir(name)), "3 ticks, 1 call\n");
+    assert_eq!(peer.join().expect("the peer"), 20 << 20);
+}
+
+#[test]
+fn the_main_loop_serves_timers_and_sends_everything_before_it_ends_on_neko() {
+    if have_neko() {
+        check_last_words(neko_program("tests", "LastWords"), "neko-last-words");
+    }
+}
+
 #[test]
 fn the_chat_passes_lines_on() {
     if !have_neko() {
@@ -384,18 +405,39 @@ fn the_chat_passes_lines_on() {
     }
 }
 
-#[test]
-fn the_program_in_the_readme_serves_a_client() {
-    if !have_neko() {
-        return;
-    }
-    let dir = empty_dir("readme");
+/// The block of the README that contains `part`.
+fn readme_block(part: &str) -> String {
     let readme = fs::read_to_string(haxe_dir().join("README.md")).expect("the README can be read");
-    let program = readme.split("```haxe\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has a program");
-    fs::write(dir.join("Main.hx"), program).expect("a source can be written");
-    let mut compiler = haxe(&dir);
-    compiler.args(["-cp", ".", "-main", "Main"]);
-    harness::check_echo(neko(compiler, &dir));
+    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+    let found = blocks.map(|(_, text)| text).find(|text| text.contains(part));
+    found.unwrap_or_else(|| panic!("no block with {part:?}")).to_owned()
+}
+
+/// A checkout with the README's program, in which what the README says is done; its last command starts the program.
+fn as_the_readme_says(commands: &str, name: &str) -> Command {
+    let dir = empty_dir(name);
+    fs::write(dir.join("Main.hx"), readme_block("class Main")).expect("a source can be written");
+    fs::create_dir(dir.join("target")).expect("a folder can be made");
+    copy_tree(&haxe_dir(), &dir.join("haxe")); // no link: haxelib would follow it, away from this library
+    for (target, link) in [(harness::include_dir(), "include"), (harness::library_dir(), "target/release")] {
+        std::os::unix::fs::symlink(target, dir.join(link)).expect("a link can be made");
+    }
+    let (before, program) = commands.trim_end().rsplit_once(" && ").expect("the last command starts the program");
+    let mut command = Command::new("sh");
+    command
+        .current_dir(&dir)
+        .env_remove("NEKOPATH")
+        .env_remove("SERVER_SOCKET_LIB")
+        .env_remove("SERVER_SOCKET_INCLUDE");
+    command.arg("-c").arg(format!("set -e\n{{\n{before}\n}} >&2\nexec {program}"));
+    command
+}
+
+#[test]
+fn what_the_readme_says_of_neko_serves_a_client() {
+    if have_neko() {
+        harness::check_echo(as_the_readme_says(&readme_block("shim.c"), "readme-neko"));
+    }
 }
 
 // ---- hxcpp ----
@@ -433,6 +475,18 @@ fn everything_runs_on_hxcpp() {
         hxcpp(compiler, program, &dir)
     };
     harness::run(with_many_descriptors(&build("tests", "Suite")), RUNNING);
+    // Not into the user's repository; one of the test's own must know hxcpp, too.
+    let own_repository = "hxcpp=$(haxelib path hxcpp | head -n 1)\nhaxelib newrepo\nhaxelib dev hxcpp $hxcpp";
+    let haxelib = readme_block("haxelib dev").replace("/path/to/this/checkout/haxe", "haxe");
+    for (commands, name) in [
+        (readme_block("haxe -cp haxe/src -main Main -cpp"), "readme-hxcpp"),
+        (format!("{own_repository}\n{haxelib}"), "readme-haxelib"),
+    ] {
+        let mut program = as_the_readme_says(&commands, name);
+        program.env("HXCPP_COMPILE_CACHE", harness::scratch_dir("hxcpp-cache"));
+        harness::check_echo(program);
+    }
     assert_eq!(output_of(&build("tests", "Messenger"), &harness::scratch_dir("hxcpp-openfl")), MESSENGER_SAYS);
+    check_last_words(build("tests", "LastWords"), "hxcpp-last-words");
     check_echo_server(build("examples", "EchoServer"), build("examples", "EchoClient"));
 }

@@ -57,10 +57,8 @@ static value own(void *object)
 {
 	Reference *reference;
 	value handle;
-	if (!object) {
-		last_status = SS_ERR_ERROR;
+	if (!object)
 		return val_null;
-	}
 	reference = (Reference *)alloc_private(sizeof *reference);
 	reference->object = object;
 	reference->loop = ss_loop_default();

@@ -83,6 +83,17 @@ class ByteArrayTests {
 		Check.throws(RangeError, 2006, () -> bytes.writeUTF(StringTools.rpad("", "x", 65536)));
 	}
 
+	function testNullsAreRefused() {
+		var bytes = new ByteArray();
+		var calls:Array<() -> Void> = [
+			() -> bytes.writeUTF(null), () -> bytes.writeUTFBytes(null), () -> bytes.writeMultiByte(null, "iso-8859-1"),
+			() -> bytes.writeMultiByte(null, null), () -> bytes.writeBytes(null), () -> bytes.readBytes(null)
+		];
+		for (call in calls)
+			Check.throws(TypeError, 2007, call);
+		Check.equal(0, bytes.length);
+	}
+
 	function testMalformedTextIsReplaced() {
 		for (hex => text in [
 			"61ff62" => "a\u{FFFD}b", "e282ac" => "€", "e282" => "\u{FFFD}\u{FFFD}", "c0af" => "\u{FFFD}\u{FFFD}", "eda080" => "\u{FFFD}\u{FFFD}\u{FFFD}",

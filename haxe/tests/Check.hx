@@ -70,11 +70,18 @@ class Check {
 		return told;
 	}
 
-	/** Bytes that differ from their neighbours, so that a lost or doubled one is noticed. **/
+	/** Bytes that repeat themselves only after a prime number of them, so that a lost or doubled block is noticed. **/
 	public static function pattern(length:Int):Bytes {
+		final period = 65521;
 		var bytes = Bytes.alloc(length);
-		for (i in 0...length)
-			bytes.set(i, i * 7 + (i >> 8) * 13 & 0xFF);
+		for (i in 0...(length < period ? length : period))
+			bytes.set(i, i * 7 + (i >> 8) * 13);
+		var filled = period;
+		while (filled < length) {
+			var size = length - filled < period ? length - filled : period;
+			bytes.blit(filled, bytes, 0, size);
+			filled += size;
+		}
 		return bytes;
 	}
 

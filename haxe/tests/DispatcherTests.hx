@@ -218,7 +218,7 @@ class DispatcherTests {
 		var events:Array<Event> = [
 			new ProgressEvent("a", true, true, 1, 2), new OutputProgressEvent("a", true, true, 1, 2),
 			new IOErrorEvent("a", true, true, "text", 3, 4), new ServerSocketConnectEvent("a", true, true), new TextEvent("a", true, true, "text"),
-			new ErrorEvent("a", true, true, "text", 3)
+			new ErrorEvent("a", true, true, "text", 3), new SecurityErrorEvent("a", true, true, "text", 3)
 		];
 		for (event in events) {
 			Check.equal(event.toString(), event.clone().toString());

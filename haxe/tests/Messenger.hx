@@ -4,6 +4,7 @@ import openfl.errors.RangeError;
 import openfl.events.Event;
 import openfl.events.IOErrorEvent;
 import openfl.events.ProgressEvent;
+import openfl.events.SecurityErrorEvent;
 import openfl.events.ServerSocketConnectEvent;
 import openfl.net.ServerSocket;
 import openfl.net.Socket;
@@ -43,6 +44,7 @@ class Messenger {
 		client.addEventListener(ProgressEvent.SOCKET_DATA, client_onSocketData);
 		client.addEventListener(Event.CLOSE, client_onClose);
 		client.addEventListener(IOErrorEvent.IO_ERROR, client_onIOError);
+		client.addEventListener(SecurityErrorEvent.SECURITY_ERROR, client_onSecurityError);
 		client.connect("127.0.0.1", serverSocket.localPort);
 	}
 
@@ -102,6 +104,10 @@ class Messenger {
 	}
 
 	function client_onIOError(event:IOErrorEvent):Void {
+		Sys.println(event.text);
+	}
+
+	function client_onSecurityError(event:SecurityErrorEvent):Void {
 		Sys.println(event.text);
 	}
 }

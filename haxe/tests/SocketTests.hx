@@ -291,6 +291,20 @@ class SocketTests {
 		pair.close();
 	}
 
+	function testSocketsDispatchEventsOfTheProgramsOwn() {
+		var heard = [];
+		for (dispatcher in [new Socket(), (new ServerSocket() : EventDispatcher)]) {
+			Check.throws(TypeError, 2007, () -> dispatcher.addEventListener(null, _ -> {}));
+			Check.throws(TypeError, 2007, () -> dispatcher.addEventListener(Event.CLOSE, null));
+			dispatcher.removeEventListener(null, null);
+			dispatcher.addEventListener("mine", (e:Event) -> heard.push(e.target == dispatcher));
+			dispatcher.addEventListener(Event.CLOSE, e -> heard.push(e.target == dispatcher));
+			dispatcher.dispatchEvent(new Event("mine"));
+			dispatcher.dispatchEvent(new Event(Event.CLOSE));
+		}
+		Check.list([true, true, true, true], heard);
+	}
+
 	function testTimeoutAndNumbersOutOfRange() {
 		var socket = new Socket();
 		socket.timeout = 5;

@@ -211,7 +211,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	/** The charsets of `readMultiByte`; a character that is not in them is written as '?'. **/
 	public function writeMultiByte(value:String, charSet:String):Void {
-		writeBytes(__isLatin(charSet) ? Text.toLatin(value) : Bytes.ofString(value));
+		writeBytes(__isLatin(charSet) ? Text.toLatin(__notNull(value)) : Bytes.ofString(__notNull(value)));
 	}
 
 	public function writeObject(object:Dynamic):Void {
@@ -230,7 +230,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	/** Writes a text with its length in bytes before it. Throws RangeError: those are more than 65535. **/
 	public function writeUTF(value:String):Void {
-		var text = Bytes.ofString(value);
+		var text = Bytes.ofString(__notNull(value));
 		if (text.length > 0xFFFF)
 			throw new RangeError("The supplied index is out of bounds.", 2006);
 		writeShort(text.length);
@@ -238,7 +238,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	public function writeUTFBytes(value:String):Void {
-		writeBytes(Bytes.ofString(value));
+		writeBytes(Bytes.ofString(__notNull(value)));
 	}
 
 	/** All of it, read as UTF-8. **/
@@ -298,6 +298,12 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		__reserve(position + count);
 		position += count;
 		return position - count;
+	}
+
+	static function __notNull(text:String):String {
+		if (text == null)
+			throw new TypeError("Parameter value must be non-null.", 2007);
+		return text;
 	}
 
 	static function __swap(value:Int):Int {

@@ -144,7 +144,7 @@ class CppBinding {
 
 	static function made(object:ObjectHandle):Handle {
 		if (object == null)
-			Failure.raise(Native.SS_ERR_ERROR);
+			Failure.raiseOfConstructor();
 		return Handle.own(object);
 	}
 

@@ -25,6 +25,11 @@ class Failure {
 		throw error;
 	}
 
+	/** Throws the failure of a constructor, which has no status to return: of those AIR counts, only IOError is possible. **/
+	public static function raiseOfConstructor():Void {
+		raise(Binding.lastErrorId() == 2002 ? 4 : 1);
+	}
+
 	/** `SS_ERR_FULL`, a write past the limit: AIR has no limit, and no class for it. **/
 	static inline final FULL = 23;
 }

@@ -47,11 +47,11 @@ class NekoBinding {
 	}
 
 	public static function newServer():Handle {
-		return result(nativeNewServer());
+		return made(nativeNewServer());
 	}
 
 	public static function newSocket():Handle {
-		return result(nativeNewSocket());
+		return made(nativeNewSocket());
 	}
 
 	public static function setOption(handle:Handle, option:Int, value:Int):Int {
@@ -272,6 +272,12 @@ class NekoBinding {
 		var object = Home.current().find(key);
 		if (object != null) // else it was collected, and is released by the loop in a moment
 			object.__hear(kind, first, second, accepted, haxeText(text));
+	}
+
+	static function made(handle:Null<Handle>):Handle {
+		if (handle == null)
+			Failure.raiseOfConstructor();
+		return handle;
 	}
 
 	/** A function's result; null means that it has failed. **/
