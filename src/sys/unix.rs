@@ -188,6 +188,11 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
+/// The system has no memory, or no room in the poller, for this at the moment.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC))
+}
+
 /// Whether the descriptor still is a listening socket; nobody tells us when a host closes it behind our back.
 pub(crate) fn still_listens(listener: &impl AsFd) -> io::Result<()> {
     match listens(&SockRef::from(listener))? {
