@@ -975,7 +975,17 @@ pub fn run_in_own_process(here: &str, body: impl FnOnce()) {
         "{test} in its own process: {}\n{out}\n{err}",
         output.status
     );
-    out.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
+    // Not at the start of a line if the test runner has just named the test.
+    for mark in ["SKIPPED", FIGURE] {
+        out.lines().filter_map(|line| line.find(mark).map(|at| &line[at..])).for_each(|line| println!("{line}"));
+    }
+}
+
+const FIGURE: &str = "figure: ";
+
+/// Prints what a test has measured; `cargo test ... -- --nocapture` shows it.
+pub fn figure(what: impl Display) {
+    println!("{FIGURE}{what}");
 }
 
 /// Says that a test could not run here; where everything must be there, it fails.
@@ -1054,6 +1064,17 @@ mod linux {
         }
         let spent = thread_cpu_time() - before;
         assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
+    }
+
+    /// Turns for `milliseconds`: how many hundredths of that time this thread spent computing.
+    #[track_caller]
+    pub fn percent_busy(events: &Loop, milliseconds: u64) -> f64 {
+        let (start, before) = (Instant::now(), thread_cpu_time());
+        let wanted = Duration::from_millis(milliseconds);
+        while let Some(left) = wanted.checked_sub(start.elapsed()) {
+            events.turn(left.as_millis() as i32 + 1);
+        }
+        (thread_cpu_time() - before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0
     }
 
     /// Takes every descriptor that this process may still open; dropping them gives them back.
