@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use mio::Interest;
 use mio::net::TcpStream;
@@ -156,6 +157,13 @@ pub(crate) fn may_share(socket: &impl AsFd, yes: bool) -> io::Result<()> {
 
 /// Linux and Android hand every setting of the listener down to what it accepts.
 pub(crate) const INHERITS_SETTINGS: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// How long a peer may leave output unacknowledged; `None`: as long as the system's own patience lasts. Only Linux has it.
+pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    _socket.set_tcp_user_timeout(_timeout)?;
+    Ok(())
+}
 
 /// What no listener can hand down.
 pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {

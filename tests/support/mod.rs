@@ -1088,6 +1088,22 @@ mod linux {
         taken
     }
 
+    /// This thread goes to a network of its own, as do those that it starts from now on. Loopback is up.
+    pub fn enter_own_network() -> Result<(), String> {
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return Err(format!("no network namespace can be made: {}", io::Error::last_os_error()));
+        }
+        ip("link set lo up")
+    }
+
+    /// Runs iproute2's `ip` in this thread's network.
+    pub fn ip(arguments: &str) -> Result<(), String> {
+        let output = std::process::Command::new("ip").args(arguments.split(' ')).output();
+        let output = output.map_err(|error| format!("ip (iproute2): {error}"))?;
+        let failed = || format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        output.status.success().then_some(()).ok_or_else(failed)
+    }
+
     /// A listening socket's accept queue: (connections that wait, the backlog in force).
     pub fn accept_queue(server: &Server) -> (u32, u32) {
         let info = tcp_info(server);
