@@ -150,6 +150,17 @@ impl Connection {
         self.output.length
     }
 
+    /// A byte went either way. If somebody counts the silence the time is taken exactly: the turn, which began at `turn`,
+    /// may be long ago for a host that does much in its listeners, or outside of turns.
+    pub(crate) fn note_traffic(&mut self, turn: Instant) {
+        self.last_traffic = if self.deadline.is_some() { Instant::now() } else { turn };
+    }
+
+    /// Whether the peer has said something, or ended, that was not read yet.
+    pub(crate) fn has_input(&self) -> bool {
+        !matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     pub(crate) fn register(&mut self, reactor: &Reactor, key: Key) -> io::Result<()> {
         let outcome = reactor.register(&mut self.stream, key, sys::interest());
         self.flags.registered = outcome.is_ok();

@@ -574,6 +574,29 @@ fn ten_thousand_idle_connections_cost_nothing_and_all_of_them_answer() {
     });
 }
 
+/// The host does something else for longer than the idle timeout, during which the peer speaks, or after which the host
+/// answers before the loop turns again: nobody was silent for too long.
+#[test]
+fn a_host_that_was_busy_does_not_take_its_peer_for_a_silent_one() {
+    for peer_speaks in [true, false] {
+        let pair = Pair::new();
+        pair.events.turn(0);
+        ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_TIMEOUT, 200));
+        if peer_speaks {
+            pair.send(b"word");
+        }
+        thread::sleep(Duration::from_millis(300));
+        if !peer_speaks {
+            ok(pair.socket.write(b"word"));
+            ok(pair.socket.flush());
+        }
+        pair.events.turn(0);
+        pair.events.turn(0);
+        assert!(pair.socket.connected(), "the peer speaks: {peer_speaks}");
+        pair.events.pump_until(|| pair.log.contains("close"));
+    }
+}
+
 // ---- The process ----------------------------------------------------------------------------------------------------
 
 /// A process' sockets, pollers and the like, each by its number. Files that a program opens as it starts do not matter.

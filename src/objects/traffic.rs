@@ -104,7 +104,7 @@ impl Objects {
             Ok(count) => {
                 connection.flags.unread = count == want || connection.flags.to_the_end || !sys::SHORT_READ_DRAINS;
                 connection.received += count as u64;
-                connection.last_traffic = reactor.now;
+                connection.note_traffic(reactor.now);
                 match socket.input.arrive(count, &reactor.receive_buffer, &mut reactor.pool) {
                     Ok(()) => Incoming::Bytes { socket: socket_key, count },
                     Err(_) => Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) },
@@ -320,7 +320,7 @@ impl Objects {
         if flushed.moved == 0 {
             return;
         }
-        connection.last_traffic = home.reactor.now;
+        connection.note_traffic(home.reactor.now);
         if let Some(socket_key) = connection.owner
             && let Some(socket) = self.sockets.get_mut(socket_key)
             && !socket.progress_due
