@@ -9,8 +9,8 @@
 
 mod support;
 
-use socket2::{Domain, SockAddr, Socket as SystemSocket, Type};
 use server_socket::*;
+use socket2::{Domain, SockAddr, Socket as SystemSocket, Type};
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -279,7 +279,10 @@ fn is_quick_once(what: &str, attempt: impl Fn() -> Vec<Duration>) {
         let times = attempt();
         let (median, p99) = (percentile(&times, 50), percentile(&times, 99));
         let worst = times[times.len() - 1];
-        figure(format_args!("{what}: a quiet client's echo takes {median:?}, p99 {p99:?}, at most {worst:?} ({} messages)", times.len()));
+        figure(format_args!(
+            "{what}: a quiet client's echo takes {median:?}, p99 {p99:?}, at most {worst:?} ({} messages)",
+            times.len()
+        ));
         if p99 < limit {
             return;
         }
