@@ -276,19 +276,19 @@ impl Connection {
     }
 
     /// Takes `bytes` over, all or nothing. Few are kept until the listener ends; many are sent at once, straight
-    /// from the caller's memory, behind what was kept.
-    pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, pool: &mut Pool) -> Result<Flushed> {
+    /// from the caller's memory, behind what was kept. `None`: nothing was sent.
+    pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, pool: &mut Pool) -> Result<Option<Flushed>> {
         let total = self.output.length().saturating_add(bytes.len());
         if total > limit {
             return Err(Failure::write_limit());
         }
         if self.send_error.is_some() {
             // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
-            return Ok(Flushed::default());
+            return Ok(None);
         }
         if total <= GATHER || self.flags.full {
             self.output.append(bytes, pool)?;
-            return Ok(Flushed::default());
+            return Ok(None);
         }
         let kept = self.output.length();
         let moved = self.send(bytes);
@@ -299,7 +299,7 @@ impl Connection {
             // Part of it is on its way, so that there is no going back: the stream would have a hole.
             self.fail(io::ErrorKind::OutOfMemory.into(), pool);
         }
-        Ok(Flushed { moved, more: false })
+        Ok(Some(Flushed { moved, more: false }))
     }
 
     /// Hands to the kernel what it takes.

@@ -31,9 +31,11 @@ pub(crate) enum Kind {
 }
 
 const KIND_BITS: u32 = 3;
-const SLOT_BITS: u32 = if usize::BITS == 64 { 29 } else { 18 };
-/// One bit less than a word, so that a word has room for "alive" beside it.
+const SLOT_BITS: u32 = if usize::BITS == 64 { 30 } else { 18 };
+/// At most 31 of them, so that a word of 32 has room for "alive" beside it. All bits of a key are used: no two words
+/// are the same key.
 const GENERATION_BITS: u32 = if usize::BITS == 64 { 31 } else { usize::BITS - KIND_BITS - SLOT_BITS };
+const _: () = assert!(KIND_BITS + SLOT_BITS + GENERATION_BITS == usize::BITS);
 const MAX_GENERATION: u32 = u32::MAX >> (32 - GENERATION_BITS);
 
 const BLOCK_BITS: u32 = 6;
@@ -118,7 +120,7 @@ pub(crate) struct Table<T> {
 }
 
 struct Block<T> {
-    objects: Box<[Option<T>]>,
+    objects: Box<[Option<T>; BLOCK]>,
     slots: Arc<Slots>,
 }
 
@@ -153,6 +155,7 @@ impl<T> Table<T> {
         Table { kind, blocks: Vec::new(), vacant: Vec::new() }
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key> {
         if self.vacant.is_empty() {
             self.grow()?;
@@ -173,7 +176,7 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get(key.block())?.as_ref()?;
         match block.slots.get(key.index()) == key.alive() {
-            true => block.objects.get(key.index())?.as_ref(),
+            true => block.objects[key.index()].as_ref(),
             false => None,
         }
     }
@@ -185,7 +188,7 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get_mut(key.block())?.as_mut()?;
         match block.slots.get(key.index()) == key.alive() {
-            true => block.objects.get_mut(key.index())?.as_mut(),
+            true => block.objects[key.index()].as_mut(),
             false => None,
         }
     }
@@ -204,8 +207,13 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        self.get(key)?;
-        let block = self.blocks[key.block()].as_mut()?;
+        if !key.is(self.kind) {
+            return None;
+        }
+        let block = self.blocks.get_mut(key.block())?.as_mut()?;
+        if block.slots.get(key.index()) != key.alive() {
+            return None;
+        }
         let value = block.objects[key.index()].take();
         match next_generation(key.generation()) {
             Some(next) => {
@@ -234,6 +242,7 @@ impl<T> Table<T> {
         let mut objects = Vec::new();
         objects.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
         objects.resize_with(BLOCK, || None);
+        let objects = objects.into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length"));
         // A slot must always find room to become vacant again without allocating.
         self.vacant
             .try_reserve(self.blocks.iter().flatten().count() * BLOCK + BLOCK)
@@ -242,7 +251,7 @@ impl<T> Table<T> {
         if number >= self.blocks.len() {
             self.blocks.resize_with(number + 1, || None);
         }
-        self.blocks[number] = Some(Block { objects: objects.into_boxed_slice(), slots });
+        self.blocks[number] = Some(Block { objects, slots });
         self.vacant.extend((0..BLOCK).rev().map(|index| (number << BLOCK_BITS | index) as u32));
         Ok(())
     }
