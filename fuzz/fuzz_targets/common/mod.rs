@@ -162,13 +162,23 @@ impl Value {
     /// As text, in which equal values are equal, and what is met again is a `#` and the number of what it is.
     pub fn describe(&self) -> String {
         let mut text = String::new();
-        describe(self.0, &mut text, &mut HashMap::new());
+        describe(self.0, &mut text, &mut HashMap::new(), false);
+        text
+    }
+
+    /// As `describe`, with integers as the numbers they are: AMF0 does not tell the two apart.
+    pub fn describe_loosely(&self) -> String {
+        let mut text = String::new();
+        describe(self.0, &mut text, &mut HashMap::new(), true);
         text
     }
 }
 
-fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_value, usize>) {
-    let kind = ss_value_type(value);
+fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_value, usize>, loosely: bool) {
+    let mut kind = ss_value_type(value);
+    if loosely && kind == SS_VALUE_INTEGER {
+        kind = SS_VALUE_NUMBER;
+    }
     assert!((SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&kind), "{kind}");
     // Whether it is one thing in two places or two alike can be told of all but numbers and strings.
     if kind >= SS_VALUE_DATE {
@@ -200,14 +210,14 @@ fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_
     }
     text.push('[');
     for index in 0..ss_value_item_count(value) {
-        describe(ss_value_item(value, index), text, seen);
+        describe(ss_value_item(value, index), text, seen, loosely);
         text.push(',');
     }
     for index in 0..ss_value_property_count(value) {
         // SAFETY: the length is ours.
         let name = counted(|length| unsafe { ss_value_property_name(value, index, length) }).expect("it has a name");
         write!(text, "'{}':", name.escape_ascii()).expect("a string");
-        describe(ss_value_property_at(value, index), text, seen);
+        describe(ss_value_property_at(value, index), text, seen, loosely);
         text.push(',');
     }
     text.push(']');
