@@ -33,8 +33,19 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 const CHARSETS: [&CStr; 13] = [
-    c"", c"utf-8", c"iso-8859-1", c"us-ascii", c"utf-16", c"unicodeFFFE", c"no such charset", c"shift_jis", c"gb18030", c"big5",
-    c"iso-2022-jp", c"euc-kr", c"windows-1252",
+    c"",
+    c"utf-8",
+    c"iso-8859-1",
+    c"us-ascii",
+    c"utf-16",
+    c"unicodeFFFE",
+    c"no such charset",
+    c"shift_jis",
+    c"gb18030",
+    c"big5",
+    c"iso-2022-jp",
+    c"euc-kr",
+    c"windows-1252",
 ];
 
 /// The reads of numbers, each with how many bytes it takes.
@@ -80,8 +91,7 @@ extern "C" fn on_data(event: *mut ss_event, user_data: *mut c_void) {
 impl Trial {
     fn run(flags: u8, program: &[u8], stream: &[u8]) {
         let limit = [1 << 20, 7, 300, 4096][usize::from(flags & 3)];
-        let (events, connection, scratch) =
-            SIDES.with(|[side, other]| (side.events, side.connect(), other.connect()));
+        let (events, connection, scratch) = SIDES.with(|[side, other]| (side.events, side.connect(), other.connect()));
         let trial = Trial {
             events,
             connection,
@@ -99,9 +109,8 @@ impl Trial {
         let user_data = (&raw const trial).cast_mut().cast();
         let socket = trial.borrow().connection.socket;
         // SAFETY: see on_data.
-        let added = unsafe {
-            ss_add_listener(socket.cast(), c"socketData".as_ptr(), Some(on_data), user_data, false, 0)
-        };
+        let added =
+            unsafe { ss_add_listener(socket.cast(), c"socketData".as_ptr(), Some(on_data), user_data, false, 0) };
         assert_eq!(added, SS_OK);
         trial.borrow_mut().set_encoding(flags >> 2 & 1);
         trial.borrow_mut().set_endian(flags >> 3 & 1);
@@ -166,7 +175,10 @@ impl Trial {
 
 enum Step {
     /// Bytes are to arrive, and then so many steps to be made in the listener.
-    Arrive { length: usize, inside: usize },
+    Arrive {
+        length: usize,
+        inside: usize,
+    },
     Done,
 }
 
@@ -351,7 +363,10 @@ impl Trial {
         }
         match outcome {
             Err(status) => {
-                assert!([SS_ERR_EOF, SS_ERR_ARGUMENT, SS_ERR_RANGE, SS_ERR_UNSUPPORTED].contains(&status), "{status:?}");
+                assert!(
+                    [SS_ERR_EOF, SS_ERR_ARGUMENT, SS_ERR_RANGE, SS_ERR_UNSUPPORTED].contains(&status),
+                    "{status:?}"
+                );
                 assert_eq!(taken, 0);
                 assert_eq!(self.read_in_one_piece(&before).err(), Some(status));
             }
@@ -453,13 +468,7 @@ impl Text {
     ///
     /// # Safety
     /// As that call.
-    unsafe fn read(
-        self,
-        socket: *mut ss_socket,
-        dst: *mut c_char,
-        capacity: usize,
-        length: *mut usize,
-    ) -> ss_status {
+    unsafe fn read(self, socket: *mut ss_socket, dst: *mut c_char, capacity: usize, length: *mut usize) -> ss_status {
         // SAFETY: the same contract.
         unsafe {
             match self {

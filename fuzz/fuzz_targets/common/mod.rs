@@ -47,6 +47,35 @@ pub fn reset(peer: &TcpStream) {
     let _ = socket2::SockRef::from(peer).set_linger(Some(Duration::ZERO));
 }
 
+/// Ends the connection with RST now. The descriptor stays: the stream is the owner's.
+pub fn tear(peer: &TcpStream) {
+    use std::os::fd::AsRawFd;
+    // Connecting to "unspecified" dissolves the connection, and with this linger time it is torn.
+    reset(peer);
+    // SAFETY: all zeros but the family is such an address.
+    let result = unsafe {
+        let mut nowhere: libc::sockaddr = std::mem::zeroed();
+        nowhere.sa_family = libc::AF_UNSPEC as libc::sa_family_t;
+        libc::connect(peer.as_raw_fd(), &nowhere, size_of::<libc::sockaddr>() as libc::socklen_t)
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Whether [`tear`] was called.
+pub fn is_reset(peer: &TcpStream) -> bool {
+    peer.peer_addr().is_err()
+}
+
+/// The port at the other end.
+pub fn peer_port(peer: &TcpStream) -> u16 {
+    peer.peer_addr().expect("it is connected").port()
+}
+
+/// How many descriptors this process has.
+pub fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("/proc").count()
+}
+
 /// Only a failure waits that long.
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -166,7 +195,7 @@ impl Value {
         text
     }
 
-    /// As `describe`, with integers as the numbers they are: AMF0 does not tell the two apart.
+    /// As `describe`, without what AMF0 does not tell apart: integers and other numbers, the two kinds of XML.
     pub fn describe_loosely(&self) -> String {
         let mut text = String::new();
         describe(self.0, &mut text, &mut HashMap::new(), true);
@@ -176,8 +205,12 @@ impl Value {
 
 fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_value, usize>, loosely: bool) {
     let mut kind = ss_value_type(value);
-    if loosely && kind == SS_VALUE_INTEGER {
-        kind = SS_VALUE_NUMBER;
+    if loosely {
+        kind = match kind {
+            SS_VALUE_INTEGER => SS_VALUE_NUMBER,
+            SS_VALUE_XML => SS_VALUE_XML_DOCUMENT,
+            kind => kind,
+        };
     }
     assert!((SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&kind), "{kind}");
     // Whether it is one thing in two places or two alike can be told of all but numbers and strings.
