@@ -259,7 +259,9 @@ impl Connection {
     /// Does what can be done now for a connection whose socket is closed: send, then end our side, then wait for
     /// the peer's end, throwing away what it still says: closing with unread input would reset the connection and
     /// destroy what the peer has not read yet. Returns whether it is finished.
-    pub(crate) fn wind_up(&mut self, reactor: &mut Reactor) -> bool {
+    ///
+    /// `may_read`: no listener is running, to which the receive buffer is lent.
+    pub(crate) fn wind_up(&mut self, reactor: &mut Reactor, may_read: bool) -> bool {
         self.flush(&mut reactor.pool);
         if self.send_error.is_some() {
             return true;
@@ -270,7 +272,7 @@ impl Connection {
                 return true;
             }
         }
-        if self.flags.unread && self.drain(&mut reactor.receive_buffer) {
+        if may_read && self.flags.unread && self.drain(&mut reactor.receive_buffer) {
             self.flags.peer_ended = true;
         }
         if self.output.is_empty() {

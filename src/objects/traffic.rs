@@ -71,7 +71,7 @@ impl Objects {
         let Some(connection) = self.connections.get_mut(key) else { return Service::Done };
         connection.flags.queued = false;
         if connection.owner.is_none() {
-            self.wind_up(key);
+            self.wind_up(key, true);
             return Service::Done;
         }
         if connection.flags.connecting {
@@ -177,7 +177,7 @@ impl Objects {
             connection.flags.unread = false;
             let home = self.loops.get_mut(connection.home)?;
             connection.linger_until(linger, &mut home.reactor, key);
-            self.wind_up(key);
+            self.wind_up(key, false);
         } else {
             self.drop_connection(key, error.as_ref().is_some_and(sys::is_not_ours));
         }
@@ -362,13 +362,13 @@ impl Objects {
         if !connection.flags.registered && connection.register(&home.reactor, key).is_err() {
             return self.drop_connection(key, false);
         }
-        self.wind_up(key);
+        self.wind_up(key, false);
     }
 
-    fn wind_up(&mut self, key: Key) {
+    fn wind_up(&mut self, key: Key, may_read: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home) else { return };
-        if connection.wind_up(&mut home.reactor) {
+        if connection.wind_up(&mut home.reactor, may_read) {
             return self.drop_connection(key, false);
         }
         if connection.flags.unread || (connection.pending() > 0 && !connection.flags.full) {
