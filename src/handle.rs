@@ -101,10 +101,11 @@ impl Key {
         (self.bits() >> (SLOT_BITS + KIND_BITS)) as u32
     }
 
-    /// What stands in the slot while this key's object lives.
+    /// What stands in the slot while this key's object lives. Of a word that is no key it may be more than a slot can
+    /// hold: no bit of it is dropped, since a handle with one bit changed must not fit.
     #[inline]
-    fn alive(self) -> u32 {
-        alive(self.generation())
+    fn alive(self) -> usize {
+        (self.bits() >> (SLOT_BITS + KIND_BITS)) << 1 | 1
     }
 }
 
@@ -172,7 +173,7 @@ impl<T> Table<T> {
             return None;
         }
         let block = self.blocks.get(key.block())?.as_ref()?;
-        match block.slots.get(key.index()) == key.alive() {
+        match block.slots.get(key.index()) as usize == key.alive() {
             true => block.objects.get(key.index())?.as_ref(),
             false => None,
         }
@@ -184,7 +185,7 @@ impl<T> Table<T> {
             return None;
         }
         let block = self.blocks.get_mut(key.block())?.as_mut()?;
-        match block.slots.get(key.index()) == key.alive() {
+        match block.slots.get(key.index()) as usize == key.alive() {
             true => block.objects.get_mut(key.index())?.as_mut(),
             false => None,
         }
@@ -275,7 +276,7 @@ pub(crate) fn explain(key: Key, kind: Kind) -> Failure {
     }
     let registry = lock();
     match registry.blocks.get(key.block()) {
-        Some(block) if block.kind == kind && block.slots.get(key.index()) == key.alive() => {
+        Some(block) if block.kind == kind && block.slots.get(key.index()) as usize == key.alive() => {
             match block.epoch == sys::fork_epoch() {
                 true => Failure::wrong_thread(),
                 false => Failure::forked(),
