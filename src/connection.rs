@@ -400,7 +400,9 @@ impl Connection {
     /// Does what can be done now for a connection whose socket is closed: send, then end our side, then wait for
     /// the peer's end, throwing away what it still says: closing with unread input would reset the connection and
     /// destroy what the peer has not read yet. Returns whether it is finished.
-    pub(crate) fn wind_up(&mut self, reactor: &mut Reactor) -> bool {
+    ///
+    /// `may_read`: no listener is running, to which the receive buffer is lent.
+    pub(crate) fn wind_up(&mut self, reactor: &mut Reactor, may_read: bool) -> bool {
         self.flush(&mut reactor.pool);
         let Some(timing) = self.timing.as_mut().filter(|_| self.send_error.is_none()) else { return true };
         if self.output.is_empty() && !timing.shut_down {
@@ -409,7 +411,7 @@ impl Connection {
                 return true;
             }
         }
-        if self.flags.unread() {
+        if may_read && self.flags.unread() {
             self.drain(&mut reactor.receive_buffer.bytes);
         }
         let over = self.timing.as_ref().is_none_or(|timing| timing.peer_ended || timing.drained > DRAIN_LIMIT);

@@ -904,6 +904,37 @@ fn closing_is_no_reset_though_input_is_on_its_way() {
     }
 }
 
+/// The bytes of a listener's event lie in the loop's buffer, into which nothing else may be read meanwhile: not even what
+/// a socket that the listener closes still has to throw away.
+#[test]
+fn closing_another_socket_in_a_listener_leaves_the_bytes_of_the_event_alone() {
+    let pair = Pair::new();
+    let accepted = pair.server.keep_accepted();
+    let other_peer = pair.server.client();
+    pair.events.pump_until(|| accepted.len() == 1);
+    let other = accepted.last();
+    // It owes its peer an end, and has bytes that it has not read but knows of.
+    ok(other.write(b"answer"));
+    ok(other.flush());
+    ok(ss_socket_pause(other.0));
+    (&other_peer).write_all(&[0xee; 1000]).expect("the peer can write");
+    pair.events.settle();
+    assert_eq!(other.available(), 0);
+
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    on(*pair.socket, SOCKET_DATA, {
+        let (seen, socket) = (seen.clone(), *pair.socket);
+        move |_| {
+            ok(other.close());
+            seen.borrow_mut().extend(socket.read_all());
+        }
+    });
+    let bytes = pattern(2000);
+    pair.send(&bytes);
+    pair.events.pump_until(|| seen.borrow().len() == bytes.len());
+    assert_same_bytes(&seen.borrow(), &bytes);
+}
+
 /// The wait for the end of a peer that goes on talking is bounded.
 #[test]
 fn a_peer_that_talks_on_after_close_is_cut_off() {

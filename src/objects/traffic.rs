@@ -68,7 +68,7 @@ impl Objects {
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
-            self.wind_up(key);
+            self.wind_up(key, true);
             return Work::Nothing;
         }
         if connection.flags.stage == Stage::Connecting {
@@ -398,15 +398,15 @@ impl Objects {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         match connection.linger(milliseconds, peer_ended, &mut home.reactor, key) {
-            Ok(()) => self.wind_up(key),
+            Ok(()) => self.wind_up(key, false),
             Err(_) => self.drop_connection(key, false),
         }
     }
 
-    fn wind_up(&mut self, key: Key) {
+    fn wind_up(&mut self, key: Key, may_read: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
-        if connection.wind_up(&mut home.reactor) {
+        if connection.wind_up(&mut home.reactor, may_read) {
             return self.drop_connection(key, false);
         }
         rest_if_starved(connection, &mut home.reactor, key);
