@@ -105,8 +105,11 @@ impl Connection {
     }
 
     /// Hands the settings to the system. `inherited`: those that a listener hands down are there already.
-    pub(crate) fn apply(&self, options: &Options, inherited: bool) -> io::Result<()> {
-        sys::prepare_stream(&self.stream)?;
+    pub(crate) fn apply(&mut self, options: &Options, inherited: bool) -> io::Result<()> {
+        if let Err(error) = sys::prepare_stream(&self.stream) {
+            self.send_error = Some(error.raw_os_error().unwrap_or(0));
+            return Err(error);
+        }
         let socket = SockRef::from(&self.stream);
         if !inherited {
             socket.set_tcp_nodelay(options.no_delay)?;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 
 use crate::error::{Failure, Result};
+use crate::sys;
 
 /// The settings of one connection; a server's are what its sockets start with.
 #[derive(Clone, Copy)]
@@ -139,7 +140,7 @@ pub(crate) fn apply_keep_alive(socket: &SockRef<'_>, seconds: u32) -> std::io::R
         return socket.set_keepalive(false);
     }
     let period = Duration::from_secs(seconds.into());
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))
+    socket.set_tcp_keepalive(&sys::keep_alive(period))
 }
 
 fn flag(value: i64) -> Result<bool> {

@@ -174,7 +174,7 @@ impl Objects {
         socket.endpoints = Some(Box::new(Endpoints { local, remote: Endpoint::known(remote) }));
         let socket = self.sockets.insert(socket)?;
         let event_loop = self.loops.find_mut(home)?;
-        let connection = Connection::new(stream, socket, home, Some(server_key), event_loop.reactor.now);
+        let mut connection = Connection::new(stream, socket, home, Some(server_key), event_loop.reactor.now);
         // A peer that is gone already makes this fail; its end is met when reading.
         let _ = connection.apply(&server.options, sys::INHERITS_SETTINGS);
         match self.connections.insert(connection) {
