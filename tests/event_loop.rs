@@ -1,7 +1,6 @@
 //! Event loops: turns, waiting, waking, stopping, tasks from other threads, hosts with a loop of their own, and the
 //! ends of loops and threads.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"

@@ -1,7 +1,6 @@
 //! Handles and references: whatever a program hands in, and whatever it ends wherever, is answered and never
 //! undefined.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"

@@ -1,6 +1,5 @@
 //! Values, and Socket's readObject and writeObject, through the exported functions and over real connections.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"

@@ -1,6 +1,5 @@
 //! ServerSocket: every row of its table of behaviour (A1), through the exported functions.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -210,7 +209,7 @@ fn an_ipv6_address_may_have_the_scope_of_an_interface() {
     let events = Loop::new();
     let server = Server::new(&events);
     let status = server.bind(0, c"fe80::1%lo");
-    fails_with(status, SS_ERR_IO, 2002, libc::EADDRNOTAVAIL);
+    fails_with(status, SS_ERR_IO, 2002, errno::EADDRNOTAVAIL);
 }
 
 #[test]
@@ -218,7 +217,7 @@ fn an_address_of_another_machine_is_an_io_error_and_bind_may_be_tried_again() {
     let events = Loop::new();
     let server = Server::new(&events);
     for address in [c"192.0.2.1", c"198.51.100.1"] {
-        fails_with(server.bind(0, address), SS_ERR_IO, 2002, libc::EADDRNOTAVAIL);
+        fails_with(server.bind(0, address), SS_ERR_IO, 2002, errno::EADDRNOTAVAIL);
         assert_eq!(server.state(), unbound());
     }
     ok(server.bind(0, c"127.0.0.1"));
@@ -231,7 +230,7 @@ fn a_port_in_use_fails_at_bind_and_its_owner_is_undisturbed() {
     let first = Server::listening(&events);
     let second = Server::new(&events);
     let port = i32::from(first.port());
-    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, errno::EADDRINUSE);
     assert_eq!(second.state(), unbound());
 
     let accepted = first.keep_accepted();
@@ -247,8 +246,8 @@ fn a_port_that_is_bound_but_not_yet_listened_on_fails_at_bind_too() {
     let (first, second) = (Server::new(&events), Server::new(&events));
     ok(first.bind(0, c"127.0.0.1"));
     let port = i32::from(first.port());
-    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
-    fails_with(second.bind(port, c"0.0.0.0"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, errno::EADDRINUSE);
+    fails_with(second.bind(port, c"0.0.0.0"), SS_ERR_IO, 2002, errno::EADDRINUSE);
     ok(first.listen(0));
 }
 
@@ -431,12 +430,12 @@ fn no_event_is_dispatched_inside_listen() {
 #[test]
 #[cfg(target_os = "linux")]
 fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
-    with_failing_call(libc::SYS_listen, once(libc::EADDRINUSE), || {
+    with_failing_call(libc::SYS_listen, once(errno::EADDRINUSE), || {
         let events = Loop::new();
         let server = Server::new(&events);
         ok(server.bind(0, c"127.0.0.1"));
         let bound = server.state();
-        fails_with(server.listen(0), SS_ERR_IO, 2002, libc::EADDRINUSE);
+        fails_with(server.listen(0), SS_ERR_IO, 2002, errno::EADDRINUSE);
         assert_eq!(server.state(), bound);
         ok(server.listen(0));
         assert!(server.state().listening);

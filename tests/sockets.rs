@@ -1,6 +1,5 @@
 //! Accepted sockets: their state, what comes in, what goes out, and how connections end.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
