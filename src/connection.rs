@@ -58,6 +58,8 @@ pub(crate) struct Flags {
     pub dirty: bool,
     /// The kernel refused bytes; it will tell when it takes more.
     pub full: bool,
+    /// The system had no memory for this connection, and will not tell when it has: it is to be tried again.
+    pub starved: bool,
     /// The kernel may have bytes for us.
     pub unread: bool,
     /// The peer's end or an error was announced: read on until it is met.
@@ -151,10 +153,25 @@ impl Connection {
         self.output.length
     }
 
+    /// A byte went either way. If somebody counts the silence the time is taken exactly: the turn, which began at `turn`,
+    /// may be long ago for a host that does much in its listeners, or outside of turns.
+    pub(crate) fn note_traffic(&mut self, turn: Instant) {
+        self.last_traffic = if self.deadline.is_some() { Instant::now() } else { turn };
+    }
+
+    /// Whether the peer has said something, or ended, that was not read yet.
+    pub(crate) fn has_input(&self) -> bool {
+        !matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     pub(crate) fn register(&mut self, reactor: &Reactor, key: Key) -> io::Result<()> {
-        reactor.register(&mut self.stream, key, sys::interest())?;
-        self.flags.registered = true;
-        Ok(())
+        let outcome = reactor.register(&mut self.stream, key, sys::interest());
+        self.flags.registered = outcome.is_ok();
+        if outcome.is_err() {
+            // mio would remember the attempt, and refuse another one.
+            reactor.deregister(&mut self.stream);
+        }
+        outcome
     }
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -237,6 +254,11 @@ impl Connection {
                 self.flags.full = true;
                 0
             }
+            Err(error) if sys::is_exhausted(&error) => {
+                self.flags.full = true;
+                self.flags.starved = true;
+                0
+            }
             Err(error) => {
                 self.send_error = Some(error.raw_os_error().unwrap_or(0));
                 0
@@ -297,6 +319,10 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.flags.unread = false;
+                    return false;
+                }
+                Err(error) if sys::is_exhausted(&error) => {
+                    self.flags.starved = true;
                     return false;
                 }
                 Err(error) => {

@@ -271,6 +271,7 @@ impl Objects {
         match key.kind() {
             Some(Kind::Server) => self.end_back_off(key),
             Some(Kind::Socket) => self.attempt_timer(key),
+            Some(Kind::Loop) => self.feed_starved(key),
             _ => return self.connection_timer(key),
         }
         None

@@ -12,12 +12,10 @@ use crate::event::Life;
 use crate::handle::Key;
 use crate::log::Level;
 use crate::names::EventType;
+use crate::reactor::BACK_OFF;
 use crate::server::Server;
 use crate::socket::{Endpoint, Endpoints, Socket};
 use crate::sys::{self, AcceptError};
-
-/// How long accepting rests when the process or the system has no descriptors or memory left.
-const BACK_OFF: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// What came of one attempt to accept.
 #[derive(Default)]
@@ -152,7 +150,7 @@ impl Objects {
     /// In a turn that brought nothing: whether each server of the loop still has its descriptor. A host that
     /// closes it by mistake is not told by the kernel, and neither are we.
     pub(crate) fn lost_servers(&mut self, home: Key) -> Vec<Key> {
-        let gone = |server: &Server| server.home == home && server.probe().is_err();
+        let gone = |server: &Server| server.home == home && server.probe().is_err_and(|error| sys::is_not_ours(&error));
         let lost = super::keys_of(&self.servers, gone);
         for key in &lost {
             self.lose_server(*key, true);
@@ -211,13 +209,12 @@ impl Objects {
             && let Some(connection) = self.connections.get_mut(key)
             && let Some(home) = self.loops.get_mut(connection.home)
             && !connection.flags.registered
-            && let Err(error) = connection.register(&home.reactor, key)
         {
-            // Without the poller there will be no events. The listeners hear of it as of any broken connection.
-            connection.send_error = Some(error.raw_os_error().unwrap_or(0));
-            connection.flags.unread = true;
-            connection.flags.queued = true;
-            home.reactor.push_ready(key);
+            super::traffic::watch(connection, &mut home.reactor, key);
+            if connection.flags.starved {
+                // Whoever comes now would not be heard either.
+                self.back_off(server, &io::Error::from_raw_os_error(sys::NO_MEMORY));
+            }
         }
         if let Some(connection) = self.sockets.get(socket).and_then(|socket| socket.connection) {
             self.watch_silence(connection);

@@ -72,7 +72,13 @@ impl Objects {
             self.drop_connection(key, false);
             return None;
         };
-        let timeout = Duration::from_millis(self.sockets.get(owner)?.options.idle_timeout.into());
+        let socket = self.sockets.get(owner)?;
+        let timeout = Duration::from_millis(socket.options.idle_timeout.into());
+        let reads = !socket.paused && socket.input.available() < socket.options.read_limit;
+        if reads && connection.has_input() {
+            // The peer was not silent: the host was busy.
+            connection.last_traffic = Instant::now();
+        }
         if Instant::now() < connection.last_traffic + timeout {
             self.watch_silence(key);
             return None;

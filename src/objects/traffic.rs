@@ -104,7 +104,7 @@ impl Objects {
             Ok(count) => {
                 connection.flags.unread = count == want || connection.flags.to_the_end || !sys::SHORT_READ_DRAINS;
                 connection.received += count as u64;
-                connection.last_traffic = reactor.now;
+                connection.note_traffic(reactor.now);
                 match socket.input.arrive(count, &reactor.receive_buffer, &mut reactor.pool) {
                     Ok(()) => Incoming::Bytes { socket: socket_key, count },
                     Err(_) => Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) },
@@ -118,7 +118,27 @@ impl Objects {
                     None => Incoming::Nothing,
                 }
             }
+            Err(error) if sys::is_exhausted(&error) => {
+                // `unread` stays set.
+                connection.flags.starved = true;
+                rest_if_starved(connection, reactor, key);
+                Incoming::Nothing
+            }
             Err(error) => Incoming::End { error: Some(error) },
+        }
+    }
+
+    /// The rest of those connections is over for which the system had no memory.
+    pub(crate) fn feed_starved(&mut self, home: Key) {
+        let Some(event_loop) = self.loops.get_mut(home) else { return };
+        for key in event_loop.reactor.take_starved() {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.flags.starved = false;
+            connection.flags.full = false;
+            if !connection.flags.registered {
+                watch(connection, &mut event_loop.reactor, key);
+            }
+            queue(connection, &mut event_loop.reactor, key);
         }
     }
 
@@ -288,6 +308,7 @@ impl Objects {
     fn account(&mut self, key: Key, flushed: Flushed) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home) else { return };
+        rest_if_starved(connection, &mut home.reactor, key);
         if connection.send_error.is_some() {
             // What the peer sent before its end is read first, then the end itself.
             connection.flags.unread = true;
@@ -299,7 +320,7 @@ impl Objects {
         if flushed.moved == 0 {
             return;
         }
-        connection.last_traffic = home.reactor.now;
+        connection.note_traffic(home.reactor.now);
         if let Some(socket_key) = connection.owner
             && let Some(socket) = self.sockets.get_mut(socket_key)
             && !socket.progress_due
@@ -359,7 +380,7 @@ impl Objects {
         }
         let Some(home) = self.loops.get_mut(connection.home) else { return };
         connection.linger_until(linger, &mut home.reactor, key);
-        if !connection.flags.registered && connection.register(&home.reactor, key).is_err() {
+        if !connection.flags.registered && !watch(connection, &mut home.reactor, key) {
             return self.drop_connection(key, false);
         }
         self.wind_up(key);
@@ -371,7 +392,9 @@ impl Objects {
         if connection.wind_up(&mut home.reactor) {
             return self.drop_connection(key, false);
         }
-        if connection.flags.unread || (connection.pending() > 0 && !connection.flags.full) {
+        rest_if_starved(connection, &mut home.reactor, key);
+        let may_go_on = connection.flags.unread && !connection.flags.starved;
+        if may_go_on || (connection.pending() > 0 && !connection.flags.full) {
             queue(connection, &mut home.reactor, key);
         }
     }
@@ -427,6 +450,33 @@ impl Objects {
             true => Ok(()),
             false => Err(socket::too_few()),
         }
+    }
+}
+
+/// Registers the connection with the poller. Where that has no room now it is tried again later; returns whether there
+/// is hope.
+pub(super) fn watch(connection: &mut Connection, reactor: &mut Reactor, key: Key) -> bool {
+    match connection.register(reactor, key) {
+        Ok(()) => true,
+        Err(error) if sys::is_exhausted(&error) => {
+            connection.flags.starved = true;
+            rest_if_starved(connection, reactor, key);
+            true
+        }
+        Err(error) => {
+            // Without the poller there will be no events. The listeners hear of it as of any broken connection.
+            connection.send_error = Some(error.raw_os_error().unwrap_or(0));
+            connection.flags.unread = true;
+            queue(connection, reactor, key);
+            false
+        }
+    }
+}
+
+/// The system had no memory for the connection: it is tried again after a rest.
+fn rest_if_starved(connection: &Connection, reactor: &mut Reactor, key: Key) {
+    if connection.flags.starved {
+        reactor.starve(connection.home, key);
     }
 }
 

@@ -8,7 +8,7 @@ mod remote;
 mod resolver;
 mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,6 +28,8 @@ use crate::sys;
 const EVENTS: usize = 1024;
 /// One read takes at most this much; the one buffer is hot in the cache and lent to the listener in place.
 const RECEIVE_BUFFER: usize = 256 * 1024;
+/// How long something rests for which the process or the system has no descriptors or memory left.
+pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
 /// No key has these bits.
 const WAKER: Token = Token(0);
 
@@ -38,6 +40,9 @@ pub(crate) struct Reactor {
     /// What is known to be ready without the kernel saying so again: work that a turn's budget left over.
     ready: VecDeque<Key>,
     pub(crate) timers: Timers,
+    /// Connections for which the system had no memory: they are tried again when the loop's own timer says so.
+    starved: BTreeSet<Key>,
+    retry: Option<Instant>,
     pub(crate) pool: Pool,
     pub(crate) receive_buffer: Vec<u8>,
     /// The time at which this turn began to work.
@@ -66,6 +71,8 @@ impl Reactor {
             remote,
             ready: VecDeque::new(),
             timers: Timers::default(),
+            starved: BTreeSet::new(),
+            retry: None,
             pool: Pool::default(),
             receive_buffer: vec![0; RECEIVE_BUFFER],
             now: Instant::now(),
@@ -97,6 +104,21 @@ impl Reactor {
         if self.exported {
             self.remote.wake();
         }
+    }
+
+    /// Has the connection `key` tried again after a rest. `home` is this loop's own key.
+    pub(crate) fn starve(&mut self, home: Key, key: Key) {
+        self.starved.insert(key);
+        if self.retry.is_none() {
+            let due = Instant::now() + BACK_OFF;
+            self.timers.set(home, &mut self.retry, Some(due));
+        }
+    }
+
+    /// The rest is over.
+    pub(crate) fn take_starved(&mut self) -> BTreeSet<Key> {
+        self.retry = None;
+        std::mem::take(&mut self.starved)
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {

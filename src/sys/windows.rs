@@ -160,6 +160,14 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
+pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(WinSock::WSAENOBUFS)
+}
+
 /// Whether it still is a listening socket; nobody tells us when a host closes it behind our back.
 pub(crate) fn still_listens(listener: &impl AsSocket) -> io::Result<()> {
     match listens(&SockRef::from(listener))? {
