@@ -964,7 +964,7 @@ fn a_type_is_copied_and_may_change_after_the_call() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere nobody asks for the memory in use
 fn types_that_are_used_no_more_take_no_memory() {
     in_own_process!(|| {
         let (_events, target) = dispatcher();

@@ -77,7 +77,7 @@ fn what_is_set_is_got_and_a_wrong_value_changes_nothing() {
         (SS_OPT_IDLE_TIMEOUT, 4_294_967_295),
         (SS_OPT_KEEP_ALIVE, 32_767),
         (SS_OPT_DUAL_STACK, 1),
-        (SS_OPT_REUSE_PORT, 1),
+        (SS_OPT_REUSE_PORT, cfg!(unix).into()), // Windows has only 0
     ]);
     for (option, value) in in_range {
         ok(set(&server, option, value));
@@ -188,6 +188,17 @@ fn dual_stack_takes_ipv4_too_and_shows_its_addresses_as_ipv4() {
 }
 
 #[test]
+#[cfg(not(unix))]
+fn reuse_port_is_refused_where_the_system_has_no_such_thing() {
+    let events = Loop::new();
+    let server = Server::new(&events);
+    assert_eq!(set(&server, SS_OPT_REUSE_PORT, 1), SS_ERR_UNSUPPORTED);
+    assert_eq!(get(&server, SS_OPT_REUSE_PORT), 0);
+    ok(server.bind(0, c"127.0.0.1"));
+}
+
+#[test]
+#[cfg(target_os = "linux")] // others share the port, but do not deal connections out
 fn reuse_port_shares_a_port_among_those_that_all_ask_for_it() {
     let events = Loop::new();
     let first = Server::new(&events);
@@ -352,6 +363,7 @@ fn traffic_either_way_keeps_a_connection_from_being_idle() {
     }
     assert!(pair.socket.connected());
     ok(set(*pair.socket, SS_OPT_IDLE_TIMEOUT, 0));
+    pair.events.settle();
     assert_eq!(ss_loop_timeout(pair.events.0), -1, "no timer any more");
 }
 

@@ -201,7 +201,7 @@ fn an_ipv6_address_may_be_written_in_every_form() {
 
 /// fe80::1 is nobody's address here: that the system says so, and not we, shows that the scope was understood.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the interface is called lo
 fn an_ipv6_address_may_have_the_scope_of_an_interface() {
     if !has_ipv6() {
         return;
@@ -253,7 +253,7 @@ fn a_port_that_is_bound_but_not_yet_listened_on_fails_at_bind_too() {
 
 /// Root may do everything, so one thread lays its privilege down.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // elsewhere no port is privileged, or another range
 fn a_privileged_port_is_an_io_error() {
     let first_free = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
         .expect("/proc")
@@ -280,7 +280,7 @@ fn a_privileged_port_is_an_io_error() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn an_ipv6_address_on_a_system_without_ipv6_is_an_io_error() {
     let no_ipv6_at_first = once(libc::EAFNOSUPPORT);
     with_failing_call(libc::SYS_socket, no_ipv6_at_first, || {
@@ -293,7 +293,7 @@ fn an_ipv6_address_on_a_system_without_ipv6_is_an_io_error() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // takes all descriptors; elsewhere they have no limit, or another one
 fn without_a_free_descriptor_a_server_can_be_made_but_not_bound() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -335,7 +335,7 @@ fn a_closed_server_cannot_be_reopened() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn failed_binds_leave_no_descriptor_behind() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -385,7 +385,7 @@ fn a_closed_server_says_so_before_it_looks_at_the_backlog() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // no other system tells the length of the queue
 fn backlog_0_and_a_huge_one_are_the_systems_maximum() {
     let maximum = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("/proc");
     let maximum = maximum.trim().parse::<u32>().expect("a number");
@@ -399,7 +399,7 @@ fn backlog_0_and_a_huge_one_are_the_systems_maximum() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // no other system tells the length of the queue
 fn listening_again_sets_the_backlog_and_keeps_the_queue() {
     let events = Loop::new();
     let server = Server::new(&events);
@@ -428,7 +428,7 @@ fn no_event_is_dispatched_inside_listen() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
     with_failing_call(libc::SYS_listen, once(errno::EADDRINUSE), || {
         let events = Loop::new();
@@ -445,12 +445,12 @@ fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
 // ---- Who listens for connect decides whether peers are accepted -----------------------------------------------------
 
 #[test]
-#[cfg(target_os = "linux")]
 fn peers_wait_in_the_kernel_while_nobody_listens_for_connect() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let _peers = [server.client(), server.client(), server.client()];
     events.settle();
+    #[cfg(target_os = "linux")]
     assert_eq!(accept_queue(&server).0, 3);
 
     let accepted = server.keep_accepted();
@@ -471,7 +471,6 @@ fn removing_one_of_two_connect_listeners_goes_on_accepting() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
     let events = Loop::new();
     let server = Server::listening(&events);
@@ -483,6 +482,7 @@ fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
 
     let _second = server.client();
     events.settle();
+    #[cfg(target_os = "linux")]
     assert_eq!(accept_queue(&server).0, 1);
     assert_eq!(log.take(), ["a", "b"]);
 
@@ -765,14 +765,15 @@ fn accepted_sockets_outlive_the_release_of_their_server() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn peers_that_were_not_yet_accepted_are_reset_when_the_server_closes() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let mut peer = server.client();
     ok(server.close());
-    let error = peer.read(&mut [0]).expect_err("a reset");
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    match (peer.read(&mut [0]), told_of_resets()) {
+        (Err(error), true) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        (outcome, _) => assert!(matches!(outcome, Ok(0) | Err(_))),
+    }
 }
 
 #[test]
@@ -823,7 +824,7 @@ fn a_failed_close_does_not_make_a_new_server_a_closed_one() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn a_server_closed_in_its_own_connect_listener_accepts_nobody_else() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -855,7 +856,7 @@ fn a_server_closed_in_its_own_connect_listener_accepts_nobody_else() {
 // ---- The close event ------------------------------------------------------------------------------------------------
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // elsewhere shutdown does not end a listening socket
 fn the_system_closing_the_listening_socket_is_one_close_event() {
     let events = Loop::new();
     let server = Server::listening(&events);
@@ -872,7 +873,7 @@ fn the_system_closing_the_listening_socket_is_one_close_event() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_fatal_error_of_accept_is_one_close_event() {
     for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
         with_failing_call(libc::SYS_accept4, once(errno), move || {
@@ -890,7 +891,7 @@ fn a_fatal_error_of_accept_is_one_close_event() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
     let passing =
         [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
@@ -910,7 +911,7 @@ fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
 
 /// As when another process that shares the listening socket was faster.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn accept_finding_nobody_is_no_event() {
     with_failing_call(libc::SYS_accept4, once(libc::EAGAIN), || {
         let events = Loop::new();
@@ -925,6 +926,7 @@ fn accept_finding_nobody_is_no_event() {
     });
 }
 
+#[cfg(target_os = "linux")]
 /// Notes each close event of the server and whether the server's state was cleared before it.
 fn record_close_of(server: &Server) -> Log {
     let log = Log::default();
@@ -943,12 +945,14 @@ fn record_close_of(server: &Server) -> Log {
     log
 }
 
+#[cfg(target_os = "linux")]
 /// Fails the first call.
 fn once(errno: i32) -> impl FnMut() -> Option<i32> + Send {
     let mut first = true;
     move || std::mem::take(&mut first).then_some(errno)
 }
 
+#[cfg(target_os = "linux")]
 /// Fails the first of every three calls.
 fn once_in_three(errno: i32) -> impl FnMut() -> Option<i32> + Send {
     let mut calls = 0;

@@ -1020,6 +1020,23 @@ pub fn skipped(reason: &str) {
     println!("SKIPPED: {reason}");
 }
 
+/// Whether a peer is told of a RST: Wine shows it as an ordinary end, Windows itself and everybody else do.
+pub fn told_of_resets() -> bool {
+    !under_wine()
+}
+
+#[cfg(not(windows))]
+pub fn under_wine() -> bool {
+    false
+}
+
+/// Whether this Windows is Wine, which has a function of its own that says so.
+#[cfg(windows)]
+pub fn under_wine() -> bool {
+    use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
+    unsafe { GetProcAddress(GetModuleHandleA(c"ntdll.dll".as_ptr().cast()), c"wine_get_version".as_ptr().cast()) }.is_some()
+}
+
 /// Whether this machine has IPv6, for tests that need it; says so if not.
 pub fn has_ipv6() -> bool {
     let found = std::net::TcpListener::bind("[::1]:0").is_ok();
@@ -1048,17 +1065,17 @@ pub use windows::*;
 #[cfg(windows)]
 mod windows {
     use super::*;
-    use windows_sys::Win32::Foundation::{FILETIME, HANDLE};
+    use windows_sys::Win32::Foundation::{FILETIME, GetHandleInformation, HANDLE};
     use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
-    use windows_sys::Win32::System::Threading::{
-        GetCurrentProcess, GetCurrentThread, GetProcessHandleCount, GetThreadTimes,
-    };
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetThreadTimes};
 
-    /// This process' open handles, sockets among them.
+    /// This process' open handles, sockets among them. Asked one by one, since Wine does not know their number.
     pub fn open_descriptors() -> usize {
-        let mut count = 0;
-        assert_ne!(unsafe { GetProcessHandleCount(GetCurrentProcess(), &mut count) }, 0);
-        count as usize
+        const HIGHEST: usize = 1 << 15;
+        let is_open = |handle: &usize| unsafe { GetHandleInformation(*handle as HANDLE, &mut 0) } != 0;
+        let count = (4..HIGHEST).step_by(4).filter(is_open).count();
+        assert_ne!(count, 0);
+        count
     }
 
     /// Bytes of memory that this process occupies.
