@@ -14,7 +14,7 @@ use socket2::SockRef;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory;
-use crate::options::{self, Options};
+use crate::options;
 use crate::origin::Origin;
 use crate::reactor::{CHUNK, Output, Pool, Reactor, SLICES};
 use crate::sys;
@@ -166,10 +166,13 @@ impl Connection {
         self.stream.local_addr()
     }
 
-    /// Hands the settings to the system. `inherited`: those that a listener hands down are there already.
-    pub(crate) fn apply(&self, options: &Options, inherited: bool) -> io::Result<()> {
-        sys::prepare_stream(&self.stream)?;
-        let socket = SockRef::from(&self.stream);
+    /// Hands its settings to the system. `inherited`: those that a listener hands down are there already.
+    pub(crate) fn apply(&mut self, inherited: bool) -> io::Result<()> {
+        if let Err(error) = sys::prepare_stream(&self.stream) {
+            self.send_error = Some(ErrorNumber::from(&error));
+            return Err(error);
+        }
+        let (socket, options) = (SockRef::from(&self.stream), &self.origin.options);
         if !inherited {
             socket.set_tcp_nodelay(options.no_delay)?;
             socket.set_out_of_band_inline(true)?;

@@ -1,6 +1,5 @@
 //! Accepted sockets: their state, what comes in, what goes out, and how connections end.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -102,7 +101,11 @@ fn the_peers_address_is_known_even_if_it_is_gone_already() {
             log.add(event.socket().remote().0.expect("an address"));
         }
     });
-    reset(server.client());
+    match cfg!(windows) {
+        false => reset(server.client()),
+        // A reset connection is not handed out by Winsock's accept, an ended one is.
+        true => drop(server.client()),
+    }
     events.pump_until(|| log.len() == 2);
     events.settle();
     assert_eq!(log.take(), ["127.0.0.1", "close"]);
@@ -357,7 +360,7 @@ fn an_urgent_byte_leaves_the_stream_intact() {
     pair.events.pump_until(|| normal(&received.borrow()).len() == expected);
     assert_eq!(normal(&received.borrow()), b"beforeafter".repeat(50));
     pair.events.settle();
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     assert_loop_rests(&pair.events, 300);
     pair.send(b"more");
     pair.events.pump_until(|| received.borrow().ends_with(b"more"));
@@ -638,7 +641,7 @@ fn writes_of_any_size_give_the_stream_in_order() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // no other system tells the number of segments
 fn what_one_listener_writes_leaves_in_one_segment() {
     let pair = Pair::new();
     let segments = || tcp_info(*pair.socket).tcpi_data_segs_out;
@@ -961,7 +964,7 @@ fn abort_resets_the_connection_and_drops_what_was_not_sent() {
         ok(pair.socket.write(&sent));
         ok(pair.socket.abort());
         let (received, error) = pair.events.receive_to_end(&pair.peer);
-        assert_eq!(error, Some(ErrorKind::ConnectionReset));
+        assert_eq!(error, told_of_resets().then_some(ErrorKind::ConnectionReset));
         assert!(received.len() < sent.len());
         pair.events.settle();
         assert_eq!(pair.log.len(), 0, "no event");
