@@ -54,7 +54,7 @@ impl Host {
 
 #[test]
 fn the_descriptor_tells_of_everything_that_is_to_be_done() {
-    let operations = std::env::var("SS_TEST_POLLABLE").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
+    let operations = std::env::var("SS_TEST_POLLABLE").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
     let host = Host::new();
     let server = Server::listening(&host.events);
     let accepted = server.keep_accepted();
