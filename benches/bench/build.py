@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,17 +88,20 @@ def build(names):
     programs = target_directory() / "benches"
     programs.mkdir(parents=True, exist_ok=True)
     ours = ["-lserver_socket"]
-    compile_program(BENCHES / "load.c", programs / "load", libraries)
-    compile_program(BENCHES / "dispatch.c", programs / "dispatch", libraries, *ours)
+    work = [("load.c", "load", []), ("dispatch.c", "dispatch", ours)]
     servers = {}
     for name in names:
         peer = PEERS[name]
         if peer.header and not Path("/usr/include", peer.header).exists():
             print(f"SKIPPED: {name} needs {' '.join(peer.packages)}", flush=True)
             continue
-        flags = peer.flags + (ours if name.startswith("ours") else [])
-        compile_program(BENCHES / "peers" / peer.source, programs / name, libraries, *flags)
+        work.append((f"peers/{peer.source}", name, peer.flags + (ours if name.startswith("ours") else [])))
         servers[name] = Server(name, programs / name)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = [pool.submit(compile_program, BENCHES / source, programs / output, libraries, *flags)
+                for source, output, flags in work]
+    for compiled in done:
+        compiled.result()
     return servers, programs
 
 

@@ -91,7 +91,7 @@ static void receive(int fd)
             hang_up(fd);
             return;
         }
-        if (got < 0 || (mode == ECHO && !answer(fd, buffer, (size_t)got)))
+        if (got < 0 || (mode == MODE_ECHO && !answer(fd, buffer, (size_t)got)))
             return;
         if (got < (ssize_t)sizeof buffer && !connections[fd].ended)
             return;
@@ -122,7 +122,7 @@ static void serve(int fd, uint32_t events)
 
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         connection->ended = true;
-    if (mode == SOURCE && !connection->ended) {
+    if (mode == MODE_SOURCE && !connection->ended) {
         emit(fd);
         return;
     }
@@ -141,9 +141,9 @@ static void accept_all(void)
 
     while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
-        if (mode == SOURCE)
+        if (mode == MODE_SOURCE)
             event.events = EPOLLOUT | EPOLLRDHUP; /* by level: emit stops before the system does */
-        if (mode == DISCARD)
+        if (mode == MODE_DISCARD)
             close(fd);
         else if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) != 0)
             peer_failed("epoll_ctl", strerror(errno));

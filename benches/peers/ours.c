@@ -12,7 +12,7 @@ static void on_data(ss_event *event, void *user_data)
     const uint8_t *bytes = ss_socket_peek(socket, &length);
 
     (void)user_data;
-    if (mode == ECHO && ss_socket_write_bytes(socket, bytes, length) != SS_OK)
+    if (mode == MODE_ECHO && ss_socket_write_bytes(socket, bytes, length) != SS_OK)
         ss_socket_abort(socket);
     else
         ss_socket_skip(socket, length);
@@ -43,12 +43,12 @@ static void on_connect(ss_event *event, void *user_data)
     ss_socket *socket = ss_event_socket(event);
 
     (void)user_data;
-    if (mode == DISCARD)
+    if (mode == MODE_DISCARD)
         return; /* not retained, so it is closed */
     ss_retain(socket);
     ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0);
     ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0);
-    if (mode == SOURCE) {
+    if (mode == MODE_SOURCE) {
         ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, on_progress, NULL, false, 0);
         emit(socket);
     }

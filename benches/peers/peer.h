@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum mode { ECHO, SINK, SOURCE, DISCARD };
+enum mode { MODE_ECHO, MODE_SINK, MODE_SOURCE, MODE_DISCARD };
 
 /* How much a server reads at once, the same for all that can be told: one buffer for all connections. */
 #define READ_SIZE (256 * 1024)
