@@ -1,7 +1,8 @@
-"""Turns what was measured into a table (Markdown)."""
+"""Turns what was measured into tables (Markdown) and a plot (SVG)."""
 
 from statistics import median, quantiles
 
+from . import svg
 from .scenarios import BY_NAME, SCENARIOS, TARGETS
 
 REFERENCE = "epoll"
@@ -147,3 +148,20 @@ def table(results):
     lines += _counted(results, servers)
     lines += _absolute(results, servers)
     return "\n".join(lines)
+
+
+def plot(results):
+    """CPU relative to hand-written epoll, of all scenarios; None if there is nothing to compare."""
+    servers = [server for server in results["servers"] if server != REFERENCE]
+    rows = []
+    for scenario in SCENARIOS:
+        runs = results["runs"].get(scenario.name, {})
+        if REFERENCE in runs:
+            values = {server: ratios(results, scenario.name, server, "cpu") for server in servers}
+            rows.append((scenario.title, {s: (median(v), min(v), max(v)) for s, v in values.items()}))
+    if not rows or not servers:
+        return None
+    about = results["about"]
+    note = (f"1 = a server written by hand with epoll, in the same round; less is better. Median of {about['rounds']} rounds, "
+            "with least and most.")
+    return svg.ratios("The server's processor time per message, connection or MiB", note, servers, rows)
