@@ -88,7 +88,8 @@ def build(names):
     programs = target_directory() / "benches"
     programs.mkdir(parents=True, exist_ok=True)
     ours = ["-lserver_socket"]
-    work = [("load.c", "load", []), ("dispatch.c", "dispatch", ours)]
+    work = [("load.c", "load", []), ("../c-examples/multicore_echo.c", "multicore_echo", [*ours, "-pthread"])]
+    work += [(f"{name}.c", name, [*ours, "-pthread"]) for name in ("dispatch", "turns", "scaling")]
     servers = {}
     for name in names:
         peer = PEERS[name]

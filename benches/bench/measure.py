@@ -168,8 +168,59 @@ def instructions(programs, server, scenario, count):
     return (total(3 * count) - total(count)) / (2 * count)
 
 
+def captured(command, server, cores=(SERVER_CORE,)):
+    """What a program that needs no load prints."""
+    finished = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True,
+                              env=server.environment(), preexec_fn=_pinned(cores), timeout=DEADLINE)
+    return finished.stdout
+
+
 def dispatch(programs, server, milliseconds):
     """Nanoseconds per listener call, by the number of listeners."""
-    output = subprocess.run([programs / "dispatch", str(milliseconds)], check=True, capture_output=True, text=True,
-                            env=server.environment(), preexec_fn=_pinned((SERVER_CORE,)))
-    return json.loads(output.stdout)
+    return json.loads(captured([programs / "dispatch", milliseconds], server))
+
+
+def scaling(programs, server, kind, number, milliseconds):
+    """Messages a second that so many threads or processes serve together, without a load beside them."""
+    cores = range(number)
+    return json.loads(captured([programs / "scaling", kind, number, milliseconds], server, cores))["rate"]
+
+
+@contextmanager
+def on_many_loops(programs, loops):
+    """The example multicore_echo with two loads, all of them on both cores."""
+    cores = (SERVER_CORE, LOAD_CORE)
+    process = subprocess.Popen([str(programs / "multicore_echo"), "0", str(loops)], stdout=subprocess.PIPE, text=True,
+                               preexec_fn=_pinned(cores))
+    try:
+        yield process, listening_port(process), cores
+    finally:
+        stop(process)
+        process.stdout.close()
+
+
+def many_loops(programs, loops, seconds):
+    """Messages a second, and the server's processor time per message, over both loads."""
+    with on_many_loops(programs, loops) as (process, port, cores):
+        arguments = f"echo --connections 64 --seconds {seconds}"
+        # Each measures the server's time over its own span; they are the same but for the start.
+        with Load(programs, arguments, port, process.pid, cores) as one, Load(programs, arguments, port, None, cores) as two:
+            first, second = one.result(), two.result()
+    done = first["done"] + second["done"]
+    return {"rate": done / first["seconds"], "cpu": first["cpu_ns"] / 1000 / done}
+
+
+def many_loops_calls(programs, loops, count):
+    """System calls per message of the same."""
+    with on_many_loops(programs, loops) as (process, port, cores):
+        arguments = f"echo --connections 64 --count {count // 2} --pause"
+        with Load(programs, arguments, port, None, cores) as one, Load(programs, arguments, port, None, cores) as two:
+            one.expect("ready")
+            two.expect("ready")
+            with counting_calls(process.pid) as calls:
+                one.go()
+                two.go()
+                one.result()
+                two.result()
+                counted = calls()
+    return {name: number / count for name, number in counted.items()}

@@ -134,6 +134,28 @@ def _counted(results, servers):
     return lines
 
 
+def _scaling(results):
+    found = dict(results["scaling"])
+    if not found:
+        return []
+    calls = found.pop("calls")
+    rows = []
+    for name, values in found.items():
+        rates = [value["rate"] if isinstance(value, dict) else value for value in values]
+        cpu = [value["cpu"] for value in values if isinstance(value, dict)]
+        rows.append([name, spread(rates, _number), spread(cpu) if cpu else "–"])
+    named = ", ".join(f"{name} {number:.4f}" for name, number in sorted(calls.items(), key=lambda call: -call[1]))
+    return [
+        "## Many loops", "",
+        "Threads and processes: each has a loop, and is its own peers, so that nothing else takes a core. Threads of one "
+        "process could be in each other's way in the library, processes could not.",
+        "multicore_echo: one loop or two, each on a thread, and two loads; all of them share two cores, so that the rate "
+        "cannot double. The CPU per message tells whether the loops are in each other's way.", "",
+        *_table(["", "messages/s", "CPU µs per message"], rows),
+        f"System calls per message with two loops: {named}. A lock that is contended would show as futex.", "",
+    ]
+
+
 def table(results):
     servers, about = results["servers"], results["about"]
     lines = ["# Measured by benches/run", "",
@@ -146,6 +168,7 @@ def table(results):
     for percentile, title in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")):
         lines += _ratio_table(results, servers, f"Latency, {title}", percentile, "Lower is better.")
     lines += _counted(results, servers)
+    lines += _scaling(results)
     lines += _absolute(results, servers)
     return "\n".join(lines)
 
