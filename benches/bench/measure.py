@@ -180,10 +180,10 @@ def dispatch(programs, server, milliseconds):
     return json.loads(captured([programs / "dispatch", milliseconds], server))
 
 
-def scaling(programs, server, kind, number, milliseconds):
-    """Messages a second that so many threads or processes serve together, without a load beside them."""
+def scaling(programs, server, work, kind, number, milliseconds):
+    """Messages or listener calls a second of so many threads or processes together, without a load beside them."""
     cores = range(number)
-    return json.loads(captured([programs / "scaling", kind, number, milliseconds], server, cores))["rate"]
+    return json.loads(captured([programs / "scaling", work, kind, number, milliseconds], server, cores))["rate"]
 
 
 @contextmanager

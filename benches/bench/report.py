@@ -147,11 +147,12 @@ def _scaling(results):
     named = ", ".join(f"{name} {number:.4f}" for name, number in sorted(calls.items(), key=lambda call: -call[1]))
     return [
         "## Many loops", "",
-        "Threads and processes: each has a loop, and is its own peers, so that nothing else takes a core. Threads of one "
-        "process could be in each other's way in the library, processes could not.",
+        "Threads and processes: each has a loop and is its own peers, or dispatches events, so that nothing else takes a "
+        "core. Threads of one process could be in each other's way, processes could not.",
+        "",
         "multicore_echo: one loop or two, each on a thread, and two loads; all of them share two cores, so that the rate "
         "cannot double. The CPU per message tells whether the loops are in each other's way.", "",
-        *_table(["", "messages/s", "CPU µs per message"], rows),
+        *_table(["", "messages or listener calls a second", "CPU µs per message"], rows),
         f"System calls per message with two loops: {named}. A lock that is contended would show as futex.", "",
     ]
 
