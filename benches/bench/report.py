@@ -46,7 +46,8 @@ def verdict(results, target, server):
         pairs = ratios(results, target.subject, server, "p50" if target.kind == "p50" else "cpu", base)
         if target.kind == "p50":
             # Within noise: a quarter of the pairs or more is no worse than the reference.
-            return spread(pairs) + " ×", len(pairs) > 1 and quantiles(pairs, n=4)[0] <= 1
+            quarter = quantiles(pairs, n=4)[0] if len(pairs) > 1 else pairs[0]
+            return spread(pairs) + " ×", quarter <= 1
         return spread(pairs) + " ×", median(pairs) <= limit
     if target.kind == "calls":
         counted = results["calls"].get(target.subject, {})
