@@ -1,13 +1,19 @@
 /* libuv, tuned: one receive buffer for all connections, uv_try_write first, and a copy only of what it refuses. */
 #include "peer.h"
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct connection {
     uv_tcp_t handle;
+    size_t position; /* of a source, in the pattern */
+};
+
+/* What is being written in the background. */
+struct rest {
     uv_write_t request;
-    uint8_t *rest;    /* what is being written in the background */
-    size_t position;  /* of a source, in the pattern */
+    struct connection *connection;
+    uint8_t bytes[];
 };
 
 static enum mode mode;
@@ -25,10 +31,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *chunk)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct connection *connection = (struct connection *)handle;
-
-    free(connection->rest);
-    free(connection);
+    free(handle);
 }
 
 static void hang_up(struct connection *connection)
@@ -39,10 +42,10 @@ static void hang_up(struct connection *connection)
 
 static void on_written(uv_write_t *request, int status)
 {
-    struct connection *connection = request->data;
+    struct rest *rest = (struct rest *)request;
+    struct connection *connection = rest->connection;
 
-    free(connection->rest);
-    connection->rest = NULL;
+    free(rest);
     if (status < 0)
         hang_up(connection);
     else if (mode == MODE_SOURCE)
@@ -64,13 +67,18 @@ static ssize_t try_write(struct connection *connection, const void *bytes, size_
     return sent;
 }
 
-static void write_later(struct connection *connection, const void *bytes, size_t length)
+/* lasting: the bytes stay where they are, and need no copy. */
+static void write_later(struct connection *connection, const void *bytes, size_t length, bool lasting)
 {
-    uv_buf_t chunk = uv_buf_init((char *)bytes, (unsigned)length);
+    struct rest *rest = malloc(sizeof *rest + (lasting ? 0 : length));
+    uv_buf_t chunk;
 
-    connection->request.data = connection;
-    if (uv_write(&connection->request, (uv_stream_t *)connection, &chunk, 1, on_written) != 0)
-        hang_up(connection);
+    if (rest == NULL)
+        peer_failed("libuv", "out of memory");
+    rest->connection = connection;
+    chunk = uv_buf_init((char *)(lasting ? bytes : memcpy(rest->bytes, bytes, length)), (unsigned)length);
+    if (uv_write(&rest->request, (uv_stream_t *)connection, &chunk, 1, on_written) != 0)
+        peer_failed("libuv", "uv_write");
 }
 
 static void on_data(uv_stream_t *stream, ssize_t got, const uv_buf_t *chunk)
@@ -84,12 +92,8 @@ static void on_data(uv_stream_t *stream, ssize_t got, const uv_buf_t *chunk)
     }
     if (mode != MODE_ECHO || got == 0 || (sent = try_write(connection, chunk->base, (size_t)got)) < 0 || sent == got)
         return;
-    connection->rest = malloc((size_t)(got - sent));
-    if (connection->rest == NULL)
-        peer_failed("libuv", "out of memory");
-    memcpy(connection->rest, chunk->base + sent, (size_t)(got - sent));
     uv_read_stop(stream); /* until that has gone */
-    write_later(connection, connection->rest, (size_t)(got - sent));
+    write_later(connection, chunk->base + sent, (size_t)(got - sent), false);
 }
 
 /* A source: what the system takes at once, a bounded number of times, then the rest in the background. */
@@ -103,7 +107,7 @@ static void emit(struct connection *connection)
         if (sent < CHUNK)
             break;
     }
-    write_later(connection, pattern + connection->position, CHUNK);
+    write_later(connection, pattern + connection->position, CHUNK, true);
 }
 
 static void on_connection(uv_stream_t *server, int status)
