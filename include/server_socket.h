@@ -505,8 +505,9 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
 #define SS_OPT_IDLE_TIMEOUT 8
 
 /**
- * Seconds of silence after which the system probes whether the peer is still there, and between probes. At most
- * 32767; default 0: it does not.
+ * Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that
+ * answers nothing for ten times as long is given up, on Linux also while output is under way. At most 32767; default
+ * 0: it does not.
  */
 #define SS_OPT_KEEP_ALIVE 9
 

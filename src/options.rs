@@ -5,6 +5,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::error::{Failure, Result};
+use crate::sys;
 
 /// The settings of one connection; a server's are what its sockets start with.
 #[derive(Clone, Copy)]
@@ -133,12 +134,17 @@ impl ServerOptions {
     }
 }
 
-/// Hands the two settings that are the system's to a socket of any kind.
+/// How many periods of keep-alive a peer may leave unanswered.
+const KEEP_ALIVE_PERIODS: u32 = 10;
+
+/// Hands a setting that is the system's to a socket of any kind.
 pub(crate) fn apply_keep_alive(socket: &SockRef<'_>, seconds: u32) -> std::io::Result<()> {
+    let period = Duration::from_secs(seconds.into());
+    // While output is under way TCP repeats that instead of probing, and would do so for a quarter of an hour.
+    sys::set_user_timeout(socket, (seconds > 0).then_some(period * KEEP_ALIVE_PERIODS))?;
     if seconds == 0 {
         return socket.set_keepalive(false);
     }
-    let period = Duration::from_secs(seconds.into());
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))
 }
 

@@ -150,7 +150,7 @@ impl Turn {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
         }
         // Not if a listener has closed the socket meanwhile, or connected it anew.
-        if step(|objects| objects.socket(socket).is_ok_and(|socket| socket.closes == ending.closes)) {
+        if step(|objects| objects.take_close(socket)) {
             self.announce(socket, EventType::CLOSE, Detail::Plain);
         }
     }
@@ -189,7 +189,7 @@ impl Turn {
     fn report_progress(&mut self) {
         let sockets = step(|objects| objects.take_progress(self.home));
         for socket in &sockets {
-            if let Some((sent, pending)) = step(|objects| objects.progress_of(*socket)) {
+            if let Some((sent, pending)) = step(|objects| objects.take_progress_of(*socket)) {
                 self.announce(*socket, EventType::OUTPUT_PROGRESS, Detail::Output { pending, total: sent + pending });
             }
         }
@@ -271,6 +271,7 @@ impl Objects {
         match key.kind() {
             Some(Kind::Server) => self.end_back_off(key),
             Some(Kind::Socket) => self.attempt_timer(key),
+            Some(Kind::Loop) => self.feed_starved(key),
             _ => return self.connection_timer(key),
         }
         None
@@ -342,8 +343,8 @@ impl Objects {
         }
     }
 
-    fn progress_of(&mut self, socket: Key) -> Option<(u64, u64)> {
-        self.socket_mut(socket).ok()?.progress_due = false;
-        self.output_figures(socket)
+    /// Whether the close event of a socket whose connection has ended is still due.
+    fn take_close(&mut self, socket: Key) -> bool {
+        self.socket_mut(socket).is_ok_and(|socket| std::mem::take(&mut socket.close_due))
     }
 }

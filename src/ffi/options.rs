@@ -30,8 +30,9 @@ pub const SS_OPT_LINGER: ss_option = 7;
 /// Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
 /// ETIMEDOUT), then close. Default 0: never.
 pub const SS_OPT_IDLE_TIMEOUT: ss_option = 8;
-/// Seconds of silence after which the system probes whether the peer is still there, and between probes. At most
-/// 32767; default 0: it does not.
+/// Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that
+/// answers nothing for ten times as long is given up, on Linux also while output is under way. At most 32767; default
+/// 0: it does not.
 pub const SS_OPT_KEEP_ALIVE: ss_option = 9;
 
 /// Sets an option.

@@ -13,6 +13,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
+use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use listening::Accepted;
@@ -20,7 +21,7 @@ pub(crate) use traffic::{Ending, Incoming, Service};
 pub(crate) use typed::Found;
 
 use crate::connection::Connection;
-use crate::dispatcher::{Dispatcher, Walk};
+use crate::dispatcher::{Dispatcher, Plan, Registration, Walk};
 use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
@@ -31,6 +32,7 @@ use crate::reactor::{Reactor, Ready};
 use crate::server::Server;
 use crate::socket::Socket;
 use crate::sys;
+use traffic::drop_input;
 
 pub(crate) struct Objects {
     loops: Table<Loop>,
@@ -40,6 +42,8 @@ pub(crate) struct Objects {
     events: Table<Event>,
     values: Table<values::Value>,
     pub(crate) names: Names,
+    /// The listener list that all others begin with.
+    no_listeners: Rc<Plan>,
     /// The thread's own loop, made at first use.
     default_loop: Option<Key>,
     /// Connections that have something to send when the running listener ends.
@@ -138,6 +142,7 @@ impl Objects {
             events: Table::new(Kind::Event),
             values: Table::new(Kind::Value),
             names: Names::new(),
+            no_listeners: Plan::empty(),
             default_loop: None,
             dirty: Vec::new(),
             depth: 0,
@@ -341,10 +346,11 @@ impl Objects {
         }
         self.cancel_attempt(key);
         if let Some(mut socket) = self.sockets.remove(key) {
-            if let Some(home) = self.loops.get_mut(socket.home) {
-                socket.input.clear(&mut home.reactor.pool);
+            if let Some(home) = self.loops.get_mut(socket.home()) {
+                drop_input(key, &mut socket, &mut home.reactor);
             }
-            self.bury(&mut socket.dispatcher, socket.user);
+            let user = socket.take_user();
+            self.bury(&mut socket.dispatcher, user);
         }
     }
 
@@ -354,10 +360,10 @@ impl Objects {
         for server in keys_of(&self.servers, |server| server.home == key) {
             self.destroy_server(server);
         }
-        for socket in keys_of(&self.sockets, |socket| socket.home == key) {
+        for socket in keys_of(&self.sockets, |socket| socket.home() == key) {
             self.destroy_socket(socket, false);
         }
-        for connection in keys_of(&self.connections, |connection| connection.home == key) {
+        for connection in keys_of(&self.connections, |connection| connection.home() == key) {
             self.drop_connection(connection, false);
         }
         if let Some(ended) = self.loops.remove(key) {
@@ -369,10 +375,10 @@ impl Objects {
 
     /// Puts what a dead object owes to the host on the list.
     fn bury(&mut self, dispatcher: &mut Dispatcher, user: UserData) {
-        for (kind, destructor) in dispatcher.drain() {
+        dispatcher.clear(|kind, destructor| {
             self.names.release(kind);
             self.due.extend(destructor);
-        }
+        });
         self.due.extend(user.into_destructor());
     }
 
@@ -380,7 +386,7 @@ impl Objects {
         match key.kind() {
             Some(Kind::Loop) => self.loops.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
-            Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
+            Some(Kind::Socket) => self.sockets.find_mut(key)?.make_rare().map(|rare| &mut rare.user),
             Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Value) => self.value_user(key),
             _ => Err(Failure::stale_handle()),
@@ -394,6 +400,9 @@ impl Objects {
     }
 
     pub(crate) fn user_data(&mut self, key: Key) -> Result<*mut c_void> {
+        if key.kind() == Some(Kind::Socket) {
+            return Ok(self.sockets.find(key)?.rare().map_or(std::ptr::null_mut(), |rare| rare.user.data));
+        }
         self.user(key).map(|user| user.data)
     }
 
@@ -436,7 +445,9 @@ impl Objects {
     ) -> Result<()> {
         self.dispatcher(target)?;
         let kind = self.names.acquire(kind)?;
-        match self.dispatcher_mut(target)?.add(kind, callback, destroy, capture, priority) {
+        let new = Registration { kind, callback, destroy, capture, priority };
+        let empty = self.no_listeners.clone();
+        match self.dispatcher_mut(target)?.add(&new, &empty) {
             Ok(true) => {
                 if kind == EventType::CONNECT && target.kind() == Some(Kind::Server) {
                     self.resume_accepting(target);
@@ -460,7 +471,7 @@ impl Objects {
         let kind = self.names.find(kind);
         let dispatcher = self.dispatcher_mut(target)?;
         if let Some(kind) = kind
-            && let Some(destructor) = dispatcher.remove(kind, callback, capture)
+            && let Some(destructor) = dispatcher.remove(kind, callback, capture)?
         {
             self.names.release(kind);
             self.due.extend(destructor);
@@ -484,7 +495,7 @@ impl Objects {
     pub(crate) fn home(&self, target: Key) -> Result<Key> {
         match target.kind() {
             Some(Kind::Server) => self.servers.find(target).map(|object| object.home),
-            Some(Kind::Socket) => self.sockets.find(target).map(|object| object.home),
+            Some(Kind::Socket) => self.sockets.find(target).map(Socket::home),
             _ => Err(Failure::stale_handle()),
         }
     }

@@ -4,11 +4,12 @@
 //! and acts on it.
 
 mod buffers;
+mod output;
 mod remote;
 mod resolver;
 mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 
-pub(crate) use buffers::{CHUNK, Pool};
+pub(crate) use buffers::{CHUNK, Pool, ReceiveBuffer};
+pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Request, resolve};
 pub(crate) use timers::Timers;
@@ -25,8 +27,8 @@ use crate::handle::Key;
 
 /// How many readiness events one turn takes from the kernel.
 const EVENTS: usize = 1024;
-/// One read takes at most this much; the one buffer is hot in the cache and lent to the listener in place.
-const RECEIVE_BUFFER: usize = 256 * 1024;
+/// How long something rests for which the process or the system has no descriptors or memory left.
+pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
 /// No key has these bits.
 const WAKER: Token = Token(0);
 
@@ -37,8 +39,11 @@ pub(crate) struct Reactor {
     /// What is known to be ready without the kernel saying so again: work that a turn's budget left over.
     ready: VecDeque<Key>,
     pub(crate) timers: Timers,
+    /// Connections for which the system had no memory: they are tried again when the loop's own timer says so.
+    starved: BTreeSet<Key>,
+    retry: Option<Instant>,
     pub(crate) pool: Pool,
-    pub(crate) receive_buffer: Vec<u8>,
+    pub(crate) receive_buffer: ReceiveBuffer,
     /// The time at which this turn began to work.
     pub(crate) now: Instant,
     /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
@@ -65,8 +70,10 @@ impl Reactor {
             remote,
             ready: VecDeque::new(),
             timers: Timers::default(),
+            starved: BTreeSet::new(),
+            retry: None,
             pool: Pool::default(),
-            receive_buffer: vec![0; RECEIVE_BUFFER],
+            receive_buffer: ReceiveBuffer::new(),
             now: Instant::now(),
             exported: false,
         })
@@ -96,6 +103,21 @@ impl Reactor {
         if self.exported {
             self.remote.wake();
         }
+    }
+
+    /// Has the connection `key` tried again after a rest. `home` is this loop's own key.
+    pub(crate) fn starve(&mut self, home: Key, key: Key) {
+        self.starved.insert(key);
+        if self.retry.is_none() {
+            let due = Instant::now() + BACK_OFF;
+            self.timers.set(home, &mut self.retry, Some(due));
+        }
+    }
+
+    /// The rest is over.
+    pub(crate) fn take_starved(&mut self) -> BTreeSet<Key> {
+        self.retry = None;
+        std::mem::take(&mut self.starved)
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {

@@ -11,11 +11,12 @@
 //! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
 //! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
 //! - `INHERITS_SETTINGS`: an accepted socket starts with its listener's settings.
+//! - `set_user_timeout(socket, timeout)`: how long output may stay unacknowledged, where the system knows such a limit.
 //! - `prepare_stream(stream)`: what every connection needs here, accepted or not.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
 //! - `TIMED_OUT`, `REFUSED`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
-//! - `accept_error(error)`, `is_not_ours(error)`: classes of system errors.
+//! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
 #[cfg(unix)]
 mod unix;

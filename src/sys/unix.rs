@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use mio::Interest;
 use mio::net::TcpStream;
@@ -157,6 +158,13 @@ pub(crate) fn may_share(socket: &impl AsFd, yes: bool) -> io::Result<()> {
 /// Linux and Android hand every setting of the listener down to what it accepts.
 pub(crate) const INHERITS_SETTINGS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
+/// How long a peer may leave output unacknowledged; `None`: as long as the system's own patience lasts. Only Linux has it.
+pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    _socket.set_tcp_user_timeout(_timeout)?;
+    Ok(())
+}
+
 /// What no listener can hand down.
 pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_vendor = "apple")]
@@ -186,6 +194,11 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::Exhausted,
         _ => AcceptError::Fatal,
     }
+}
+
+/// The system has no memory, or no room in the poller, for this at the moment.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC))
 }
 
 /// Whether the descriptor still is a listening socket; nobody tells us when a host closes it behind our back.

@@ -129,6 +129,14 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
+pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<std::time::Duration>) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(WinSock::WSAENOBUFS)
+}
+
 pub(crate) fn still_listens(listener: &impl AsSocket) -> io::Result<()> {
     SockRef::from(listener).r#type().map(|_| ())
 }

@@ -975,7 +975,17 @@ pub fn run_in_own_process(here: &str, body: impl FnOnce()) {
         "{test} in its own process: {}\n{out}\n{err}",
         output.status
     );
-    out.lines().filter(|line| line.starts_with("SKIPPED")).for_each(|line| println!("{line}"));
+    // Not at the start of a line if the test runner has just named the test.
+    for mark in ["SKIPPED", FIGURE] {
+        out.lines().filter_map(|line| line.find(mark).map(|at| &line[at..])).for_each(|line| println!("{line}"));
+    }
+}
+
+const FIGURE: &str = "figure: ";
+
+/// Prints what a test has measured; `cargo test ... -- --nocapture` shows it.
+pub fn figure(what: impl Display) {
+    println!("{FIGURE}{what}");
 }
 
 /// Says that a test could not run here; where everything must be there, it fails.
@@ -1056,6 +1066,17 @@ mod linux {
         assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
     }
 
+    /// Turns for `milliseconds`: how many hundredths of that time this thread spent computing.
+    #[track_caller]
+    pub fn percent_busy(events: &Loop, milliseconds: u64) -> f64 {
+        let (start, before) = (Instant::now(), thread_cpu_time());
+        let wanted = Duration::from_millis(milliseconds);
+        while let Some(left) = wanted.checked_sub(start.elapsed()) {
+            events.turn(left.as_millis() as i32 + 1);
+        }
+        (thread_cpu_time() - before).as_secs_f64() / start.elapsed().as_secs_f64() * 100.0
+    }
+
     /// Takes every descriptor that this process may still open; dropping them gives them back.
     pub fn take_all_descriptors() -> Vec<std::os::fd::OwnedFd> {
         let stdin = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().expect("one more");
@@ -1065,6 +1086,22 @@ mod linux {
             taken.push(another);
         }
         taken
+    }
+
+    /// This thread goes to a network of its own, as do those that it starts from now on. Loopback is up.
+    pub fn enter_own_network() -> Result<(), String> {
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            return Err(format!("no network namespace can be made: {}", io::Error::last_os_error()));
+        }
+        ip("link set lo up")
+    }
+
+    /// Runs iproute2's `ip` in this thread's network.
+    pub fn ip(arguments: &str) -> Result<(), String> {
+        let output = std::process::Command::new("ip").args(arguments.split(' ')).output();
+        let output = output.map_err(|error| format!("ip (iproute2): {error}"))?;
+        let failed = || format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        output.status.success().then_some(()).ok_or_else(failed)
     }
 
     /// A listening socket's accept queue: (connections that wait, the backlog in force).
