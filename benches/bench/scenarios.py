@@ -31,6 +31,8 @@ def _echo(connections, size, **more):
 SCENARIOS = [
     _echo(1, 64, quick=True),
     _echo(64, 64, quick=True),
+    Scenario("echo-64x64B-idle", f"echo, 64 connections × 64 B among {ACTIVE_AMONG:,} idle", "echo",
+             f"echo --connections 64 --size 64 --idle {ACTIVE_AMONG}", quick=True),
     _echo(1000, 64),
     _echo(1, 512),
     _echo(64, 512),
@@ -42,8 +44,6 @@ SCENARIOS = [
              "echo --connections 4 --size 65536 --depth 4", quick=True),
     Scenario("echo-64x64B-x16", "echo, 64 connections × 64 B, 16 under way", "echo",
              "echo --connections 64 --size 64 --depth 16", quick=True),
-    Scenario("echo-64x64B-idle", f"echo, 64 connections × 64 B among {ACTIVE_AMONG:,} idle", "echo",
-             f"echo --connections 64 --size 64 --idle {ACTIVE_AMONG}", quick=True),
     Scenario("connect", "connect, close", "discard", "connect --connections 64", "connection", quick=True),
     Scenario("connect-echo", "connect, one echo, close", "echo", "connect-echo --connections 64", "connection", quick=True),
     Scenario("stream-in-1", "stream into a sink, 1 connection", "sink", "stream-in --connections 1", "MiB", quick=True),
