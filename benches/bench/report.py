@@ -193,6 +193,6 @@ def plot(results):
     if not rows or not servers:
         return None
     about = results["about"]
-    note = (f"1 = a server written by hand with epoll, in the same turn; less is better. {about['rounds']}: median, "
+    note = (f"1 = a server written by hand with epoll, in the same turn; less is better. Of {about['turns']}: median, "
             "middle half (thick), least and most (thin).")
     return svg.ratios("The server's processor time per message, connection or MiB", note, servers, rows)
