@@ -258,6 +258,12 @@ impl Connection {
         !matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Nothing is to be done for it but receive.
+    #[inline]
+    pub(crate) fn only_receives(&self) -> bool {
+        self.flags.stage == Stage::Open && self.owner.is_some() && self.output.is_empty()
+    }
+
     pub(crate) fn register(&mut self, reactor: &Reactor, key: Key) -> io::Result<()> {
         let outcome = reactor.register(&mut self.stream, key, sys::interest());
         match outcome {

@@ -95,7 +95,7 @@ impl Turn {
     /// are put aside: connections come before new ones.
     fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
         for ready in batch {
-            let work = step(|objects| objects.take_up(self.home, *ready));
+            let work = step(|objects| objects.take_up_or_put_aside(self.home, *ready));
             self.serve(ready.key, work);
         }
         for _ in 0..left_over {
@@ -121,7 +121,7 @@ impl Turn {
                         dispatch::run(dispatch);
                         self.events += 1;
                     }
-                    if !step(|objects| objects.settle(key, socket, count)) {
+                    if !step(|objects| objects.settle(self.home, key, socket, count)) {
                         return;
                     }
                 }
@@ -294,15 +294,12 @@ impl Objects {
     }
 
     /// First step with what the kernel named.
-    fn take_up(&mut self, home: Key, ready: Ready) -> Work {
+    fn take_up_or_put_aside(&mut self, home: Key, ready: Ready) -> Work {
         if ready.key.kind() == Some(Kind::Server) {
             self.put_aside(home, ready.key);
             return Work::Nothing;
         }
-        match self.note(ready) {
-            true => self.begin_service(home, ready.key),
-            false => Work::Nothing,
-        }
+        self.take_up(home, ready)
     }
 
     fn next_left_over(&mut self, home: Key) -> Option<Key> {

@@ -1,12 +1,13 @@
 //! Dispatches among the thread's objects: how one begins, goes from listener to listener, and ends.
 
-use super::Objects;
+use super::{Loop, Objects};
 use crate::dispatcher::Walk;
 use crate::error::{Failure, Result};
 use crate::event::{Detail, Event, Life};
 use crate::foreign::Callback;
-use crate::handle::Key;
+use crate::handle::{Key, Table};
 use crate::names::EventType;
+use crate::socket::Socket;
 
 /// AIR's "default maximum is 256".
 const MAX_DEPTH: u32 = 256;
@@ -30,6 +31,26 @@ pub(crate) enum Then {
 impl Default for Then {
     fn default() -> Self {
         Then::Over { not_prevented: true, something_is_due: false }
+    }
+}
+
+impl Dispatch {
+    /// Begins to tell the listeners of a socket, all of whose surroundings are at hand, of its data. `None`: nobody
+    /// listens. The depth is to be counted by the caller.
+    #[inline]
+    pub(super) fn of_data(
+        socket: &mut Socket,
+        event_loop: &mut Loop,
+        events: &mut Table<Event>,
+        event: Event,
+    ) -> Option<Dispatch> {
+        let mut walk = socket.dispatcher.walk(event.kind);
+        let next = socket.dispatcher.next(&mut walk)?;
+        let target = event.target?;
+        let event = events.insert(event).ok()?;
+        socket.life.pins += 1;
+        event_loop.enter();
+        Some(Dispatch { target, event, home: socket.home(), walk, next })
     }
 }
 
@@ -76,8 +97,7 @@ impl Objects {
             return None;
         }
         self.names.retain(kind);
-        let event = Event { life: Life::PINNED, target: Some(target), ..Event::new(kind, detail) };
-        let event = self.new_event(event).ok()?;
+        let event = self.new_event(Event::of_target(target, kind, detail)).ok()?;
         self.begin(target, event, walk, next).ok()
     }
 
@@ -86,8 +106,7 @@ impl Objects {
     fn begin(&mut self, target: Key, event: Key, walk: Walk, next: Callback) -> Result<Dispatch> {
         let home = self.pin_target(target)?;
         if let Some(event_loop) = self.loops.get_mut(home) {
-            event_loop.life.pins += 1;
-            event_loop.dispatches += 1;
+            event_loop.enter();
         }
         self.depth += 1;
         Ok(Dispatch { target, event, home, walk, next })
