@@ -226,7 +226,8 @@ impl Connection {
         if limit.is_none() && self.timing.is_none() {
             return Ok(());
         }
-        let timing = self.timing(reactor.now)?;
+        // Not the turn's time, which may be long ago outside of turns.
+        let timing = self.timing(Instant::now())?;
         let due = limit.map(|limit| timing.last_traffic + limit);
         reactor.timers.set(key, &mut timing.deadline, due);
         if due.is_none() {
