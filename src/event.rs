@@ -14,7 +14,7 @@ pub(crate) struct Life {
     /// References that the host holds and owes a release for.
     pub references: u32,
     /// Dispatches and polls under way; the object outlives them.
-    pub pins: u32,
+    pub pins: u16,
 }
 
 impl Life {

@@ -8,7 +8,8 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use once_cell::sync::Lazy;
@@ -30,56 +31,82 @@ pub(crate) enum Kind {
 }
 
 const KIND_BITS: u32 = 3;
-const SLOT_BITS: u32 = if usize::BITS == 64 { 29 } else { 18 };
-const GENERATION_BITS: u32 = usize::BITS - KIND_BITS - SLOT_BITS;
+const SLOT_BITS: u32 = if usize::BITS == 64 { 30 } else { 18 };
+/// At most 31 of them, so that a word of 32 has room for "alive" beside it. All bits of a key are used: no two words
+/// are the same key.
+const GENERATION_BITS: u32 = if usize::BITS == 64 { 31 } else { usize::BITS - KIND_BITS - SLOT_BITS };
+const _: () = assert!(KIND_BITS + SLOT_BITS + GENERATION_BITS == usize::BITS);
 const MAX_GENERATION: u32 = u32::MAX >> (32 - GENERATION_BITS);
 
 const BLOCK_BITS: u32 = 6;
 const BLOCK: usize = 1 << BLOCK_BITS;
 const MAX_BLOCKS: usize = 1 << (SLOT_BITS - BLOCK_BITS);
 
-/// generation | slot | kind, in one pointer-sized word.
+/// generation | slot | kind, in one pointer-sized word. Never zero, so that "no key" takes no room either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key(usize);
+pub(crate) struct Key(NonZeroUsize);
+
+/// Stands for NULL; its kind is none.
+const NOTHING: NonZeroUsize = NonZeroUsize::MAX;
 
 impl Key {
     fn new(kind: Kind, slot: usize, generation: u32) -> Self {
-        Key((generation as usize) << (SLOT_BITS + KIND_BITS) | slot << KIND_BITS | kind as usize)
+        Key::from_bits((generation as usize) << (SLOT_BITS + KIND_BITS) | slot << KIND_BITS | kind as usize)
     }
 
     /// Any word at all, for instance one that a host handed in.
+    #[inline]
     pub(crate) fn from_bits(bits: usize) -> Self {
-        Key(bits)
+        Key(NonZeroUsize::new(bits).unwrap_or(NOTHING))
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> usize {
-        self.0
+        self.0.get()
     }
 
+    #[inline]
     pub(crate) fn kind(self) -> Option<Kind> {
-        [Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Connection, Kind::Value]
-            .into_iter()
-            .find(|kind| *kind as usize == self.0 & ((1 << KIND_BITS) - 1))
+        match self.bits() & ((1 << KIND_BITS) - 1) {
+            1 => Some(Kind::Loop),
+            2 => Some(Kind::Server),
+            3 => Some(Kind::Socket),
+            4 => Some(Kind::Event),
+            5 => Some(Kind::Connection),
+            6 => Some(Kind::Value),
+            _ => None,
+        }
     }
 
+    #[inline]
     fn is(self, kind: Kind) -> bool {
-        self.0 & ((1 << KIND_BITS) - 1) == kind as usize
+        self.bits() & ((1 << KIND_BITS) - 1) == kind as usize
     }
 
+    #[inline]
     fn slot(self) -> usize {
-        self.0 >> KIND_BITS & ((1 << SLOT_BITS) - 1)
+        self.bits() >> KIND_BITS & ((1 << SLOT_BITS) - 1)
     }
 
+    #[inline]
     fn block(self) -> usize {
         self.slot() >> BLOCK_BITS
     }
 
+    #[inline]
     fn index(self) -> usize {
         self.slot() & (BLOCK - 1)
     }
 
+    #[inline]
     fn generation(self) -> u32 {
-        (self.0 >> (SLOT_BITS + KIND_BITS)) as u32
+        (self.bits() >> (SLOT_BITS + KIND_BITS)) as u32
+    }
+
+    /// What stands in the slot while this key's object lives.
+    #[inline]
+    fn alive(self) -> u32 {
+        alive(self.generation())
     }
 }
 
@@ -93,24 +120,42 @@ pub(crate) struct Table<T> {
 }
 
 struct Block<T> {
-    entries: Vec<Entry<T>>,
-    live: Arc<Live>,
+    objects: Box<[Option<T>; BLOCK]>,
+    slots: Arc<Slots>,
 }
 
-struct Entry<T> {
-    generation: u32,
-    value: Option<T>,
+/// A word for each slot of a block: its generation, and whether it is alive. Written by the owner; read by it at
+/// every look-up, and by other threads that want to know whether a handle which is not theirs is somebody's.
+struct Slots([AtomicU32; BLOCK]);
+
+/// The word of a slot whose object lives. One that is vacant has the generation that it will have next.
+#[inline]
+fn alive(generation: u32) -> u32 {
+    vacant(generation) | 1
 }
 
-/// Keys of the living objects of a block, 0 where the slot is vacant; written by the owner, read by other threads
-/// that want to know whether a handle which is not theirs is somebody's.
-struct Live([AtomicUsize; BLOCK]);
+#[inline]
+fn vacant(generation: u32) -> u32 {
+    generation << 1
+}
+
+impl Slots {
+    #[inline]
+    fn get(&self, index: usize) -> u32 {
+        self.0[index].load(Ordering::Relaxed)
+    }
+
+    fn set(&self, index: usize, word: u32) {
+        self.0[index].store(word, Ordering::Relaxed);
+    }
+}
 
 impl<T> Table<T> {
     pub(crate) fn new(kind: Kind) -> Self {
         Table { kind, blocks: Vec::new(), vacant: Vec::new() }
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key> {
         if self.vacant.is_empty() {
             self.grow()?;
@@ -118,11 +163,10 @@ impl<T> Table<T> {
         let slot = self.vacant.pop().ok_or_else(Failure::no_memory)? as usize;
         let index = slot & (BLOCK - 1);
         let block = self.blocks[slot >> BLOCK_BITS].as_mut().expect("vacant slots are in blocks of ours");
-        let entry = &mut block.entries[index];
-        entry.value = Some(value);
-        let key = Key::new(self.kind, slot, entry.generation);
-        block.live.0[index].store(key.bits(), Ordering::Relaxed);
-        Ok(key)
+        let generation = block.slots.get(index) >> 1;
+        block.objects[index] = Some(value);
+        block.slots.set(index, alive(generation));
+        Ok(Key::new(self.kind, slot, generation))
     }
 
     #[inline]
@@ -131,9 +175,8 @@ impl<T> Table<T> {
             return None;
         }
         let block = self.blocks.get(key.block())?.as_ref()?;
-        let entry = &block.entries[key.index()];
-        match entry.generation == key.generation() {
-            true => entry.value.as_ref(),
+        match block.slots.get(key.index()) == key.alive() {
+            true => block.objects[key.index()].as_ref(),
             false => None,
         }
     }
@@ -144,9 +187,8 @@ impl<T> Table<T> {
             return None;
         }
         let block = self.blocks.get_mut(key.block())?.as_mut()?;
-        let entry = &mut block.entries[key.index()];
-        match entry.generation == key.generation() {
-            true => entry.value.as_mut(),
+        match block.slots.get(key.index()) == key.alive() {
+            true => block.objects[key.index()].as_mut(),
             false => None,
         }
     }
@@ -165,14 +207,20 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        self.get(key)?;
-        let block = self.blocks[key.block()].as_mut()?;
-        let entry = &mut block.entries[key.index()];
-        let value = entry.value.take();
-        block.live.0[key.index()].store(0, Ordering::Relaxed);
-        if let Some(next) = next_generation(entry.generation) {
-            entry.generation = next;
-            self.vacant.push(key.slot() as u32);
+        if !key.is(self.kind) {
+            return None;
+        }
+        let block = self.blocks.get_mut(key.block())?.as_mut()?;
+        if block.slots.get(key.index()) != key.alive() {
+            return None;
+        }
+        let value = block.objects[key.index()].take();
+        match next_generation(key.generation()) {
+            Some(next) => {
+                block.slots.set(key.index(), vacant(next));
+                self.vacant.push(key.slot() as u32);
+            }
+            None => block.slots.set(key.index(), vacant(key.generation())),
         }
         value
     }
@@ -181,9 +229,9 @@ impl<T> Table<T> {
         let kind = self.kind;
         self.blocks.iter().enumerate().filter_map(|(number, block)| Some((number, block.as_ref()?))).flat_map(
             move |(number, block)| {
-                block.entries.iter().enumerate().filter_map(move |(index, entry)| {
-                    let key = Key::new(kind, number << BLOCK_BITS | index, entry.generation);
-                    Some((key, entry.value.as_ref()?))
+                block.objects.iter().enumerate().filter_map(move |(index, object)| {
+                    let key = Key::new(kind, number << BLOCK_BITS | index, block.slots.get(index) >> 1);
+                    Some((key, object.as_ref()?))
                 })
             },
         )
@@ -191,18 +239,19 @@ impl<T> Table<T> {
 
     #[cold]
     fn grow(&mut self) -> Result<()> {
-        let mut entries = Vec::new();
-        entries.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
+        let mut objects = Vec::new();
+        objects.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
+        objects.resize_with(BLOCK, || None);
+        let objects = objects.into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length"));
         // A slot must always find room to become vacant again without allocating.
         self.vacant
             .try_reserve(self.blocks.iter().flatten().count() * BLOCK + BLOCK)
             .map_err(|_| Failure::no_memory())?;
-        let (number, generation, live) = lock().claim()?;
+        let (number, slots) = lock().claim(self.kind)?;
         if number >= self.blocks.len() {
             self.blocks.resize_with(number + 1, || None);
         }
-        entries.extend((0..BLOCK).map(|_| Entry { generation, value: None }));
-        self.blocks[number] = Some(Block { entries, live });
+        self.blocks[number] = Some(Block { objects, slots });
         self.vacant.extend((0..BLOCK).rev().map(|index| (number << BLOCK_BITS | index) as u32));
         Ok(())
     }
@@ -211,11 +260,8 @@ impl<T> Table<T> {
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
         let mut registry = lock();
-        for (number, block) in self.blocks.iter().enumerate() {
-            if let Some(block) = block {
-                let last = block.entries.iter().map(|entry| entry.generation).max().unwrap_or(1);
-                registry.give_back(number, last);
-            }
+        for (number, _) in self.blocks.iter().enumerate().filter(|(_, block)| block.is_some()) {
+            registry.give_back(number);
         }
     }
 }
@@ -238,7 +284,7 @@ pub(crate) fn explain(key: Key, kind: Kind) -> Failure {
     }
     let registry = lock();
     match registry.blocks.get(key.block()) {
-        Some(block) if block.live.0[key.index()].load(Ordering::Relaxed) == key.bits() => {
+        Some(block) if block.kind == kind && block.slots.get(key.index()) == key.alive() => {
             match block.epoch == sys::fork_epoch() {
                 true => Failure::wrong_thread(),
                 false => Failure::forked(),
@@ -271,41 +317,44 @@ struct Registry {
 
 struct Owned {
     epoch: u32,
-    /// The generation its slots start with when it is claimed next.
-    generation: u32,
-    live: Arc<Live>,
+    kind: Kind,
+    slots: Arc<Slots>,
 }
 
 impl Registry {
-    fn claim(&mut self) -> Result<(usize, u32, Arc<Live>)> {
+    fn claim(&mut self, kind: Kind) -> Result<(usize, Arc<Slots>)> {
         let number = match self.free.pop() {
             Some(number) => number,
             None if self.blocks.len() < MAX_BLOCKS => {
-                let live = Arc::new(Live([const { AtomicUsize::new(0) }; BLOCK]));
-                self.blocks.push(Owned { epoch: 0, generation: first_generation(), live });
+                let first = vacant(first_generation());
+                let slots = Arc::new(Slots(std::array::from_fn(|_| AtomicU32::new(first))));
+                self.blocks.push(Owned { epoch: 0, kind, slots });
                 self.blocks.len() - 1
             }
             None => return Err(Failure::no_memory()),
         };
         let block = &mut self.blocks[number];
         block.epoch = sys::fork_epoch();
-        Ok((number, block.generation, block.live.clone()))
+        block.kind = kind;
+        Ok((number, block.slots.clone()))
     }
 
-    fn give_back(&mut self, number: usize, last_generation: u32) {
-        let block = &mut self.blocks[number];
-        for live in &block.live.0 {
-            live.store(0, Ordering::Relaxed);
+    /// Whoever claims the block next goes on with later generations, so that no key of now fits then.
+    fn give_back(&mut self, number: usize) {
+        let slots = &self.blocks[number].slots;
+        let last = (0..BLOCK).map(|index| slots.get(index) >> 1).max().unwrap_or(1);
+        let next = next_generation(last);
+        for index in 0..BLOCK {
+            slots.set(index, vacant(next.unwrap_or(last)));
         }
-        if let Some(next) = next_generation(last_generation) {
-            block.generation = next;
+        if next.is_some() {
             self.free.push(number);
         }
     }
 }
 
 /// Random, so that a handle of another copy of this library in the same process does not fit by accident;
-/// in the lower half, so that a slot serves two thousand million times before it is retired.
+/// in the lower half, so that a slot serves a thousand million times before it is retired.
 fn first_generation() -> u32 {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut hasher = RandomState::new().build_hasher();
@@ -349,7 +398,7 @@ mod tests {
     fn a_slot_that_has_used_up_its_generations_is_retired() {
         let mut table = Table::new(Kind::Server);
         let key = table.insert(()).unwrap();
-        table.blocks[key.block()].as_mut().unwrap().entries[key.index()].generation = MAX_GENERATION;
+        table.blocks[key.block()].as_mut().unwrap().slots.set(key.index(), alive(MAX_GENERATION));
         let last = Key::new(Kind::Server, key.slot(), MAX_GENERATION);
         table.remove(last);
         for _ in 0..BLOCK * 2 {

@@ -17,7 +17,8 @@
 //! data         IDataInput and IDataOutput: numbers in either byte order, text in many charsets
 //! handle       keys and the tables they open
 //! amf/         readObject and writeObject: values, and their encodings
-//! address  options  log  error
+//! origin       what the sockets of one server have in common
+//! address  options  log  error  memory
 //! sys/         what differs between operating systems
 //! ```
 
@@ -35,9 +36,11 @@ mod ffi;
 mod foreign;
 mod handle;
 mod log;
+mod memory;
 mod names;
 mod objects;
 mod options;
+mod origin;
 mod reactor;
 mod server;
 mod socket;

@@ -16,9 +16,13 @@ impl EventType {
     pub(crate) const SOCKET_DATA: EventType = EventType(2);
     pub(crate) const OUTPUT_PROGRESS: EventType = EventType(3);
     pub(crate) const IO_ERROR: EventType = EventType(4);
+
+    fn is_built_in(self) -> bool {
+        (self.0 as usize) < BUILT_IN.len()
+    }
 }
 
-/// AIR's own types in the order of their numbers; they are always there.
+/// AIR's own types in the order of their numbers; they are always there, and nobody counts their uses.
 const BUILT_IN: [&CStr; 5] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError"];
 
 /// The types in use on one thread. A type that is not AIR's own lives as long as a listener or an event uses it.
@@ -69,11 +73,21 @@ impl Names {
         Ok(EventType(number))
     }
 
+    #[inline]
     pub(crate) fn retain(&mut self, kind: EventType) {
-        self.entries[kind.0 as usize].uses += 1;
+        if !kind.is_built_in() {
+            self.entries[kind.0 as usize].uses += 1;
+        }
     }
 
+    #[inline]
     pub(crate) fn release(&mut self, kind: EventType) {
+        if !kind.is_built_in() {
+            self.forget(kind);
+        }
+    }
+
+    fn forget(&mut self, kind: EventType) {
         let entry = &mut self.entries[kind.0 as usize];
         entry.uses -= 1;
         if entry.uses == 0 {

@@ -5,6 +5,7 @@
 use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use mio::Interest;
@@ -17,7 +18,9 @@ use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::UserData;
 use crate::handle::Key;
+use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
+use crate::origin::Origin;
 use crate::reactor::Reactor;
 use crate::sys;
 
@@ -30,6 +33,8 @@ pub(crate) struct Server {
     /// What its sockets start with.
     pub options: Options,
     pub server_options: ServerOptions,
+    /// What its sockets share; made anew when the options change.
+    origin: Option<Rc<Origin>>,
     pub figures: Figures,
     state: State,
     local: Option<(SocketAddr, CString)>,
@@ -67,10 +72,11 @@ impl Server {
         Server {
             life: Life::OWNED,
             user: UserData::NONE,
-            dispatcher: Dispatcher::default(),
+            dispatcher: Dispatcher::EMPTY,
             home,
             options: Options::default(),
             server_options: ServerOptions::default(),
+            origin: None,
             figures: Figures::default(),
             state: State::Fresh,
             local: None,
@@ -177,7 +183,18 @@ impl Server {
             }
         }
         self.options = options;
+        self.origin = None;
         Ok(())
+    }
+
+    pub(crate) fn origin(&mut self, key: Key) -> Result<Rc<Origin>> {
+        match &self.origin {
+            Some(origin) => Ok(origin.clone()),
+            None => {
+                let origin = Origin { home: self.home, server: Some(key), options: self.options };
+                Ok(self.origin.insert(memory::shared(origin)?).clone())
+            }
+        }
     }
 
     pub(crate) fn option(&self, name: Name) -> i64 {

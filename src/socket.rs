@@ -1,8 +1,11 @@
 //! Socket: AIR's object, as far as one end of one connection goes: its state and its unread input.
+//!
+//! One that is connected and idle is small: what is the same for many is in its [`Origin`], what few have in [`Rare`].
 
 use std::collections::VecDeque;
 use std::ffi::CString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::rc::Rc;
 use std::time::Instant;
 
 use once_cell::unsync::OnceCell;
@@ -15,7 +18,9 @@ use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::UserData;
 use crate::handle::Key;
+use crate::memory;
 use crate::options::Options;
+use crate::origin::Origin;
 use crate::reactor::Pool;
 
 /// `Socket.timeout` as AIR sets it.
@@ -23,51 +28,78 @@ const DEFAULT_TIMEOUT: u32 = 20_000;
 
 pub(crate) struct Socket {
     pub life: Life,
-    pub user: UserData,
+    /// The peer, while it is connected over IPv4; others are in `rare`. Port 0: nobody.
+    peer: SocketAddrV4,
+    pub endian: Endian,
+    /// Its connection has ended by itself, and the close event is still to come.
+    pub close_due: bool,
     pub dispatcher: Dispatcher,
-    /// The loop it lives on.
-    pub home: Key,
-    pub options: Options,
+    pub origin: Rc<Origin>,
     /// `Some` while it is connected.
     pub connection: Option<Key>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What most sockets never need, or not while they are idle.
+pub(crate) struct Rare {
+    pub user: UserData,
     /// `Some` while it is being connected.
     pub attempt: Option<Box<Attempt>>,
     /// The attempt's next deadline.
     pub timer: Option<Instant>,
     /// Milliseconds that connecting may take; 0 = as long as the system tries.
     pub timeout: u32,
-    pub endian: Endian,
-    /// The host has paused reading.
-    pub paused: bool,
-    pub endpoints: Option<Box<Endpoints>>,
-    pub input: Input,
+    endpoints: Option<Box<Endpoints>>,
+    pub kept: Kept,
+    /// How many bytes were read since this is here: where in the stream the unread ones begin.
+    pub consumed: u64,
     pub objects: ObjectInput,
-    /// How often the host has closed it: nothing of what was before is reported after that.
-    pub closes: u32,
-    /// It is in the list of those whose outputProgress is due.
-    pub progress_due: bool,
 }
 
-impl Socket {
-    pub(crate) fn new(home: Key, options: Options) -> Self {
-        Socket {
-            life: Life::OWNED,
+const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+
+impl Default for Rare {
+    fn default() -> Self {
+        Rare {
             user: UserData::NONE,
-            dispatcher: Dispatcher::default(),
-            home,
-            options,
-            connection: None,
             attempt: None,
             timer: None,
             timeout: DEFAULT_TIMEOUT,
-            endian: Endian::default(),
-            paused: false,
             endpoints: None,
-            input: Input::default(),
+            kept: Kept::default(),
+            consumed: 0,
             objects: ObjectInput::default(),
-            closes: 0,
-            progress_due: false,
         }
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(origin: Rc<Origin>, life: Life) -> Self {
+        Socket {
+            life,
+            peer: NOBODY,
+            endian: Endian::default(),
+            close_due: false,
+            dispatcher: Dispatcher::EMPTY,
+            origin,
+            connection: None,
+            rare: None,
+        }
+    }
+
+    /// The loop it lives on.
+    #[inline]
+    pub(crate) fn home(&self) -> Key {
+        self.origin.home
+    }
+
+    #[inline]
+    pub(crate) fn options(&self) -> &Options {
+        &self.origin.options
+    }
+
+    pub(crate) fn set_options(&mut self, options: Options) {
+        Rc::make_mut(&mut self.origin).options = options;
     }
 
     /// The connection, if there is one to write to.
@@ -75,12 +107,82 @@ impl Socket {
         self.connection.ok_or_else(not_connected)
     }
 
-    /// Fails unless there is something to read or there may yet be.
-    pub(crate) fn check_readable(&self) -> Result<()> {
-        match self.connection.is_some() || self.input.available() > 0 {
-            true => Ok(()),
-            false => Err(not_connected()),
+    #[inline]
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn rare_mut(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// Room for what is rare.
+    pub(crate) fn make_rare(&mut self) -> Result<&mut Rare> {
+        match &mut self.rare {
+            Some(rare) => Ok(rare),
+            none => Ok(none.insert(memory::boxed(Rare::default())?)),
         }
+    }
+
+    pub(crate) fn attempt(&self) -> Option<&Attempt> {
+        self.rare()?.attempt.as_deref()
+    }
+
+    pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+        self.rare_mut()?.attempt.as_deref_mut()
+    }
+
+    pub(crate) fn timeout(&self) -> u32 {
+        self.rare().map_or(DEFAULT_TIMEOUT, |rare| rare.timeout)
+    }
+
+    /// What listeners have left unread.
+    #[inline]
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.rare().map_or(&[], |rare| rare.kept.unread())
+    }
+
+    pub(crate) fn take_user(&mut self) -> UserData {
+        self.rare_mut().map_or(UserData::NONE, |rare| std::mem::replace(&mut rare.user, UserData::NONE))
+    }
+
+    pub(crate) fn clear_kept(&mut self, pool: &mut Pool) {
+        if let Some(rare) = &mut self.rare {
+            rare.kept.clear(pool);
+        }
+    }
+
+    /// It is connected, and this is its peer: it is known from this moment on, since a peer that has reset the
+    /// connection cannot be asked any more.
+    pub(crate) fn set_peer(&mut self, peer: SocketAddr) -> Result<()> {
+        match peer {
+            SocketAddr::V4(peer) => self.peer = peer,
+            SocketAddr::V6(_) => {
+                self.make_rare()?.endpoints = Some(memory::boxed(Endpoints::with_remote(peer))?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget_endpoints(&mut self) {
+        self.peer = NOBODY;
+        if let Some(rare) = &mut self.rare {
+            rare.endpoints = None;
+        }
+    }
+
+    /// The two ends of its connection; `None` without one.
+    pub(crate) fn endpoints(&mut self) -> Result<Option<&mut Endpoints>> {
+        if self.connection.is_none() {
+            return Ok(None);
+        }
+        let peer = self.peer.into();
+        let endpoints = &mut self.make_rare()?.endpoints;
+        if endpoints.is_none() {
+            *endpoints = Some(memory::boxed(Endpoints::with_remote(peer))?);
+        }
+        Ok(endpoints.as_deref_mut())
     }
 }
 
@@ -128,106 +230,78 @@ impl Attempt {
     }
 }
 
-/// The two ends of a connection, known from the moment it was made: a peer that has reset it since cannot be
-/// asked any more. The texts are made when somebody wants them.
+/// The two ends of a connection. The texts are made when somebody wants them.
 pub(crate) struct Endpoints {
-    pub local: Endpoint,
+    pub local: Option<Endpoint>,
     pub remote: Endpoint,
 }
 
-#[derive(Default)]
 pub(crate) struct Endpoint {
-    pub address: OnceCell<SocketAddr>,
+    pub address: SocketAddr,
     text: OnceCell<CString>,
 }
 
+impl Endpoints {
+    fn with_remote(remote: SocketAddr) -> Self {
+        Endpoints { local: None, remote: Endpoint::new(remote) }
+    }
+}
+
 impl Endpoint {
-    pub(crate) fn known(address: SocketAddr) -> Self {
-        Endpoint { address: OnceCell::with_value(address), text: OnceCell::new() }
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Endpoint { address, text: OnceCell::new() }
     }
 
-    pub(crate) fn text(&self) -> Option<&CString> {
-        let address = self.address.get()?;
-        Some(self.text.get_or_init(|| address::text(address)))
-    }
-
-    pub(crate) fn port(&self) -> i32 {
-        self.address.get().map_or(0, |address| address.port().into())
+    pub(crate) fn text(&self) -> &CString {
+        self.text.get_or_init(|| address::text(&self.address))
     }
 }
 
-/// Unread bytes. While the listener of their event runs they lie in the loop's receive buffer; what it leaves
-/// unread moves here.
+/// Bytes that listeners have left unread. While the listeners of their event run they lie in the loop's receive
+/// buffer, lent to the socket; what is left then moves here, and later ones are put behind.
 #[derive(Default)]
-pub(crate) struct Input {
-    kept: Vec<u8>,
-    /// How much of `kept` has been read.
+pub(crate) struct Kept {
+    bytes: Vec<u8>,
+    /// How many of them have been read.
     head: usize,
-    /// The part of the receive buffer that is lent to this socket and unread. Only while `kept` is empty.
-    lent: std::ops::Range<usize>,
 }
 
-impl Input {
-    pub(crate) fn available(&self) -> usize {
-        self.lent.len() + self.kept.len() - self.head
+impl Kept {
+    #[inline]
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.head..]
     }
 
-    /// Bytes have come into the receive buffer.
-    pub(crate) fn arrive(&mut self, count: usize, received: &[u8], pool: &mut Pool) -> Result<()> {
-        if self.kept.is_empty() {
-            self.lent = 0..count;
-            return Ok(());
-        }
-        self.keep(&received[..count], pool)
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
-    /// The receive buffer is wanted for others: what is unread in it is kept.
-    pub(crate) fn settle(&mut self, received: &[u8], pool: &mut Pool) -> Result<()> {
-        let lent = std::mem::take(&mut self.lent);
-        match lent.is_empty() {
-            true => Ok(()),
-            false => self.keep(&received[lent], pool),
-        }
-    }
-
-    fn keep(&mut self, bytes: &[u8], pool: &mut Pool) -> Result<()> {
-        if self.kept.capacity() == 0 {
-            self.kept = pool.take();
+    pub(crate) fn append(&mut self, bytes: &[u8], pool: &mut Pool) -> Result<()> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = pool.take();
         }
         // Moving the unread part to the front costs at most what was read since the last time: linear in all.
-        if self.head > 0 && self.head >= self.kept.len() / 2 {
-            self.kept.drain(..self.head);
+        if self.head > 0 && self.head >= self.bytes.len() / 2 {
+            self.bytes.drain(..self.head);
             self.head = 0;
         }
-        self.kept.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
-        self.kept.extend_from_slice(bytes);
+        self.bytes.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
+        self.bytes.extend_from_slice(bytes);
         Ok(())
-    }
-
-    /// The unread bytes in place.
-    pub(crate) fn unread<'a>(&'a self, received: &'a [u8]) -> &'a [u8] {
-        match self.lent.is_empty() {
-            true => &self.kept[self.head..],
-            false => &received[self.lent.clone()],
-        }
     }
 
     /// Counts `count` bytes as read; not more than there are.
     pub(crate) fn consume(&mut self, count: usize, pool: &mut Pool) {
-        if !self.lent.is_empty() {
-            self.lent.start += count;
-            return;
-        }
         self.head += count;
-        if self.head == self.kept.len() {
+        if self.head == self.bytes.len() {
             self.clear(pool);
         }
     }
 
     pub(crate) fn clear(&mut self, pool: &mut Pool) {
-        pool.give(std::mem::take(&mut self.kept));
+        pool.give(std::mem::take(&mut self.bytes));
         self.head = 0;
-        self.lent = 0..0;
     }
 }
 
@@ -246,36 +320,37 @@ mod tests {
     }
 
     #[test]
-    fn what_a_listener_leaves_unread_is_kept_and_grows_at_its_end() {
+    fn an_idle_socket_takes_little_memory() {
+        assert!(size_of::<Option<Socket>>() <= 56);
+    }
+
+    #[test]
+    fn what_is_kept_grows_at_its_end() {
         let mut pool = Pool::default();
-        let mut input = Input::default();
-        input.arrive(6, b"abcdef", &mut pool).unwrap();
-        assert_eq!(input.unread(b"abcdef"), b"abcdef");
-        input.consume(2, &mut pool);
-        input.settle(b"abcdef", &mut pool).unwrap();
-        input.arrive(3, b"ghi---", &mut pool).unwrap();
-        assert_eq!(input.unread(b"------"), b"cdefghi");
-        assert_eq!(input.available(), 7);
-        input.consume(7, &mut pool);
-        assert!(input.available() == 0 && input.kept.capacity() == 0);
+        let mut kept = Kept::default();
+        kept.append(b"abcdef", &mut pool).unwrap();
+        kept.consume(2, &mut pool);
+        kept.append(b"ghi", &mut pool).unwrap();
+        assert_eq!(kept.unread(), b"cdefghi");
+        kept.consume(7, &mut pool);
+        assert!(kept.is_empty() && kept.bytes.capacity() == 0);
     }
 
     #[test]
     fn reading_slower_than_bytes_come_keeps_their_order() {
         let mut pool = Pool::default();
-        let mut input = Input::default();
+        let mut kept = Kept::default();
         let (mut written, mut read) = (0u8, 0u8);
         for round in 0..10_000 {
             let bytes = [written, written.wrapping_add(1), written.wrapping_add(2)];
             written = written.wrapping_add(3);
-            input.arrive(3, &bytes, &mut pool).unwrap();
-            input.settle(&bytes, &mut pool).unwrap();
+            kept.append(&bytes, &mut pool).unwrap();
             for _ in 0..if round % 2 == 0 { 2 } else { 3 } {
-                assert_eq!(input.unread(&[])[0], read);
-                input.consume(1, &mut pool);
+                assert_eq!(kept.unread()[0], read);
+                kept.consume(1, &mut pool);
                 read = read.wrapping_add(1);
             }
         }
-        assert_eq!(input.available(), 5_000);
+        assert_eq!(kept.unread().len(), 5_000);
     }
 }

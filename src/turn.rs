@@ -5,13 +5,13 @@
 use std::io;
 use std::time::Duration;
 
-use crate::dispatch::announce;
+use crate::dispatch::{self, announce};
 use crate::error::{Failure, Result};
 use crate::event::Detail;
 use crate::handle::{Key, Kind};
 use crate::log::Level;
 use crate::names::EventType;
-use crate::objects::{Accepted, Ending, Incoming, Objects, Service, run_due, step, with};
+use crate::objects::{Accepted, Ending, Objects, Work, run_due, step, with};
 use crate::reactor::{Answer, Posted, Ready};
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
@@ -95,46 +95,48 @@ impl Turn {
     /// are put aside: connections come before new ones.
     fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
         for ready in batch {
-            if step(|objects| objects.note_or_put_aside(self.home, *ready)) {
-                self.serve(ready.key);
-            }
+            let work = step(|objects| objects.take_up(self.home, *ready));
+            self.serve(ready.key, work);
         }
         for _ in 0..left_over {
             match step(|objects| objects.next_left_over(self.home)) {
                 Some(key) if key.kind() == Some(Kind::Socket) => self.report_failure(key),
-                Some(key) => self.serve(key),
+                Some(key) => {
+                    let work = step(|objects| objects.begin_service(self.home, key));
+                    self.serve(key, work);
+                }
                 None => {}
             }
         }
     }
 
-    fn serve(&mut self, key: Key) {
-        if !step(|objects| objects.is_alive(self.home)) {
-            return;
-        }
-        match step(|objects| objects.begin_service(key)) {
-            Service::Done => return,
-            Service::Read => {}
-            Service::Connected(socket) => self.announce(socket, EventType::CONNECT, Detail::Plain),
-        }
-        for _ in 0..READS {
-            match step(|objects| objects.receive(key)) {
-                Incoming::Bytes { socket, count } => {
-                    self.announce(socket, EventType::SOCKET_DATA, Detail::Progress { loaded: count as u64 });
+    /// Does what a connection is ready for, until nothing is left of it or its share of the turn is used up.
+    fn serve(&mut self, key: Key, mut work: Work) {
+        for reads in 1.. {
+            match work {
+                Work::Nothing => return,
+                Work::Connected { socket } => self.announce(socket, EventType::CONNECT, Detail::Plain),
+                Work::Received { socket, count, dispatch } => {
+                    if let Some(dispatch) = dispatch {
+                        dispatch::run(dispatch);
+                        self.events += 1;
+                    }
                     if !step(|objects| objects.settle(key, socket, count)) {
                         return;
                     }
                 }
-                Incoming::End { error } => {
+                Work::Ended { error } => {
                     if let Some(ending) = step(|objects| objects.end_connection(key, error)) {
                         self.report_end(ending);
                     }
                     return;
                 }
-                Incoming::Nothing => return,
             }
+            if reads == READS {
+                return step(|objects| objects.continue_later(key));
+            }
+            work = step(|objects| objects.receive(key));
         }
-        step(|objects| objects.continue_later(key));
     }
 
     /// An attempt to connect has failed.
@@ -150,7 +152,7 @@ impl Turn {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
         }
         // Not if a listener has closed the socket meanwhile, or connected it anew.
-        if step(|objects| objects.socket(socket).is_ok_and(|socket| socket.closes == ending.closes)) {
+        if step(|objects| objects.take_close(socket)) {
             self.announce(socket, EventType::CLOSE, Detail::Plain);
         }
     }
@@ -189,7 +191,7 @@ impl Turn {
     fn report_progress(&mut self) {
         let sockets = step(|objects| objects.take_progress(self.home));
         for socket in &sockets {
-            if let Some((sent, pending)) = step(|objects| objects.progress_of(*socket)) {
+            if let Some((sent, pending)) = step(|objects| objects.take_progress_of(*socket)) {
                 self.announce(*socket, EventType::OUTPUT_PROGRESS, Detail::Output { pending, total: sent + pending });
             }
         }
@@ -291,13 +293,16 @@ impl Objects {
         }
     }
 
-    /// Returns whether it is a connection to be served now.
-    fn note_or_put_aside(&mut self, home: Key, ready: Ready) -> bool {
+    /// First step with what the kernel named.
+    fn take_up(&mut self, home: Key, ready: Ready) -> Work {
         if ready.key.kind() == Some(Kind::Server) {
             self.put_aside(home, ready.key);
-            return false;
+            return Work::Nothing;
         }
-        self.note(ready)
+        match self.note(ready) {
+            true => self.begin_service(home, ready.key),
+            false => Work::Nothing,
+        }
     }
 
     fn next_left_over(&mut self, home: Key) -> Option<Key> {
@@ -343,8 +348,8 @@ impl Objects {
         }
     }
 
-    fn progress_of(&mut self, socket: Key) -> Option<(u64, u64)> {
-        self.socket_mut(socket).ok()?.progress_due = false;
-        self.output_figures(socket)
+    /// Whether the close event of a socket whose connection has ended is still due.
+    fn take_close(&mut self, socket: Key) -> bool {
+        self.socket_mut(socket).is_ok_and(|socket| std::mem::take(&mut socket.close_due))
     }
 }

@@ -267,7 +267,9 @@ const OCCASIONS: [When; 4] = [When::Nth(1), When::Nth(2), When::Nth(3), When::Ev
 fn check(call: Call, errno: c_int, when: When, cost: Cost) -> Outcome {
     let outcome = converse(call, errno, when);
     let Outcome { whole, connects, closes, server_closes, listening, failed, turns, descriptors_left } = outcome;
-    let what = format!("{call:?} errno {errno} {when:?}: {whole} whole, {connects} connects, {closes} closes, {failed} failed");
+    let what = format!(
+        "{call:?} errno {errno} {when:?}: {whole} whole, {connects} connects, {closes} closes, {failed} failed"
+    );
     let lost = match cost {
         Cost::Nothing => 0,
         Cost::Connection => failed as usize,
@@ -317,7 +319,10 @@ fn a_failing_system_call_costs_nothing_or_the_connection_it_is_for() {
         }
     }
     assert_eq!(wrong, 0, "of {} rows", rows.len());
-    figure(format_args!("{} rows, {failed} failed calls, at most {most_turns} turns for {PEERS} conversations", rows.len()));
+    figure(format_args!(
+        "{} rows, {failed} failed calls, at most {most_turns} turns for {PEERS} conversations",
+        rows.len()
+    ));
 }
 
 // ---- While it lasts -------------------------------------------------------------------------------------------------
@@ -432,7 +437,10 @@ fn whatever_fails_while_connecting_is_one_io_error_and_leaves_nothing_behind() {
             move |event| log.add(event.os_error())
         });
         let errors: &[(Call, &[c_int])] = &[
-            (Call::Socket, &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EACCES, libc::EAFNOSUPPORT]),
+            (
+                Call::Socket,
+                &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EACCES, libc::EAFNOSUPPORT],
+            ),
             (
                 Call::Connect,
                 &[
@@ -560,7 +568,10 @@ fn timers_do_not_heed_the_time_of_day() {
             CLOCK_STEP.fetch_add(step, Ordering::Relaxed);
             pair.events.pump_until(|| pair.log.contains("close"));
             let (waited, moved) = (start.elapsed(), std::time::SystemTime::now().duration_since(day));
-            assert!(moved.is_err() || moved.is_ok_and(|moved| moved > Duration::from_secs(3_000)), "the clock stood still");
+            assert!(
+                moved.is_err() || moved.is_ok_and(|moved| moved > Duration::from_secs(3_000)),
+                "the clock stood still"
+            );
             figure(format_args!("a step of {step} s: an idle timeout of 300 ms after {} ms", waited.as_millis()));
             assert!(waited >= Duration::from_millis(300) && waited < Duration::from_secs(20), "{waited:?}");
             assert_eq!(pair.log.take(), ["ioError 2031", "close"]);
@@ -623,7 +634,10 @@ fn a_dead_resolver_holds_nobody_up_who_needs_no_name() {
         let most = threads() - before;
         let start = Instant::now();
         events.pump_until(|| failures.get() == waiting.len());
-        figure(format_args!("200 look-ups without an answer: {most} threads, echo p99 meanwhile {latency:?}, all given up after {:?}", start.elapsed()));
+        figure(format_args!(
+            "200 look-ups without an answer: {most} threads, echo p99 meanwhile {latency:?}, all given up after {:?}",
+            start.elapsed()
+        ));
         assert!(most <= 4, "{most} threads");
         assert!(latency < Duration::from_millis(20), "{latency:?}");
         drop(waiting);

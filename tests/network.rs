@@ -132,7 +132,10 @@ fn a_peer_whose_cable_is_pulled_is_given_up_after_the_idle_timeout() {
                 }
                 after[0] > 0 && after[1] > 0
             });
-            figure(format_args!("{how:?}: idle timeout of {TIMEOUT} ms: given up after {} ms, with output pending {} ms", after[0], after[1]));
+            figure(format_args!(
+                "{how:?}: idle timeout of {TIMEOUT} ms: given up after {} ms, with output pending {} ms",
+                after[0], after[1]
+            ));
             for (log, after) in logs.iter().zip(after) {
                 assert_eq!(log.take(), ["ioError 2031", "close"]);
                 assert!((TIMEOUT - 20..TIMEOUT + 100).contains(&after), "{after} ms");
@@ -164,7 +167,11 @@ fn a_peer_whose_cable_is_pulled_is_given_up_after_ten_times_the_keep_alive() {
         for count in 1..=2 {
             events.pump_until(|| log.len() >= count);
             let after = start.elapsed();
-            figure(format_args!("keep-alive of 1 s: given up after {} ms: {}", after.as_millis(), log.entries()[count - 1]));
+            figure(format_args!(
+                "keep-alive of 1 s: given up after {} ms: {}",
+                after.as_millis(),
+                log.entries()[count - 1]
+            ));
             assert!((Duration::from_secs(8)..Duration::from_secs(20)).contains(&after), "{after:?}");
         }
     });

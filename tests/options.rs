@@ -236,6 +236,7 @@ fn at_the_connection_limit_peers_wait_and_one_that_leaves_lets_one_in() {
     events.pump_until(|| accepted.len() == 8);
     events.settle();
     assert_eq!(accepted.len(), 8);
+    figure("a limit of 5, 15 peers: 5 live, one more for each of 3 that went, the other 7 when the limit was lifted");
     ok(set(&server, SS_OPT_MAX_CONNECTIONS, 0));
     events.pump_until(|| accepted.len() == 15);
 }

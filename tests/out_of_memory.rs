@@ -127,7 +127,8 @@ fn turn(events: &Loop) {
 /// AMF3: a byte array of `length` bytes.
 fn amf_bytes(length: usize) -> Vec<u8> {
     let head = (length << 1 | 1) as u32;
-    let u29 = [0x80 | (head >> 22) as u8, 0x80 | (head >> 15) as u8 & 0x7f | 0x80, (head >> 8) as u8 | 0x80, head as u8];
+    let u29 =
+        [0x80 | (head >> 22) as u8, 0x80 | (head >> 15) as u8 & 0x7f | 0x80, (head >> 8) as u8 | 0x80, head as u8];
     [&[0x0c], &u29[..], &vec![7; length]].concat()
 }
 
@@ -152,7 +153,8 @@ fn conversation() {
             let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd as i32) };
             socket2::SockRef::from(&fd).set_send_buffer_size(4_096).expect("an option");
         }
-        let listen = || unsafe { ss_add_listener(socket.0.cast(), SOCKET_DATA.as_ptr(), Some(hear), null_mut(), false, 0) };
+        let listen =
+            || unsafe { ss_add_listener(socket.0.cast(), SOCKET_DATA.as_ptr(), Some(hear), null_mut(), false, 0) };
         accept(library(listen));
         accept(library(|| ss_set_option(socket.0.cast(), SS_OPT_READ_LIMIT, 4 << 20)));
         // In pieces, so that the unread input grows again and again.

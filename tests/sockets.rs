@@ -410,6 +410,8 @@ fn data_always_comes_before_close() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let accepted = server.keep_accepted();
+    // For those sockets that are read when all has come.
+    ok(ss_set_option(server.0.cast(), SS_OPT_READ_LIMIT, 16 << 20));
     let (log, received) = (Log::default(), Rc::new(RefCell::new(Vec::new())));
     on(&server, CONNECT, {
         let (log, received) = (log.clone(), received.clone());
@@ -432,13 +434,15 @@ fn data_always_comes_before_close() {
         }
     });
     let mut random = Random(16);
+    let mut total = 0;
     for burst in 0..1_000 {
-        // From 1 byte to 1 MB, small ones as often as large ones.
+        // From 1 byte to 1 MB, small ones as often as large ones, and 10 MB.
         let exponent = random.below(20);
         let length = 1 + random.below(1 << exponent);
-        let sent = pattern(if burst == 0 { 1_000_000 } else { length });
+        let sent = pattern(if burst < 2 { 10_000_000 } else { length });
+        total += sent.len();
         let mut peer = server.client();
-        let writer = (length > 50_000 || burst == 0).then(|| {
+        let writer = (sent.len() > 50_000).then(|| {
             let (mut peer, sent) = (peer.try_clone().expect("a second handle"), sent.clone());
             thread::spawn(move || {
                 peer.write_all(&sent).expect("the peer writes");
@@ -462,6 +466,9 @@ fn data_always_comes_before_close() {
     }
     events.settle();
     assert_eq!(log.len(), 0, "a second close");
+    figure(format_args!(
+        "1,000 bursts with FIN, 1 byte to 10 MB, {total} bytes: all of them before close, one close each"
+    ));
 }
 
 #[test]
@@ -488,6 +495,7 @@ fn data_before_a_reset_is_delivered_and_then_close_once() {
         assert_eq!(entries.iter().filter(|entry| *entry == "close").count(), 1);
         assert_eq!(entries.last().map(String::as_str), Some("close"));
         assert!(!entries.iter().any(|entry| entry.starts_with("ioError")), "no output was lost");
+        figure(format_args!("{length} bytes and a RST: {} bytes read, then close once", received.borrow().len()));
     }
 }
 
@@ -563,6 +571,7 @@ fn a_peer_that_has_ended_its_side_still_gets_everything_it_is_owed() {
     let received = pair.events.join(reader).expect("no reset");
     assert_same_bytes(&received, &answer);
     assert_eq!(pair.log.take(), ["socketData", "close"]);
+    figure(format_args!("{} of 5000000 bytes after the peer's FIN", received.len()));
 }
 
 /// The same, but the peer begins to read long after its end has been reported.
@@ -588,7 +597,9 @@ fn a_peer_that_ends_its_side_and_then_resets_leaves_nothing_open() {
     reset(peer);
     drop(server);
     // Returns when no connection is left on the loop.
+    let start = std::time::Instant::now();
     ok(ss_loop_run(events.0));
+    figure(format_args!("FIN, then RST while 30 MB are unsent: nothing left after {:?}", start.elapsed()));
     assert_eq!(log.take(), ["close"]);
 }
 
@@ -614,6 +625,7 @@ fn fifty_megabytes_through_a_small_send_buffer_arrive_whole_and_in_order() {
         assert_same_bytes(&pair.events.join(reader), &sent);
         pair.events.settle();
         assert_eq!(pair.socket.pending(), 0);
+        figure(format_args!("{length} bytes through a send buffer of {buffer}: whole and in order"));
     }
 }
 
@@ -880,7 +892,9 @@ fn closing_with_unread_input_loses_nothing_of_the_answer() {
         ok(pair.socket.close());
         pair.events.join(writer);
         let reader = read_to_end(&pair.peer);
-        assert_same_bytes(&pair.events.join(reader).expect("no reset"), &answer);
+        let received = pair.events.join(reader).expect("no reset");
+        assert_same_bytes(&received, &answer);
+        figure(format_args!("closed with {unread} bytes of input unread: {} of 4000000 bytes arrive", received.len()));
     }
 }
 
@@ -907,6 +921,37 @@ fn closing_is_no_reset_though_input_is_on_its_way() {
     }
 }
 
+/// The bytes of a listener's event lie in the loop's buffer, into which nothing else may be read meanwhile: not even what
+/// a socket that the listener closes still has to throw away.
+#[test]
+fn closing_another_socket_in_a_listener_leaves_the_bytes_of_the_event_alone() {
+    let pair = Pair::new();
+    let accepted = pair.server.keep_accepted();
+    let other_peer = pair.server.client();
+    pair.events.pump_until(|| accepted.len() == 1);
+    let other = accepted.last();
+    // It owes its peer an end, and has bytes that it has not read but knows of.
+    ok(other.write(b"answer"));
+    ok(other.flush());
+    ok(ss_socket_pause(other.0));
+    (&other_peer).write_all(&[0xee; 1000]).expect("the peer can write");
+    pair.events.settle();
+    assert_eq!(other.available(), 0);
+
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    on(*pair.socket, SOCKET_DATA, {
+        let (seen, socket) = (seen.clone(), *pair.socket);
+        move |_| {
+            ok(other.close());
+            seen.borrow_mut().extend(socket.read_all());
+        }
+    });
+    let bytes = pattern(2000);
+    pair.send(&bytes);
+    pair.events.pump_until(|| seen.borrow().len() == bytes.len());
+    assert_same_bytes(&seen.borrow(), &bytes);
+}
+
 /// The wait for the end of a peer that goes on talking is bounded.
 #[test]
 fn a_peer_that_talks_on_after_close_is_cut_off() {
@@ -920,6 +965,7 @@ fn a_peer_that_talks_on_after_close_is_cut_off() {
     });
     let error = pair.events.join(talker).expect("200 MB were taken by a closed socket");
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{error}");
+    figure(format_args!("a peer that talks on after close: {error}"));
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub extern "C" fn ss_socket_connected(socket: *mut ss_socket) -> bool {
 /// Socket.bytesAvailable: unread bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_bytes_available(socket: *mut ss_socket) -> usize {
-    get(0, |objects| Ok(objects.socket(key(socket))?.input.available()))
+    get(0, |objects| objects.bytes_available(key(socket)))
 }
 
 /// Socket.bytesPending: written bytes that the system has not taken yet.
@@ -121,19 +121,19 @@ pub extern "C" fn ss_socket_remote_address(socket: *mut ss_socket) -> *const c_c
 /// Socket.localPort; 0 when not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_local_port(socket: *mut ss_socket) -> i32 {
-    get(0, |objects| Ok(objects.local_endpoint(key(socket))?.map_or(0, Endpoint::port)))
+    get(0, |objects| Ok(port(objects.local_endpoint(key(socket))?)))
 }
 
 /// Socket.remotePort; 0 when not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_remote_port(socket: *mut ss_socket) -> i32 {
-    get(0, |objects| Ok(remote(objects, socket)?.map_or(0, Endpoint::port)))
+    get(0, |objects| Ok(port(remote(objects, socket)?)))
 }
 
 /// Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_timeout(socket: *mut ss_socket) -> u32 {
-    get(0, |objects| Ok(objects.socket(key(socket))?.timeout))
+    get(0, |objects| Ok(objects.socket(key(socket))?.timeout()))
 }
 
 /// Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
@@ -231,10 +231,14 @@ unsafe fn read_out(objects: &mut Objects, socket: *mut ss_socket, dst: *mut c_vo
     objects.consume(key(socket), count)
 }
 
-fn remote(objects: &Objects, socket: *mut ss_socket) -> Result<Option<&Endpoint>> {
-    Ok(objects.socket(key(socket))?.endpoints.as_deref().map(|endpoints| &endpoints.remote))
+fn remote(objects: &mut Objects, socket: *mut ss_socket) -> Result<Option<&Endpoint>> {
+    Ok(objects.endpoints(key(socket))?.map(|endpoints| &endpoints.remote))
 }
 
 fn address(endpoint: Option<&Endpoint>) -> *const c_char {
-    endpoint.and_then(Endpoint::text).map_or(std::ptr::null(), |text| text.as_ptr())
+    endpoint.map_or(std::ptr::null(), |endpoint| endpoint.text().as_ptr())
+}
+
+fn port(endpoint: Option<&Endpoint>) -> i32 {
+    endpoint.map_or(0, |endpoint| endpoint.address.port().into())
 }

@@ -4,18 +4,20 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
 use super::Objects;
 use crate::address;
-use crate::connection::Connection;
+use crate::connection::{Connection, ErrorNumber, Stage};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
-use crate::options::Options;
+use crate::memory;
+use crate::origin::Origin;
 use crate::reactor::{Answer, Reactor, Request, resolve};
-use crate::socket::{Attempt, Endpoint, Endpoints, Socket};
+use crate::socket::{Attempt, Socket};
 use crate::sys;
 
 /// How long an address is tried before the next one is tried as well (RFC 8305).
@@ -24,7 +26,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 impl Objects {
     pub(crate) fn connect(&mut self, key: Key, host: &str, port: i32) -> Result<()> {
         let socket = self.sockets.find(key)?;
-        let home = self.loops.find(socket.home)?;
+        let home = self.loops.find(socket.home())?;
         let remote = home.reactor.remote().clone();
         let port = u16::try_from(port)
             .map_err(|_| Failure::forbidden_port().because(format!("port {port}: the valid range is 0 to 65535")))?;
@@ -35,6 +37,8 @@ impl Objects {
         let _ = self.close_socket(key);
         self.attempts += 1;
         let number = self.attempts;
+        // Room for it, so that nothing is changed if there is none.
+        self.sockets.find_mut(key)?.make_rare()?;
         let mut attempt = Attempt {
             number,
             started: Instant::now(),
@@ -57,9 +61,9 @@ impl Objects {
         }
         let socket = self.sockets.find_mut(key)?;
         // Nothing of what was before is reported from now on.
-        socket.closes = socket.closes.wrapping_add(1);
-        socket.attempt = Some(Box::new(attempt));
-        self.loops.find_mut(socket.home)?.active += 1;
+        socket.close_due = false;
+        socket.make_rare()?.attempt = Some(memory::boxed(attempt)?);
+        self.loops.find_mut(socket.home())?.active += 1;
         self.race(key);
         Ok(())
     }
@@ -67,7 +71,7 @@ impl Objects {
     /// A name was looked up. The answer may be one that nobody waits for any more.
     pub(crate) fn resolved(&mut self, answer: Answer) {
         let Some(socket) = self.sockets.get_mut(answer.socket) else { return };
-        let Some(attempt) = socket.attempt.as_mut() else { return };
+        let Some(attempt) = socket.attempt_mut() else { return };
         if attempt.number != answer.number {
             return;
         }
@@ -83,28 +87,27 @@ impl Objects {
     fn race(&mut self, key: Key) {
         loop {
             let Some(socket) = self.sockets.get_mut(key) else { return };
-            let Some(attempt) = socket.attempt.as_mut() else { return };
+            let Some(attempt) = socket.attempt_mut() else { return };
             let Some(address) = attempt.addresses.pop_front() else { break };
-            let home = socket.home;
-            let options = socket.options;
-            match self.start(key, home, address, &options) {
+            let origin = socket.origin.clone();
+            match self.start(key, origin, address) {
                 Ok(connection) => {
-                    if let Some(attempt) = self.sockets.get_mut(key).and_then(|socket| socket.attempt.as_mut()) {
+                    if let Some(attempt) = self.sockets.get_mut(key).and_then(Socket::attempt_mut) {
                         attempt.racing.push(connection);
                         attempt.next_start = Some(Instant::now() + HEAD_START);
                     }
                     break;
                 }
                 Err(error) => {
-                    if let Some(attempt) = self.sockets.get_mut(key).and_then(|socket| socket.attempt.as_mut()) {
+                    if let Some(attempt) = self.sockets.get_mut(key).and_then(Socket::attempt_mut) {
                         attempt.error = error.raw_os_error().unwrap_or(0);
                     }
                 }
             }
         }
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        let Some(home) = self.loops.get_mut(socket.home) else { return };
-        if let Some(attempt) = socket.attempt.as_mut()
+        let Some(home) = self.loops.get_mut(socket.home()) else { return };
+        if let Some(attempt) = socket.attempt_mut()
             && attempt.racing.is_empty()
             && !attempt.resolving
             && !attempt.failed
@@ -115,13 +118,12 @@ impl Objects {
         arm(key, socket, &mut home.reactor);
     }
 
-    fn start(&mut self, key: Key, home: Key, address: SocketAddr, options: &Options) -> io::Result<Key> {
+    fn start(&mut self, key: Key, origin: Rc<Origin>, address: SocketAddr) -> io::Result<Key> {
         let stream = TcpStream::connect(address)?;
         let out_of_memory = |_: Failure| io::Error::from(io::ErrorKind::OutOfMemory);
-        let now = Instant::now();
-        let mut connection = Connection::new(stream, key, home, None, now);
-        connection.flags.connecting = true;
-        connection.apply(options, false)?;
+        let home = origin.home;
+        let mut connection = Connection::new(stream, key, origin, Stage::Connecting);
+        connection.apply(false)?;
         let connection = self.connections.insert(connection).map_err(out_of_memory)?;
         let event_loop = self.loops.find_mut(home).map_err(out_of_memory)?;
         event_loop.active += 1;
@@ -139,22 +141,23 @@ impl Objects {
         let socket_key = connection.owner?;
         match connection.outcome() {
             Ok(None) => None,
-            Ok(Some((local, remote))) => {
-                connection.flags.connecting = false;
+            Ok(Some(remote)) => {
+                connection.flags.stage = Stage::Open;
                 let attempt = self.end_attempt(socket_key)?;
                 for loser in attempt.racing.into_iter().filter(|racing| *racing != key) {
                     self.drop_connection(loser, false);
                 }
                 let socket = self.sockets.get_mut(socket_key)?;
                 socket.connection = Some(key);
-                let (local, remote) = (Endpoint::known(local), Endpoint::known(remote));
-                socket.endpoints = Some(Box::new(Endpoints { local, remote }));
-                self.watch_silence(key);
+                match socket.set_peer(remote) {
+                    Ok(()) => self.begin_silence(key),
+                    Err(_) => self.give_up(key, ErrorNumber::new(sys::NO_MEMORY)),
+                }
                 Some(socket_key)
             }
             Err(error) => {
                 self.drop_connection(key, sys::is_not_ours(&error));
-                let attempt = self.sockets.get_mut(socket_key)?.attempt.as_mut()?;
+                let attempt = self.sockets.get_mut(socket_key)?.attempt_mut()?;
                 attempt.racing.retain(|racing| *racing != key);
                 attempt.error = refusal(&error);
                 self.race(socket_key);
@@ -166,9 +169,11 @@ impl Objects {
     /// The attempt's time has come: for the next address, or for giving up.
     pub(crate) fn attempt_timer(&mut self, key: Key) {
         let Some(socket) = self.sockets.get_mut(key) else { return };
-        socket.timer = None;
+        if let Some(rare) = socket.rare_mut() {
+            rare.timer = None;
+        }
         let deadline = deadline(socket);
-        let Some(attempt) = socket.attempt.as_mut() else { return };
+        let Some(attempt) = socket.attempt_mut() else { return };
         if deadline.is_none_or(|deadline| Instant::now() < deadline) {
             attempt.next_start = None;
             return self.race(key);
@@ -186,7 +191,7 @@ impl Objects {
 
     /// An attempt that has failed, to be reported: the system's error number.
     pub(crate) fn take_failure(&mut self, key: Key) -> Option<i32> {
-        let failed = self.sockets.get(key)?.attempt.as_ref()?.failed;
+        let failed = self.sockets.get(key)?.attempt()?.failed;
         match failed {
             true => self.end_attempt(key).map(|attempt| attempt.error),
             false => None,
@@ -204,9 +209,11 @@ impl Objects {
 
     fn end_attempt(&mut self, key: Key) -> Option<Attempt> {
         let socket = self.sockets.get_mut(key)?;
-        let attempt = socket.attempt.take()?;
-        if let Some(home) = self.loops.get_mut(socket.home) {
-            home.reactor.timers.set(key, &mut socket.timer, None);
+        let home = socket.home();
+        let rare = socket.rare_mut()?;
+        let attempt = rare.attempt.take()?;
+        if let Some(home) = self.loops.get_mut(home) {
+            home.reactor.timers.set(key, &mut rare.timer, None);
             home.active -= 1;
         }
         Some(*attempt)
@@ -215,8 +222,8 @@ impl Objects {
     /// `Socket.timeout`; a running attempt follows.
     pub(crate) fn set_timeout(&mut self, key: Key, milliseconds: u32) -> Result<()> {
         let socket = self.sockets.find_mut(key)?;
-        let home = self.loops.find_mut(socket.home)?;
-        socket.timeout = milliseconds;
+        let home = self.loops.find_mut(socket.home())?;
+        socket.make_rare()?.timeout = milliseconds;
         arm(key, socket, &mut home.reactor);
         Ok(())
     }
@@ -224,14 +231,17 @@ impl Objects {
 
 /// Sets the attempt's timer to whatever comes first.
 fn arm(key: Key, socket: &mut Socket, reactor: &mut Reactor) {
-    let next_start = socket.attempt.as_ref().filter(|attempt| !attempt.addresses.is_empty()).and_then(|a| a.next_start);
+    let waiting = socket.attempt().filter(|attempt| !attempt.addresses.is_empty());
+    let next_start = waiting.and_then(|attempt| attempt.next_start);
     let due = [next_start, deadline(socket)].into_iter().flatten().min();
-    reactor.timers.set(key, &mut socket.timer, due);
+    if let Some(rare) = socket.rare_mut() {
+        reactor.timers.set(key, &mut rare.timer, due);
+    }
 }
 
 fn deadline(socket: &Socket) -> Option<Instant> {
-    let attempt = socket.attempt.as_ref().filter(|attempt| !attempt.failed)?;
-    match socket.timeout {
+    let attempt = socket.attempt().filter(|attempt| !attempt.failed)?;
+    match socket.timeout() {
         0 => None,
         timeout => Some(attempt.started + Duration::from_millis(timeout.into())),
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 
 use super::Objects;
-use crate::connection::Connection;
+use crate::connection::{Connection, Stage};
 use crate::error::Result;
 use crate::event::Life;
 use crate::handle::Key;
@@ -14,7 +14,7 @@ use crate::log::Level;
 use crate::names::EventType;
 use crate::reactor::BACK_OFF;
 use crate::server::Server;
-use crate::socket::{Endpoint, Endpoints, Socket};
+use crate::socket::Socket;
 use crate::sys::{self, AcceptError};
 
 /// What came of one attempt to accept.
@@ -159,32 +159,26 @@ impl Objects {
     }
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
-    fn welcome(&mut self, server: Key, stream: TcpStream, remote: SocketAddr) -> Result<Key> {
-        let server_key = server;
+    fn welcome(&mut self, server_key: Key, stream: TcpStream, remote: SocketAddr) -> Result<Key> {
         let server = self.servers.find_mut(server_key)?;
-        let home = server.home;
-        let mut socket = Socket::new(home, server.options);
-        socket.life = Life::PINNED;
-        let local = match server.local() {
-            Some((address, _)) if !address.ip().is_unspecified() => Endpoint::known(*address),
-            _ => Endpoint::default(),
-        };
-        socket.endpoints = Some(Box::new(Endpoints { local, remote: Endpoint::known(remote) }));
-        let socket = self.sockets.insert(socket)?;
-        let event_loop = self.loops.find_mut(home)?;
-        let mut connection = Connection::new(stream, socket, home, Some(server_key), event_loop.reactor.now);
+        let origin = server.origin(server_key)?;
+        let event_loop = self.loops.find_mut(origin.home)?;
+        let mut socket = Socket::new(origin.clone(), Life::PINNED);
+        socket.set_peer(remote)?;
+        let socket_key = self.sockets.insert(socket)?;
+        let mut connection = Connection::new(stream, socket_key, origin, Stage::Fresh);
         // A peer that is gone already makes this fail; its end is met when reading.
-        let _ = connection.apply(&server.options, sys::INHERITS_SETTINGS);
+        let _ = connection.apply(sys::INHERITS_SETTINGS);
         match self.connections.insert(connection) {
             Ok(connection) => {
                 event_loop.active += 1;
                 server.figures.accepted += 1;
                 server.figures.open += 1;
-                self.sockets.find_mut(socket)?.connection = Some(connection);
-                Ok(socket)
+                self.sockets.find_mut(socket_key)?.connection = Some(connection);
+                Ok(socket_key)
             }
             Err(failure) => {
-                self.sockets.remove(socket);
+                self.sockets.remove(socket_key);
                 Err(failure)
             }
         }
@@ -207,8 +201,8 @@ impl Objects {
             && kept.life.references > 0
             && let Some(key) = kept.connection
             && let Some(connection) = self.connections.get_mut(key)
-            && let Some(home) = self.loops.get_mut(connection.home)
-            && !connection.flags.registered
+            && let Some(home) = self.loops.get_mut(connection.home())
+            && connection.flags.stage == Stage::Fresh
         {
             super::traffic::watch(connection, &mut home.reactor, key);
             if connection.flags.starved {
@@ -217,7 +211,7 @@ impl Objects {
             }
         }
         if let Some(connection) = self.sockets.get(socket).and_then(|socket| socket.connection) {
-            self.watch_silence(connection);
+            self.begin_silence(connection);
         }
         self.unpin(socket);
     }

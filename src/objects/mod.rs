@@ -5,6 +5,7 @@
 //! alive while a function of the host runs. Whatever such a function may have changed is looked up again.
 
 mod connecting;
+mod dispatching;
 mod listening;
 mod settings;
 mod traffic;
@@ -13,14 +14,16 @@ mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
+use std::rc::Rc;
 use std::time::Duration;
 
+pub(crate) use dispatching::{Dispatch, Then};
 pub(crate) use listening::Accepted;
-pub(crate) use traffic::{Ending, Incoming, Service};
+pub(crate) use traffic::{Ending, Work};
 pub(crate) use typed::Found;
 
 use crate::connection::Connection;
-use crate::dispatcher::{Dispatcher, Walk};
+use crate::dispatcher::{Dispatcher, Plan, Registration, Walk};
 use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
@@ -31,6 +34,7 @@ use crate::reactor::{Reactor, Ready};
 use crate::server::Server;
 use crate::socket::Socket;
 use crate::sys;
+use traffic::drop_input;
 
 pub(crate) struct Objects {
     loops: Table<Loop>,
@@ -40,6 +44,8 @@ pub(crate) struct Objects {
     events: Table<Event>,
     values: Table<values::Value>,
     pub(crate) names: Names,
+    /// The listener list that all others begin with.
+    no_listeners: Rc<Plan>,
     /// The thread's own loop, made at first use.
     default_loop: Option<Key>,
     /// Connections that have something to send when the running listener ends.
@@ -138,6 +144,7 @@ impl Objects {
             events: Table::new(Kind::Event),
             values: Table::new(Kind::Value),
             names: Names::new(),
+            no_listeners: Plan::empty(),
             default_loop: None,
             dirty: Vec::new(),
             depth: 0,
@@ -149,9 +156,19 @@ impl Objects {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_something_due(&self) -> bool {
+        !self.notes.is_empty() || self.may_run_due()
+    }
+
+    #[inline]
+    fn may_run_due(&self) -> bool {
+        !self.due.is_empty() && self.depth == 0 && !self.draining
+    }
+
     fn take_due(&mut self) -> (Vec<Call>, Vec<(Level, String)>) {
         let notes = std::mem::take(&mut self.notes);
-        if self.depth > 0 || self.draining || self.due.is_empty() {
+        if !self.may_run_due() {
             return (Vec::new(), notes);
         }
         self.draining = true;
@@ -225,6 +242,7 @@ impl Objects {
     }
 
     /// The event's use of its type's name passes to the table.
+    #[inline(always)]
     pub(crate) fn new_event(&mut self, event: Event) -> Result<Key> {
         let kind = event.kind;
         let inserted = self.events.insert(event);
@@ -288,7 +306,9 @@ impl Objects {
     pub(crate) fn release(&mut self, key: Key) -> Result<()> {
         let life = self.life(key)?;
         life.references = life.references.checked_sub(1).ok_or_else(Failure::nothing_to_release)?;
-        self.destroy_if_over(key);
+        if life.is_over() {
+            self.destroy(key);
+        }
         Ok(())
     }
 
@@ -299,17 +319,34 @@ impl Objects {
         }
     }
 
+    #[inline]
     pub(crate) fn unpin(&mut self, key: Key) {
-        if let Ok(life) = self.life(key) {
+        let life = match key.kind() {
+            Some(Kind::Socket) => self.sockets.get_mut(key).map(|object| &mut object.life),
+            Some(Kind::Server) => self.servers.get_mut(key).map(|object| &mut object.life),
+            _ => self.life(key).ok(),
+        };
+        if let Some(life) = life {
             life.pins -= 1;
-            self.destroy_if_over(key);
+            if life.is_over() {
+                self.destroy(key);
+            }
         }
     }
 
-    fn destroy_if_over(&mut self, key: Key) {
-        if !self.life(key).is_ok_and(|life| life.is_over()) {
-            return;
+    /// The end of a dispatch. Returns whether the event's default was left alone.
+    #[inline]
+    fn unpin_event(&mut self, key: Key) -> bool {
+        let Some(event) = self.events.get_mut(key) else { return false };
+        let not_prevented = !event.prevented;
+        event.life.pins -= 1;
+        if event.life.is_over() {
+            self.destroy_event(key);
         }
+        not_prevented
+    }
+
+    fn destroy(&mut self, key: Key) {
         match key.kind() {
             Some(Kind::Loop) => self.destroy_loop(key),
             Some(Kind::Server) => self.destroy_server(key),
@@ -341,10 +378,11 @@ impl Objects {
         }
         self.cancel_attempt(key);
         if let Some(mut socket) = self.sockets.remove(key) {
-            if let Some(home) = self.loops.get_mut(socket.home) {
-                socket.input.clear(&mut home.reactor.pool);
+            if let Some(home) = self.loops.get_mut(socket.home()) {
+                drop_input(key, &mut socket, &mut home.reactor);
             }
-            self.bury(&mut socket.dispatcher, socket.user);
+            let user = socket.take_user();
+            self.bury(&mut socket.dispatcher, user);
         }
     }
 
@@ -354,10 +392,10 @@ impl Objects {
         for server in keys_of(&self.servers, |server| server.home == key) {
             self.destroy_server(server);
         }
-        for socket in keys_of(&self.sockets, |socket| socket.home == key) {
+        for socket in keys_of(&self.sockets, |socket| socket.home() == key) {
             self.destroy_socket(socket, false);
         }
-        for connection in keys_of(&self.connections, |connection| connection.home == key) {
+        for connection in keys_of(&self.connections, |connection| connection.home() == key) {
             self.drop_connection(connection, false);
         }
         if let Some(ended) = self.loops.remove(key) {
@@ -369,10 +407,10 @@ impl Objects {
 
     /// Puts what a dead object owes to the host on the list.
     fn bury(&mut self, dispatcher: &mut Dispatcher, user: UserData) {
-        for (kind, destructor) in dispatcher.drain() {
+        dispatcher.clear(|kind, destructor| {
             self.names.release(kind);
             self.due.extend(destructor);
-        }
+        });
         self.due.extend(user.into_destructor());
     }
 
@@ -380,7 +418,7 @@ impl Objects {
         match key.kind() {
             Some(Kind::Loop) => self.loops.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Server) => self.servers.find_mut(key).map(|object| &mut object.user),
-            Some(Kind::Socket) => self.sockets.find_mut(key).map(|object| &mut object.user),
+            Some(Kind::Socket) => self.sockets.find_mut(key)?.make_rare().map(|rare| &mut rare.user),
             Some(Kind::Event) => self.events.find_mut(key).map(|object| &mut object.user),
             Some(Kind::Value) => self.value_user(key),
             _ => Err(Failure::stale_handle()),
@@ -394,6 +432,9 @@ impl Objects {
     }
 
     pub(crate) fn user_data(&mut self, key: Key) -> Result<*mut c_void> {
+        if key.kind() == Some(Kind::Socket) {
+            return Ok(self.sockets.find(key)?.rare().map_or(std::ptr::null_mut(), |rare| rare.user.data));
+        }
         self.user(key).map(|user| user.data)
     }
 
@@ -409,7 +450,20 @@ impl Objects {
         handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
     }
 
-    fn dispatcher(&self, target: Key) -> Result<&Dispatcher> {
+    /// Keeps a target alive through a dispatch. Returns its loop.
+    #[inline]
+    pub(crate) fn pin_target(&mut self, target: Key) -> Result<Key> {
+        let (life, home) = match target.kind() {
+            Some(Kind::Server) => self.servers.find_mut(target).map(|object| (&mut object.life, object.home)),
+            Some(Kind::Socket) => self.sockets.find_mut(target).map(|object| (&mut object.life, object.origin.home)),
+            _ => Err(Failure::stale_handle()),
+        }?;
+        life.pins += 1;
+        Ok(home)
+    }
+
+    #[inline(always)]
+    pub(crate) fn dispatcher(&self, target: Key) -> Result<&Dispatcher> {
         match target.kind() {
             Some(Kind::Server) => self.servers.find(target).map(|object| &object.dispatcher),
             Some(Kind::Socket) => self.sockets.find(target).map(|object| &object.dispatcher),
@@ -436,7 +490,9 @@ impl Objects {
     ) -> Result<()> {
         self.dispatcher(target)?;
         let kind = self.names.acquire(kind)?;
-        match self.dispatcher_mut(target)?.add(kind, callback, destroy, capture, priority) {
+        let new = Registration { kind, callback, destroy, capture, priority };
+        let empty = self.no_listeners.clone();
+        match self.dispatcher_mut(target)?.add(&new, &empty) {
             Ok(true) => {
                 if kind == EventType::CONNECT && target.kind() == Some(Kind::Server) {
                     self.resume_accepting(target);
@@ -460,7 +516,7 @@ impl Objects {
         let kind = self.names.find(kind);
         let dispatcher = self.dispatcher_mut(target)?;
         if let Some(kind) = kind
-            && let Some(destructor) = dispatcher.remove(kind, callback, capture)
+            && let Some(destructor) = dispatcher.remove(kind, callback, capture)?
         {
             self.names.release(kind);
             self.due.extend(destructor);
@@ -468,15 +524,8 @@ impl Objects {
         Ok(())
     }
 
-    pub(crate) fn hears(&self, target: Key, kind: EventType) -> Result<bool> {
-        Ok(self.dispatcher(target)?.hears(kind))
-    }
-
-    pub(crate) fn walk(&self, target: Key, kind: EventType) -> Result<Walk> {
-        Ok(self.dispatcher(target)?.walk(kind))
-    }
-
-    pub(crate) fn next_on(&self, target: Key, walk: &mut Walk) -> Option<Callback> {
+    #[inline]
+    pub(crate) fn next_listener(&self, target: Key, walk: &mut Walk) -> Option<Callback> {
         self.dispatcher(target).ok()?.next(walk)
     }
 
@@ -484,7 +533,7 @@ impl Objects {
     pub(crate) fn home(&self, target: Key) -> Result<Key> {
         match target.kind() {
             Some(Kind::Server) => self.servers.find(target).map(|object| object.home),
-            Some(Kind::Socket) => self.sockets.find(target).map(|object| object.home),
+            Some(Kind::Socket) => self.sockets.find(target).map(Socket::home),
             _ => Err(Failure::stale_handle()),
         }
     }

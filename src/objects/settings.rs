@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::{Ending, Objects};
+use crate::connection::{Connection, ErrorNumber};
 use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind};
 use crate::options::Name;
 use crate::server::Figures;
+use crate::socket::Socket;
 use crate::sys;
 
 impl Objects {
@@ -25,7 +27,7 @@ impl Objects {
 
     fn set_socket_option(&mut self, key: Key, name: Name, value: i64) -> Result<()> {
         let socket = self.sockets.find_mut(key)?;
-        let mut options = socket.options;
+        let mut options = *socket.options();
         options.set(name, value).unwrap_or_else(|| Err(only_servers()))?;
         let connection_key = socket.connection;
         if let Some(connection) = connection_key.and_then(|key| self.connections.get(key)) {
@@ -36,9 +38,9 @@ impl Objects {
             };
             outcome.map_err(|error| Failure::invalid_socket().with_system("set the option", &error, ""))?;
         }
-        socket.options = options;
+        socket.set_options(options);
         match (name, connection_key) {
-            (Name::IdleTimeout, Some(connection)) => self.watch_silence(connection),
+            (Name::IdleTimeout, Some(connection)) => self.watch_silence(connection)?,
             (Name::ReadLimit, Some(connection)) => self.read_on(connection),
             _ => {}
         }
@@ -48,53 +50,68 @@ impl Objects {
     pub(crate) fn option(&self, key: Key, name: Name) -> Result<i64> {
         match key.kind() {
             Some(Kind::Server) => Ok(self.servers.find(key)?.option(name)),
-            _ => self.sockets.find(key)?.options.get(name).ok_or_else(only_servers),
+            _ => self.sockets.find(key)?.options().get(name).ok_or_else(only_servers),
         }
     }
 
     /// Sets the time at which to look whether the connection has been silent for too long.
-    pub(super) fn watch_silence(&mut self, key: Key) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(socket) = connection.owner.and_then(|owner| self.sockets.get(owner)) else { return };
-        let Some(home) = self.loops.get_mut(connection.home) else { return };
-        let due = match socket.options.idle_timeout {
-            0 => None,
-            timeout => Some(connection.last_traffic + Duration::from_millis(timeout.into())),
-        };
-        home.reactor.timers.set(key, &mut connection.deadline, due);
+    pub(super) fn watch_silence(&mut self, key: Key) -> Result<()> {
+        let Some(connection) = self.connections.get_mut(key) else { return Ok(()) };
+        let Some(socket) = connection.owner.and_then(|owner| self.sockets.get(owner)) else { return Ok(()) };
+        let home = self.loops.find_mut(connection.home())?;
+        connection.watch_silence(silence_limit(socket), &mut home.reactor, key)
+    }
+
+    /// As [`watch_silence`](Self::watch_silence), for one that is new. Without memory for that it is given up, rather
+    /// than forgotten.
+    pub(super) fn begin_silence(&mut self, key: Key) {
+        if self.watch_silence(key).is_err() {
+            self.give_up(key, ErrorNumber::new(sys::NO_MEMORY));
+        }
     }
 
     /// The time of a connection has come: that of its silence, or if its socket is closed, that of its sending.
     pub(crate) fn connection_timer(&mut self, key: Key) -> Option<Ending> {
         let connection = self.connections.get_mut(key)?;
-        connection.deadline = None;
+        let last_traffic = connection.take_deadline()?;
         let Some(owner) = connection.owner else {
             self.drop_connection(key, false);
             return None;
         };
         let socket = self.sockets.get(owner)?;
-        let timeout = Duration::from_millis(socket.options.idle_timeout.into());
-        let reads = !socket.paused && socket.input.available() < socket.options.read_limit;
+        let limit = silence_limit(socket)?;
+        let reads = !connection.flags.paused && socket.kept().len() < socket.options().read_limit;
         if reads && connection.has_input() {
             // The peer was not silent: the host was busy.
-            connection.last_traffic = Instant::now();
+            connection.note_traffic();
+        } else if Instant::now() >= last_traffic + limit {
+            let mut ending = self.end_connection(key, Some(std::io::Error::from_raw_os_error(sys::TIMED_OUT)))?;
+            ending.lost_output = Some(sys::TIMED_OUT);
+            return Some(ending);
         }
-        if Instant::now() < connection.last_traffic + timeout {
-            self.watch_silence(key);
-            return None;
-        }
-        let mut ending = self.end_connection(key, Some(std::io::Error::from_raw_os_error(sys::TIMED_OUT)))?;
-        ending.lost_output = Some(sys::TIMED_OUT);
-        Some(ending)
+        // Its time is noted down already, so that this takes no memory.
+        let _ = self.watch_silence(key);
+        None
     }
 
     pub(crate) fn figures(&self, key: Key) -> Result<Figures> {
         let mut figures = self.servers.find(key)?.figures;
-        for (_, connection) in self.connections.iter().filter(|(_, connection)| connection.server == Some(key)) {
-            figures.bytes_in += connection.received;
-            figures.bytes_out += connection.sent;
-        }
+        let is_its = |connection: &&Connection| connection.origin.server == Some(key);
+        figures.bytes_out += self
+            .connections
+            .iter()
+            .map(|(_, connection)| connection)
+            .filter(is_its)
+            .map(|connection| connection.sent)
+            .sum::<u64>();
         Ok(figures)
+    }
+}
+
+fn silence_limit(socket: &Socket) -> Option<Duration> {
+    match socket.options().idle_timeout {
+        0 => None,
+        milliseconds => Some(Duration::from_millis(milliseconds.into())),
     }
 }
 

@@ -2,47 +2,36 @@
 
 use std::io;
 
-use super::Objects;
-use crate::connection::{Connection, Flushed};
+use super::dispatching::Dispatch;
+use super::{Loop, Objects};
+use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
 use crate::error::Result;
-use crate::handle::Key;
+use crate::event::{Detail, Life};
+use crate::handle::{Key, Table};
+use crate::memory;
 use crate::names::EventType;
+use crate::options::Options;
+use crate::origin::Origin;
 use crate::reactor::{Reactor, Ready};
-use crate::socket::{self, Endpoint, Socket};
+use crate::socket::{self, Endpoint, Endpoints, Socket};
 use crate::sys;
 
-/// What serving a connection begins with.
+/// What there is to do next for a connection that is being served.
 #[derive(Default)]
-pub(crate) enum Service {
-    #[default]
-    Done,
-    /// There may be something to read.
-    Read,
-    /// An attempt has succeeded, and the socket is connected.
-    Connected(Key),
-}
-
-/// What came of one attempt to read.
-#[derive(Default)]
-pub(crate) enum Incoming {
-    Bytes {
-        socket: Key,
-        count: usize,
-    },
-    /// Nothing now.
+pub(crate) enum Work {
     #[default]
     Nothing,
-    /// The peer's end, or the connection's.
-    End {
-        error: Option<io::Error>,
-    },
+    /// An attempt has succeeded: the socket is connected.
+    Connected { socket: Key },
+    /// Bytes have come, and this is the dispatch that tells of them; `None`: nobody listens.
+    Received { socket: Key, count: usize, dispatch: Option<Dispatch> },
+    /// The peer's end was met, or the connection's.
+    Ended { error: Option<io::Error> },
 }
 
 /// A connection that ended by itself, and what its socket's listeners have to be told.
 pub(crate) struct Ending {
     pub socket: Key,
-    /// The socket's `closes` at that moment.
-    pub closes: u32,
     /// Output was lost: ioError comes before close.
     pub lost_output: Option<i32>,
 }
@@ -54,77 +43,102 @@ impl Objects {
 
     pub(crate) fn new_socket(&mut self, home: Key) -> Result<Key> {
         self.loops.find(home)?;
-        self.sockets.insert(Socket::new(home, Default::default()))
+        let origin = memory::shared(Origin { home, server: None, options: Options::default() })?;
+        self.sockets.insert(Socket::new(origin, Life::OWNED))
     }
 
     /// Takes note of a readiness event. Returns whether its connection is to be served now.
     pub(crate) fn note(&mut self, ready: Ready) -> bool {
         let Some(connection) = self.connections.get_mut(ready.key) else { return false };
-        connection.flags.unread |= ready.readable;
-        connection.flags.to_the_end |= ready.to_the_end;
+        if ready.to_the_end {
+            connection.flags.inbound = Inbound::TheEnd;
+        } else if ready.readable && connection.flags.inbound == Inbound::Nothing {
+            connection.flags.inbound = Inbound::Bytes;
+        }
         connection.flags.full &= !ready.writable;
         !connection.flags.queued
     }
 
-    /// First step of serving a connection: sees an attempt through, sends what waited for room.
-    pub(crate) fn begin_service(&mut self, key: Key) -> Service {
-        let Some(connection) = self.connections.get_mut(key) else { return Service::Done };
+    /// Serving begins: sees an attempt through, sends what waited for room, receives.
+    #[inline]
+    pub(crate) fn begin_service(&mut self, home: Key, key: Key) -> Work {
+        if !self.is_alive(home) {
+            return Work::Nothing;
+        }
+        let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
-            self.wind_up(key);
-            return Service::Done;
+            self.wind_up(key, true);
+            return Work::Nothing;
         }
-        if connection.flags.connecting {
-            return self.check_attempt(key).map_or(Service::Done, Service::Connected);
+        if connection.flags.stage == Stage::Connecting {
+            return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
         }
-        match self.connections.get(key) {
-            Some(connection) if connection.flags.unread => Service::Read,
-            _ => Service::Done,
+        self.receive(key)
+    }
+
+    /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection.
+    pub(crate) fn receive(&mut self, key: Key) -> Work {
+        match self.read(key) {
+            Work::Received { socket, count, .. } => {
+                let detail = Detail::Progress { loaded: count as u64 };
+                let dispatch = self.begin_announcement(socket, EventType::SOCKET_DATA, detail);
+                Work::Received { socket, count, dispatch }
+            }
+            work => work,
         }
     }
 
-    /// Reads once into the loop's buffer, for the socket of this connection.
-    pub(crate) fn receive(&mut self, key: Key) -> Incoming {
-        let Some(connection) = self.connections.get_mut(key) else { return Incoming::Nothing };
-        let Some(socket_key) = connection.owner else { return Incoming::Nothing };
-        let Some(socket) = self.sockets.get_mut(socket_key) else { return Incoming::Nothing };
-        let Some(home) = self.loops.get_mut(connection.home) else { return Incoming::Nothing };
-        let reactor = &mut home.reactor;
-        let room = socket.options.read_limit.saturating_sub(socket.input.available());
-        if room == 0 || socket.paused {
-            // `unread` stays set, and reading some brings the connection back.
-            return Incoming::Nothing;
+    fn read(&mut self, key: Key) -> Work {
+        let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
+        if !connection.flags.unread() {
+            return Work::Nothing;
         }
-        let want = room.min(reactor.receive_buffer.len());
-        match connection.read(&mut reactor.receive_buffer[..want]) {
-            Ok(0) => Incoming::End { error: None },
+        let Some(socket_key) = connection.owner else { return Work::Nothing };
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return Work::Nothing };
+        let Some(home) = self.loops.get_mut(connection.home()) else { return Work::Nothing };
+        let reactor = &mut home.reactor;
+        let room = socket.options().read_limit.saturating_sub(socket.kept().len());
+        if room == 0 || connection.flags.paused {
+            // What is inbound stays noted, and reading some brings the connection back.
+            return Work::Nothing;
+        }
+        let want = room.min(reactor.receive_buffer.bytes.len());
+        match connection.read(&mut reactor.receive_buffer.bytes[..want]) {
+            Ok(0) => Work::Ended { error: None },
             Ok(count) => {
-                connection.flags.unread = count == want || connection.flags.to_the_end || !sys::SHORT_READ_DRAINS;
-                connection.received += count as u64;
-                connection.note_traffic(reactor.now);
-                match socket.input.arrive(count, &reactor.receive_buffer, &mut reactor.pool) {
-                    Ok(()) => Incoming::Bytes { socket: socket_key, count },
-                    Err(_) => Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) },
+                connection.flags.was_read(count, want);
+                connection.note_traffic();
+                if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
+                    server.figures.bytes_in += count as u64;
                 }
+                match socket.rare_mut() {
+                    Some(rare) if !rare.kept.is_empty() => {
+                        if rare.kept.append(&reactor.receive_buffer.bytes[..count], &mut reactor.pool).is_err() {
+                            return Work::Ended { error: Some(io::ErrorKind::OutOfMemory.into()) };
+                        }
+                    }
+                    _ => reactor.receive_buffer.lend(socket_key, count),
+                }
+                Work::Received { socket: socket_key, count, dispatch: None }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                connection.flags.unread = false;
-                connection.flags.to_the_end = false;
+                connection.flags.inbound = Inbound::Nothing;
                 match connection.send_error {
-                    Some(errno) => Incoming::End { error: Some(io::Error::from_raw_os_error(errno)) },
-                    None => Incoming::Nothing,
+                    Some(number) => Work::Ended { error: Some(io::Error::from_raw_os_error(number.get())) },
+                    None => Work::Nothing,
                 }
             }
             Err(error) if sys::is_exhausted(&error) => {
-                // `unread` stays set.
+                // What is inbound stays noted.
                 connection.flags.starved = true;
                 rest_if_starved(connection, reactor, key);
-                Incoming::Nothing
+                Work::Nothing
             }
-            Err(error) => Incoming::End { error: Some(error) },
+            Err(error) => Work::Ended { error: Some(error) },
         }
     }
 
@@ -135,7 +149,7 @@ impl Objects {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             connection.flags.starved = false;
             connection.flags.full = false;
-            if !connection.flags.registered {
+            if connection.flags.stage == Stage::Fresh {
                 watch(connection, &mut event_loop.reactor, key);
             }
             queue(connection, &mut event_loop.reactor, key);
@@ -144,23 +158,23 @@ impl Objects {
 
     /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
     /// is so only to meet an end that was announced; other bytes wait for the next turn.
-    pub(crate) fn settle(&mut self, key: Key, socket: Key, count: usize) -> bool {
-        let Some(socket) = self.sockets.get_mut(socket) else { return false };
-        let Some(home) = self.loops.get_mut(socket.home) else { return false };
+    pub(crate) fn settle(&mut self, key: Key, socket_key: Key, count: usize) -> bool {
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return false };
+        let Some(home) = self.loops.get_mut(socket.home()) else { return false };
         let reactor = &mut home.reactor;
-        let kept = socket.input.settle(&reactor.receive_buffer, &mut reactor.pool);
+        let kept = keep_what_is_lent(socket_key, socket, reactor);
         if socket.connection != Some(key) {
             return false;
         }
         let Some(connection) = self.connections.get_mut(key) else { return false };
         if kept.is_err() {
-            connection.send_error = Some(sys::NO_MEMORY);
-            connection.flags.unread = true;
+            connection.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
+            connection.flags.inbound = Inbound::TheEnd;
         }
-        if !connection.flags.unread || socket.input.available() >= socket.options.read_limit {
+        if !connection.flags.unread() || socket.kept().len() >= socket.options().read_limit {
             return false;
         }
-        if connection.flags.to_the_end && count < reactor.receive_buffer.len() {
+        if connection.flags.inbound == Inbound::TheEnd && count < reactor.receive_buffer.bytes.len() {
             return true;
         }
         queue(connection, reactor, key);
@@ -170,7 +184,7 @@ impl Objects {
     /// The turn's share is used up; the next turn goes on with this connection.
     pub(crate) fn continue_later(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key)
-            && let Some(home) = self.loops.get_mut(connection.home)
+            && let Some(home) = self.loops.get_mut(connection.home())
         {
             queue(connection, &mut home.reactor, key);
         }
@@ -182,39 +196,44 @@ impl Objects {
         let connection = self.connections.get_mut(key)?;
         let socket = self.sockets.get_mut(socket_key)?;
         socket.connection = None;
-        socket.endpoints = None;
-        let linger = socket.options.linger;
-        let closes = socket.closes;
-        let os_error = connection.send_error.or(error.as_ref().and_then(io::Error::raw_os_error));
+        socket.forget_endpoints();
+        socket.close_due = true;
+        let linger = socket.options().linger;
+        let os_error = connection.send_error.or(error.as_ref().map(ErrorNumber::from));
         let broken = error.is_some() || connection.send_error.is_some();
         let lost = connection.send_error.is_some() || (broken && connection.pending() > 0);
-        if broken && let Some(server) = connection.server.and_then(|server| self.servers.get_mut(server)) {
+        if broken && let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
             server.figures.errors += 1;
         }
         if !broken && connection.pending() > 0 {
             // The peer has only ended its side, and still gets what we owe it.
-            connection.flags.peer_ended = true;
-            connection.flags.unread = false;
-            let home = self.loops.get_mut(connection.home)?;
-            connection.linger_until(linger, &mut home.reactor, key);
-            self.wind_up(key);
+            connection.flags.inbound = Inbound::Nothing;
+            self.linger(key, linger, true);
         } else {
             self.drop_connection(key, error.as_ref().is_some_and(sys::is_not_ours));
         }
-        Some(Ending { socket: socket_key, closes, lost_output: lost.then_some(os_error.unwrap_or(0)) })
+        Some(Ending { socket: socket_key, lost_output: lost.then_some(os_error.map_or(0, ErrorNumber::get)) })
+    }
+
+    /// The two ends of the socket's connection; `None` without one.
+    pub(crate) fn endpoints(&mut self, key: Key) -> Result<Option<&mut Endpoints>> {
+        self.sockets.find_mut(key)?.endpoints()
     }
 
     /// The local end, asked of the system when somebody first wants to know.
     pub(crate) fn local_endpoint(&mut self, key: Key) -> Result<Option<&Endpoint>> {
-        let socket = self.sockets.find(key)?;
-        let Some(endpoints) = &socket.endpoints else { return Ok(None) };
-        if endpoints.local.address.get().is_none()
-            && let Some(connection) = socket.connection.and_then(|key| self.connections.get(key))
-            && let Ok(address) = connection.local_address()
-        {
-            let _ = endpoints.local.address.set(address);
+        let socket = self.sockets.find_mut(key)?;
+        let connection = socket.connection.and_then(|key| self.connections.get(key));
+        let (Some(connection), Some(endpoints)) = (connection, socket.endpoints()?) else { return Ok(None) };
+        if endpoints.local.is_none() {
+            endpoints.local = connection.local_address().ok().map(Endpoint::new);
         }
-        Ok(Some(&endpoints.local))
+        Ok(endpoints.local.as_ref())
+    }
+
+    pub(crate) fn bytes_available(&self, key: Key) -> Result<usize> {
+        let socket = self.sockets.find(key)?;
+        Ok(self.input(key, socket)?.len())
     }
 
     pub(crate) fn bytes_pending(&self, key: Key) -> Result<usize> {
@@ -222,34 +241,52 @@ impl Objects {
         Ok(connection.and_then(|key| self.connections.get(key)).map_or(0, Connection::pending))
     }
 
-    /// Bytes handed to the kernel since the connection was made, and those that are still pending.
-    pub(crate) fn output_figures(&self, key: Key) -> Option<(u64, u64)> {
-        let connection = self.connections.get(self.sockets.get(key)?.connection?)?;
-        Some((connection.sent, connection.pending() as u64))
+    /// If outputProgress is due: the bytes handed to the kernel since the connection was made, and those that are
+    /// still pending.
+    pub(crate) fn take_progress_of(&mut self, key: Key) -> Option<(u64, u64)> {
+        let connection = self.connections.get_mut(self.sockets.get(key)?.connection?)?;
+        std::mem::take(&mut connection.flags.progress_due).then(|| (connection.sent, connection.pending() as u64))
     }
 
     /// The unread bytes of a socket, in place.
     #[inline]
     pub(crate) fn unread(&self, key: Key) -> Result<&[u8]> {
         let socket = self.sockets.find(key)?;
-        socket.check_readable()?;
-        let home = self.loops.find(socket.home)?;
-        Ok(socket.input.unread(&home.reactor.receive_buffer))
+        let input = self.input(key, socket)?;
+        match input.is_empty() && socket.connection.is_none() {
+            true => Err(socket::not_connected()),
+            false => Ok(input),
+        }
+    }
+
+    /// What is kept comes first, and nothing is lent then.
+    #[inline]
+    fn input<'a>(&'a self, key: Key, socket: &'a Socket) -> Result<&'a [u8]> {
+        match socket.kept() {
+            [] => Ok(self.loops.find(socket.home())?.reactor.receive_buffer.lent_to(key)),
+            kept => Ok(kept),
+        }
     }
 
     /// Counts bytes as read; not more than there are.
     #[inline]
     pub(crate) fn consume(&mut self, key: Key, count: usize) -> Result<()> {
         let socket = self.sockets.find_mut(key)?;
-        let home = self.loops.find_mut(socket.home)?;
-        let limit = socket.options.read_limit;
-        let was_full = socket.input.available() >= limit;
-        socket.input.consume(count, &mut home.reactor.pool);
+        let home = self.loops.find_mut(socket.home())?;
+        let limit = socket.options().read_limit;
+        let was_full = socket.kept().len() >= limit;
+        if let Some(rare) = socket.rare_mut() {
+            rare.consumed = rare.consumed.wrapping_add(count as u64);
+        }
+        match socket.rare_mut() {
+            Some(rare) if !rare.kept.is_empty() => rare.kept.consume(count, &mut home.reactor.pool),
+            _ => home.reactor.receive_buffer.consume(count),
+        }
         if was_full
-            && socket.input.available() < limit
+            && socket.kept().len() < limit
             && let Some(key) = socket.connection
             && let Some(connection) = self.connections.get_mut(key)
-            && connection.flags.unread
+            && connection.flags.unread()
         {
             queue(connection, &mut home.reactor, key);
         }
@@ -258,10 +295,10 @@ impl Objects {
 
     pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) -> Result<()> {
         let socket = self.sockets.find(key)?;
-        let limit = socket.options.write_limit;
+        let limit = socket.options().write_limit;
         let connection_key = socket.connection()?;
         let connection = self.connections.find_mut(connection_key)?;
-        let home = self.loops.find_mut(connection.home)?;
+        let home = self.loops.find_mut(connection.home())?;
         if bytes.is_empty() {
             return Ok(());
         }
@@ -271,7 +308,9 @@ impl Objects {
             self.dirty.push(connection_key);
             home.reactor.has_work();
         }
-        self.account(connection_key, flushed);
+        if let Some(flushed) = flushed {
+            account(connection, home, &self.sockets, connection_key, flushed);
+        }
         Ok(())
     }
 
@@ -286,10 +325,9 @@ impl Objects {
     #[inline]
     pub(crate) fn flush_dirty(&mut self) {
         while let Some(key) = self.dirty.pop() {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.flags.dirty = false;
-                self.flush_connection(key);
-            }
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.flags.dirty = false;
+            self.flush_connection(key);
         }
     }
 
@@ -299,55 +337,26 @@ impl Objects {
 
     fn flush_connection(&mut self, key: Key) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(home) = self.loops.get_mut(connection.home) else { return };
+        let Some(home) = self.loops.get_mut(connection.home()) else { return };
         let flushed = connection.flush(&mut home.reactor.pool);
-        self.account(key, flushed);
-    }
-
-    /// Takes note of what a flush did, for the turn to act on.
-    fn account(&mut self, key: Key, flushed: Flushed) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(home) = self.loops.get_mut(connection.home) else { return };
-        rest_if_starved(connection, &mut home.reactor, key);
-        if connection.send_error.is_some() {
-            // What the peer sent before its end is read first, then the end itself.
-            connection.flags.unread = true;
-            connection.flags.to_the_end = true;
-            queue(connection, &mut home.reactor, key);
-        } else if flushed.more {
-            queue(connection, &mut home.reactor, key);
-        }
-        if flushed.moved == 0 {
-            return;
-        }
-        connection.note_traffic(home.reactor.now);
-        if let Some(socket_key) = connection.owner
-            && let Some(socket) = self.sockets.get_mut(socket_key)
-            && !socket.progress_due
-            && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
-        {
-            socket.progress_due = true;
-            home.progress.push(socket_key);
-            home.reactor.has_work();
-        }
+        account(connection, home, &self.sockets, key, flushed);
     }
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
         let connecting = self.cancel_attempt(key);
+        let had_unread = self.bytes_available(key)? > 0;
         let socket = self.sockets.find_mut(key)?;
-        socket.paused = false;
-        let home = self.loops.find_mut(socket.home)?;
-        let had_unread = socket.input.available() > 0;
-        socket.input.clear(&mut home.reactor.pool);
-        socket.endpoints = None;
-        let linger = socket.options.linger;
+        let home = self.loops.find_mut(socket.home())?;
+        drop_input(key, socket, &mut home.reactor);
+        socket.forget_endpoints();
+        let linger = socket.options().linger;
         let connection = socket.connection.take();
         if connection.is_none() && !had_unread && !connecting {
             return Err(socket::not_connected());
         }
-        socket.closes = socket.closes.wrapping_add(1);
-        // Without one the peer has closed it, and with this the host says that it does not want the rest.
+        // Without a connection the peer has closed it, and with this the host says that it does not want the rest.
+        socket.close_due = false;
         if let Some(connection) = connection {
             self.retire(connection, linger);
         }
@@ -361,11 +370,10 @@ impl Objects {
         }
         let socket = self.sockets.find_mut(key)?;
         let connection_key = socket.connection()?;
-        let home = self.loops.find_mut(socket.home)?;
+        let home = self.loops.find_mut(socket.home())?;
         socket.connection = None;
-        socket.endpoints = None;
-        socket.paused = false;
-        socket.input.clear(&mut home.reactor.pool);
+        socket.forget_endpoints();
+        drop_input(key, socket, &mut home.reactor);
         self.connections.find(connection_key)?.set_abort();
         self.drop_connection(connection_key, false);
         Ok(())
@@ -378,22 +386,31 @@ impl Objects {
         if connection.owes_nothing() || linger == 0 {
             return self.drop_connection(key, false);
         }
-        let Some(home) = self.loops.get_mut(connection.home) else { return };
-        connection.linger_until(linger, &mut home.reactor, key);
-        if !connection.flags.registered && !watch(connection, &mut home.reactor, key) {
+        let Some(home) = self.loops.get_mut(connection.home()) else { return };
+        if connection.flags.stage == Stage::Fresh && !watch(connection, &mut home.reactor, key) {
             return self.drop_connection(key, false);
         }
-        self.wind_up(key);
+        self.linger(key, linger, false);
     }
 
-    fn wind_up(&mut self, key: Key) {
+    /// The connection has no socket any more, and at most so many milliseconds to come to a good end.
+    fn linger(&mut self, key: Key, milliseconds: u32, peer_ended: bool) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(home) = self.loops.get_mut(connection.home) else { return };
-        if connection.wind_up(&mut home.reactor) {
+        let Some(home) = self.loops.get_mut(connection.home()) else { return };
+        match connection.linger(milliseconds, peer_ended, &mut home.reactor, key) {
+            Ok(()) => self.wind_up(key, false),
+            Err(_) => self.drop_connection(key, false),
+        }
+    }
+
+    fn wind_up(&mut self, key: Key, may_read: bool) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(home) = self.loops.get_mut(connection.home()) else { return };
+        if connection.wind_up(&mut home.reactor, may_read) {
             return self.drop_connection(key, false);
         }
         rest_if_starved(connection, &mut home.reactor, key);
-        let may_go_on = connection.flags.unread && !connection.flags.starved;
+        let may_go_on = connection.flags.unread() && !connection.flags.starved;
         if may_go_on || (connection.pending() > 0 && !connection.flags.full) {
             queue(connection, &mut home.reactor, key);
         }
@@ -403,7 +420,7 @@ impl Objects {
     fn detach(&mut self, key: Key) -> Option<Key> {
         let connection = self.connections.get_mut(key)?;
         let owner = connection.owner.take()?;
-        if let Some(server_key) = connection.server
+        if let Some(server_key) = connection.origin.server
             && let Some(server) = self.servers.get_mut(server_key)
         {
             server.figures.open -= 1;
@@ -414,9 +431,8 @@ impl Objects {
 
     /// `pause` and `resume`: while it is paused nothing is read, and the peer's window closes in time.
     pub(crate) fn set_reading_paused(&mut self, key: Key, paused: bool) -> Result<()> {
-        let socket = self.sockets.find_mut(key)?;
-        let connection = socket.connection()?;
-        socket.paused = paused;
+        let connection = self.sockets.find(key)?.connection()?;
+        self.connections.find_mut(connection)?.flags.paused = paused;
         self.read_on(connection);
         Ok(())
     }
@@ -424,8 +440,8 @@ impl Objects {
     /// What kept the connection from being read is gone, perhaps.
     pub(super) fn read_on(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key)
-            && connection.flags.unread
-            && let Some(home) = self.loops.get_mut(connection.home)
+            && connection.flags.unread()
+            && let Some(home) = self.loops.get_mut(connection.home())
         {
             queue(connection, &mut home.reactor, key);
         }
@@ -435,13 +451,21 @@ impl Objects {
     pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
         self.detach(key);
         let Some(connection) = self.connections.remove(key) else { return };
-        if let Some(server) = connection.server.and_then(|server| self.servers.get_mut(server)) {
-            server.figures.bytes_in += connection.received;
+        if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
             server.figures.bytes_out += connection.sent;
         }
-        if let Some(home) = self.loops.get_mut(connection.home) {
+        if let Some(home) = self.loops.get_mut(connection.home()) {
             home.active -= 1;
             connection.dispose(&mut home.reactor, key, not_ours);
+        }
+    }
+
+    /// The connection cannot go on. The listeners hear of it as of any that is broken, in the next turn.
+    pub(super) fn give_up(&mut self, key: Key, error: ErrorNumber) {
+        if let Some(connection) = self.connections.get_mut(key)
+            && let Some(home) = self.loops.get_mut(connection.home())
+        {
+            give_up(connection, &mut home.reactor, key, error);
         }
     }
 
@@ -464,20 +488,66 @@ pub(super) fn watch(connection: &mut Connection, reactor: &mut Reactor, key: Key
             true
         }
         Err(error) => {
-            // Without the poller there will be no events. The listeners hear of it as of any broken connection.
-            connection.send_error = Some(error.raw_os_error().unwrap_or(0));
-            connection.flags.unread = true;
-            queue(connection, reactor, key);
+            // Without the poller there will be no events.
+            give_up(connection, reactor, key, ErrorNumber::from(&error));
             false
         }
     }
 }
 
+fn give_up(connection: &mut Connection, reactor: &mut Reactor, key: Key, error: ErrorNumber) {
+    connection.send_error = Some(error);
+    connection.flags.inbound = Inbound::TheEnd;
+    queue(connection, reactor, key);
+}
+
 /// The system had no memory for the connection: it is tried again after a rest.
 fn rest_if_starved(connection: &Connection, reactor: &mut Reactor, key: Key) {
     if connection.flags.starved {
-        reactor.starve(connection.home, key);
+        reactor.starve(connection.home(), key);
     }
+}
+
+/// Takes note of what a flush did, for the turn to act on.
+fn account(connection: &mut Connection, home: &mut Loop, sockets: &Table<Socket>, key: Key, flushed: Flushed) {
+    rest_if_starved(connection, &mut home.reactor, key);
+    if connection.send_error.is_some() {
+        // What the peer sent before its end is read first, then the end itself.
+        connection.flags.inbound = Inbound::TheEnd;
+        queue(connection, &mut home.reactor, key);
+    } else if flushed.more {
+        queue(connection, &mut home.reactor, key);
+    }
+    if flushed.moved == 0 {
+        return;
+    }
+    connection.note_traffic();
+    if let Some(socket_key) = connection.owner
+        && !connection.flags.progress_due
+        && let Some(socket) = sockets.get(socket_key)
+        && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
+    {
+        connection.flags.progress_due = true;
+        home.progress.push(socket_key);
+        home.reactor.has_work();
+    }
+}
+
+/// Unread input is dropped.
+pub(super) fn drop_input(key: Key, socket: &mut Socket, reactor: &mut Reactor) {
+    reactor.receive_buffer.take_back(key);
+    socket.clear_kept(&mut reactor.pool);
+}
+
+/// The receive buffer is wanted for others.
+fn keep_what_is_lent(key: Key, socket: &mut Socket, reactor: &mut Reactor) -> Result<()> {
+    let lent = reactor.receive_buffer.lent_to(key);
+    let outcome = match lent.is_empty() {
+        true => Ok(()),
+        false => socket.make_rare().and_then(|rare| rare.kept.append(lent, &mut reactor.pool)),
+    };
+    reactor.receive_buffer.take_back(key);
+    outcome
 }
 
 /// Puts the connection on the loop's list of the ready, once.

@@ -9,6 +9,7 @@ use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::UserData;
 use crate::handle::Key;
+use crate::socket::Socket;
 
 /// What a host's handle of a value stands for.
 pub(crate) enum Value {
@@ -149,19 +150,22 @@ impl Objects {
     }
 
     pub(crate) fn object_encoding(&self, socket: Key) -> Result<Encoding> {
-        Ok(self.sockets.find(socket)?.objects.encoding)
+        Ok(encoding_of(self.sockets.find(socket)?))
     }
 
     pub(crate) fn set_object_encoding(&mut self, socket: Key, encoding: Encoding) -> Result<()> {
-        self.sockets.find_mut(socket)?.objects.set_encoding(encoding);
+        let socket = self.sockets.find_mut(socket)?;
+        if encoding != encoding_of(socket) {
+            socket.make_rare()?.objects.set_encoding(encoding);
+        }
         Ok(())
     }
 
     /// `readObject()`: all of it or, if it has not arrived yet or is no good, nothing.
     pub(crate) fn read_object(&mut self, key: Key) -> Result<Key> {
-        let mut input = std::mem::take(&mut self.sockets.find_mut(key)?.objects);
+        let mut input = std::mem::take(&mut self.sockets.find_mut(key)?.make_rare()?.objects);
         let outcome = self.look_at_object(key, &mut input);
-        self.sockets.find_mut(key)?.objects = input;
+        self.sockets.find_mut(key)?.make_rare()?.objects = input;
         let (graph, length) = outcome?;
         let value = self.new_value(graph)?;
         self.consume(key, length)?;
@@ -172,21 +176,22 @@ impl Objects {
         let unread = self.unread(key)?;
         let socket = self.sockets.find(key)?;
         // Without a connection nothing more will come, so that there is nothing to go on with.
-        let start = socket.connection.and_then(|connection| {
-            let received = self.connections.get(connection)?.received;
-            Some((connection.bits(), received.checked_sub(unread.len() as u64)?))
-        });
-        input.read(start, unread, socket.options.read_limit)
+        let start = socket.connection.and_then(|connection| Some((connection.bits(), socket.rare()?.consumed)));
+        input.read(start, unread, socket.options().read_limit)
     }
 
     /// `writeObject()`: all of it or nothing.
     pub(crate) fn write_object(&mut self, key: Key, value: Key) -> Result<()> {
         let socket = self.sockets.find(key)?;
         let connection = self.connections.find(socket.connection()?)?;
-        let room = socket.options.write_limit.saturating_sub(connection.pending());
+        let room = socket.options().write_limit.saturating_sub(connection.pending());
         let (whole, node) = self.place(value)?;
         let Value::Whole(whole) = self.values.find(whole)? else { return Err(Failure::stale_handle()) };
-        let bytes = amf::write(&whole.graph, node, socket.objects.encoding, room)?;
+        let bytes = amf::write(&whole.graph, node, encoding_of(socket), room)?;
         self.write(key, &bytes)
     }
+}
+
+fn encoding_of(socket: &Socket) -> Encoding {
+    socket.rare().map_or(Encoding::default(), |rare| rare.objects.encoding)
 }

@@ -4,6 +4,7 @@
 //! and acts on it.
 
 mod buffers;
+mod output;
 mod remote;
 mod resolver;
 mod timers;
@@ -16,7 +17,8 @@ use std::time::{Duration, Instant};
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 
-pub(crate) use buffers::{CHUNK, Pool};
+pub(crate) use buffers::{CHUNK, Pool, ReceiveBuffer};
+pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Request, resolve};
 pub(crate) use timers::Timers;
@@ -26,8 +28,6 @@ use crate::sys;
 
 /// How many readiness events one turn takes from the kernel.
 const EVENTS: usize = 1024;
-/// One read takes at most this much; the one buffer is hot in the cache and lent to the listener in place.
-const RECEIVE_BUFFER: usize = 256 * 1024;
 /// How long something rests for which the process or the system has no descriptors or memory left.
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
 /// No key has these bits.
@@ -44,7 +44,7 @@ pub(crate) struct Reactor {
     starved: BTreeSet<Key>,
     retry: Option<Instant>,
     pub(crate) pool: Pool,
-    pub(crate) receive_buffer: Vec<u8>,
+    pub(crate) receive_buffer: ReceiveBuffer,
     /// The time at which this turn began to work.
     pub(crate) now: Instant,
     /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
@@ -74,7 +74,7 @@ impl Reactor {
             starved: BTreeSet::new(),
             retry: None,
             pool: Pool::default(),
-            receive_buffer: vec![0; RECEIVE_BUFFER],
+            receive_buffer: ReceiveBuffer::new(),
             now: Instant::now(),
             exported: false,
         })

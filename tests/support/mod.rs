@@ -186,6 +186,20 @@ impl Loop {
         }
     }
 
+    /// Turns until `done`, and says how long the longest turn kept this thread computing.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn longest_turn_until(&self, mut done: impl FnMut() -> bool) -> Duration {
+        let (deadline, mut longest) = (Instant::now() + DEADLINE, Duration::ZERO);
+        while !done() {
+            assert!(Instant::now() < deadline, "what the test waits for did not happen");
+            let before = thread_cpu_time();
+            self.turn(2);
+            longest = longest.max(thread_cpu_time() - before);
+        }
+        longest
+    }
+
     /// Turns until nothing has happened for a while: what was on its way has arrived.
     #[track_caller]
     pub fn settle(&self) {
@@ -1034,7 +1048,8 @@ pub fn under_wine() -> bool {
 #[cfg(windows)]
 pub fn under_wine() -> bool {
     use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
-    unsafe { GetProcAddress(GetModuleHandleA(c"ntdll.dll".as_ptr().cast()), c"wine_get_version".as_ptr().cast()) }.is_some()
+    unsafe { GetProcAddress(GetModuleHandleA(c"ntdll.dll".as_ptr().cast()), c"wine_get_version".as_ptr().cast()) }
+        .is_some()
 }
 
 /// Whether this machine has IPv6, for tests that need it; says so if not.

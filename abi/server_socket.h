@@ -1,0 +1,1462 @@
+/*
+ * server_socket: Adobe AIR's ServerSocket and Socket for C, C++ and every runtime that can call C.
+ *
+ * A whole program, an echo server:
+ *
+ *     #include <server_socket.h>
+ *     #include <stdio.h>
+ *
+ *     static void on_data(ss_event *event, void *user_data)
+ *     {
+ *         ss_socket *socket = (ss_socket *)ss_event_target(event);
+ *         size_t length;
+ *         const uint8_t *bytes = ss_socket_peek(socket, &length);      // in place, no copy
+ *         (void)user_data;
+ *         if (ss_socket_write_bytes(socket, bytes, length) == SS_OK)   // sent when this listener ends
+ *             ss_socket_skip(socket, length);
+ *         else
+ *             ss_socket_abort(socket);                                 // it never reads what we send
+ *     }
+ *
+ *     static void on_close(ss_event *event, void *user_data)
+ *     {
+ *         (void)user_data;
+ *         ss_release(ss_event_target(event));                          // gives back what on_connect retained
+ *     }
+ *
+ *     static void on_connect(ss_event *event, void *user_data)
+ *     {
+ *         ss_socket *socket = ss_event_socket(event);
+ *         (void)user_data;
+ *         ss_retain(socket);                                           // else it is closed when this returns
+ *         ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0);
+ *         ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0);
+ *     }
+ *
+ *     int main(void)
+ *     {
+ *         ss_server *server = ss_new(NULL);                            // NULL: this thread's own loop
+ *         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+ *         if (ss_bind(server, 0, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK) {
+ *             fprintf(stderr, "%s\n", ss_last_error_detail());
+ *             return 1;
+ *         }
+ *         printf("port %d\n", (int)ss_local_port(server));
+ *         ss_loop_run(NULL);
+ *         return 0;
+ *     }
+ *
+ * The rules:
+ *
+ *  1. Handles. ss_loop, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One that is
+ *     NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false, NULL).
+ *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
+ *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
+ *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
+ *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere. Different threads may have
+ *     loops of their own.
+ *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
+ *     and close or release anything, their own target included. They must not throw or longjmp out.
+ *  5. Errors. A function that can fail returns a status (a constructor NULL), and leaves the details with this
+ *     thread: ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results are written
+ *     only on SS_OK. A call that failed changed nothing, and no listener will run for it.
+ *  6. Every function that takes a handle can return SS_ERR_HANDLE, SS_ERR_THREAD and SS_ERR_FORKED, so that the
+ *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, or that a
+ *     pointer for a result may be NULL.
+ *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
+ *     What the peer has sent always comes before it, and stays readable after it.
+ *  8. The library installs no signal handler, prints nothing, raises no SIGPIPE, and starts no thread but a few short
+ *     ones for names that are looked up. Its descriptors are close-on-exec; a forked child gets SS_ERR_FORKED.
+ *
+ * This file is made from the sources in src/ffi by cbindgen: do not edit it.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef SERVER_SOCKET_H
+#define SERVER_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** The version this header belongs to; ss_version() tells that of the library. */
+#define SS_VERSION_MAJOR 0
+#define SS_VERSION_MINOR 1
+#define SS_VERSION_PATCH 0
+#define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)
+
+/** A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. */
+#define SS_EVENT_CONNECT "connect"
+/** Event: a socket's peer has closed, or the operating system a server. */
+#define SS_EVENT_CLOSE "close"
+/** A socket's ProgressEvent: bytes have arrived, see ss_event_bytes_loaded. */
+#define SS_EVENT_SOCKET_DATA "socketData"
+/** A socket's OutputProgressEvent: the system has taken written bytes. */
+#define SS_EVENT_OUTPUT_PROGRESS "outputProgress"
+/** A socket's IOErrorEvent: something went wrong, see ss_event_os_error. */
+#define SS_EVENT_IO_ERROR "ioError"
+
+
+/**
+ * ss_object_kind of a loop.
+ */
+#define SS_KIND_LOOP 1
+
+/**
+ * ss_object_kind of a server.
+ */
+#define SS_KIND_SERVER 2
+
+/**
+ * ss_object_kind of a socket.
+ */
+#define SS_KIND_SOCKET 3
+
+/**
+ * ss_object_kind of an event.
+ */
+#define SS_KIND_EVENT 4
+
+/**
+ * ss_object_kind of a value.
+ */
+#define SS_KIND_VALUE 6
+
+/**
+ * Event.eventPhase: never met here, since sockets have no parents.
+ */
+#define SS_PHASE_CAPTURING 1
+
+/**
+ * Event.eventPhase of every event here, before, during and after its dispatch.
+ */
+#define SS_PHASE_AT_TARGET 2
+
+/**
+ * Event.eventPhase: never met here.
+ */
+#define SS_PHASE_BUBBLING 3
+
+/**
+ * Endian.BIG_ENDIAN: the most significant byte first, the order of the network, and the default.
+ */
+#define SS_BIG_ENDIAN 0
+
+/**
+ * Endian.LITTLE_ENDIAN: the least significant byte first.
+ */
+#define SS_LITTLE_ENDIAN 1
+
+/**
+ * The level of a log message: something was lost, or an ioError had no listener.
+ */
+#define SS_LOG_ERROR 1
+
+/**
+ * The level of a log message: something is short, and the library copes.
+ */
+#define SS_LOG_WARNING 2
+
+/**
+ * ObjectEncoding.AMF0: that of ActionScript 1 and 2.
+ */
+#define SS_AMF0 0
+
+/**
+ * ObjectEncoding.AMF3: that of ActionScript 3.
+ */
+#define SS_AMF3 3
+
+/**
+ * ss_value_type: undefined.
+ */
+#define SS_VALUE_UNDEFINED 1
+
+/**
+ * ss_value_type: null.
+ */
+#define SS_VALUE_NULL 2
+
+/**
+ * ss_value_type: true or false, see ss_value_boolean.
+ */
+#define SS_VALUE_BOOLEAN 3
+
+/**
+ * ss_value_type: int, see ss_value_number. AMF3 writes those from -268435456 to 268435455 as such, AMF0 none; others
+ * become SS_VALUE_NUMBER, which to ActionScript is the same.
+ */
+#define SS_VALUE_INTEGER 4
+
+/**
+ * ss_value_type: Number, see ss_value_number.
+ */
+#define SS_VALUE_NUMBER 5
+
+/**
+ * ss_value_type: String, see ss_value_bytes.
+ */
+#define SS_VALUE_STRING 6
+
+/**
+ * ss_value_type: Date; its milliseconds since 1970 in UTC, see ss_value_number.
+ */
+#define SS_VALUE_DATE 7
+
+/**
+ * ss_value_type: ByteArray, see ss_value_bytes.
+ */
+#define SS_VALUE_BYTE_ARRAY 8
+
+/**
+ * ss_value_type: XML; its text, see ss_value_bytes.
+ */
+#define SS_VALUE_XML 9
+
+/**
+ * ss_value_type: flash.xml.XMLDocument, which AMF0 makes of XML, too; its text, see ss_value_bytes.
+ */
+#define SS_VALUE_XML_DOCUMENT 10
+
+/**
+ * ss_value_type: Array. It has items, and may have properties besides.
+ */
+#define SS_VALUE_ARRAY 11
+
+/**
+ * ss_value_type: Object, or one of a class. It has properties.
+ */
+#define SS_VALUE_OBJECT 12
+
+/**
+ * ss_value_type: Vector of int. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_INT 13
+
+/**
+ * ss_value_type: Vector of uint. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_UINT 14
+
+/**
+ * ss_value_type: Vector of Number. Its items are numbers.
+ */
+#define SS_VALUE_VECTOR_NUMBER 15
+
+/**
+ * ss_value_type: a vector of anything else. It has items, and ss_value_class_name says of which class.
+ */
+#define SS_VALUE_VECTOR_OBJECT 16
+
+/**
+ * ss_value_type: Dictionary. Its items are its keys and values in turn: a key, its value, the next key, ...
+ */
+#define SS_VALUE_DICTIONARY 17
+
+/**
+ * What a function that can fail returns. The numbers never change and are never used again.
+ *
+ * Each of the first group stands for an error class of AIR that a program in ActionScript or Haxe would catch.
+ */
+enum ss_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Success.
+     */
+    SS_OK = 0,
+    /**
+     * AIR's Error.
+     */
+    SS_ERR_ERROR = 1,
+    /**
+     * AIR's ArgumentError: a malformed value.
+     */
+    SS_ERR_ARGUMENT = 2,
+    /**
+     * AIR's RangeError: a number out of range.
+     */
+    SS_ERR_RANGE = 3,
+    /**
+     * AIR's IOError: the socket is not in a state that allows the call, or the system refused.
+     */
+    SS_ERR_IO = 4,
+    /**
+     * AIR's EOFError: fewer bytes have arrived than were asked for.
+     */
+    SS_ERR_EOF = 5,
+    /**
+     * AIR's SecurityError: a remote port out of range.
+     */
+    SS_ERR_SECURITY = 6,
+    /**
+     * AIR's TypeError: a NULL where there must be something.
+     */
+    SS_ERR_TYPE = 7,
+    /**
+     * Not a handle of a living object of this kind: NULL, released, of another kind, or garbage.
+     */
+    SS_ERR_HANDLE = 20,
+    /**
+     * The object belongs to another thread.
+     */
+    SS_ERR_THREAD = 21,
+    /**
+     * The loop is being polled already.
+     */
+    SS_ERR_REENTRANT = 22,
+    /**
+     * The write limit is reached; nothing was written.
+     */
+    SS_ERR_FULL = 23,
+    /**
+     * This system or version does not offer it.
+     */
+    SS_ERR_UNSUPPORTED = 24,
+    /**
+     * Out of memory; nothing was changed.
+     */
+    SS_ERR_NO_MEMORY = 25,
+    /**
+     * The object belongs to the process that this one was forked from.
+     */
+    SS_ERR_FORKED = 26,
+    /**
+     * A fault inside the library, stopped at its border. Please report it.
+     */
+    SS_ERR_PANIC = 99,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ss_status ss_status;
+#else
+typedef int32_t ss_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * An event: AIR's Event and its subclasses. Belongs to the thread that it was made on.
+ */
+typedef struct ss_event ss_event;
+
+/**
+ * An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
+ * and ss_loop_stop may be called from others.
+ */
+typedef struct ss_loop ss_loop;
+
+/**
+ * A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
+ */
+typedef struct ss_server ss_server;
+
+/**
+ * One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
+ */
+typedef struct ss_socket ss_socket;
+
+/**
+ * A value as ActionScript has it, from readObject or for writeObject: a number, a string, an array of other values.
+ * Belongs to the thread it was made on, and to no loop.
+ *
+ * A value and all its parts are one whole. ss_value_new and ss_socket_read_object give one reference to the whole;
+ * the parts are borrowed from it, and stay valid until the last reference to the whole is released. What is done to a
+ * part with ss_retain, ss_release and ss_set_user_data is done to the whole. The same part has the same handle,
+ * wherever in the whole it is met.
+ *
+ * To write { name: "Ann", scores: [1, 2.5] }, and to read it:
+ *
+ * ```c
+ * ss_value *message = ss_value_new(SS_VALUE_OBJECT);
+ * ss_value *scores = ss_value_add_property(message, "scores");
+ * ss_value_set_string(ss_value_add_property(message, "name"), "Ann");
+ * ss_value_set(scores, SS_VALUE_ARRAY);
+ * ss_value_set_integer(ss_value_add_item(scores), 1);
+ * ss_value_set_number(ss_value_add_item(scores), 2.5);
+ * ss_socket_write_object(socket, message);
+ * ss_release(message);
+ *
+ * ss_status status;
+ * while ((status = ss_socket_read_object(socket, &message)) == SS_OK) {
+ *     const char *name = ss_value_bytes(ss_value_property(message, "name"), NULL);   // NULL if there is none
+ *     ss_value *scores = ss_value_property(message, "scores");
+ *     for (size_t i = 0; i < ss_value_item_count(scores); i++)
+ *         printf("%g\n", ss_value_number(ss_value_item(scores, i)));
+ *     ss_release(message);
+ * }
+ * if (status != SS_ERR_EOF)                         // else the rest is still on its way: wait for socketData
+ *     ss_socket_abort(socket);                      // what this peer sends cannot be read
+ * ```
+ */
+typedef struct ss_value ss_value;
+
+/**
+ * A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+ */
+typedef void (*ss_task)(void *user_data);
+
+/**
+ * Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
+ */
+typedef void ss_object;
+
+/**
+ * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
+ *
+ * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
+ * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
+ */
+typedef void (*ss_listener)(ss_event *event, void *user_data);
+
+/**
+ * An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
+ * accepts from then on start with.
+ */
+typedef int32_t ss_option;
+
+/**
+ * What has happened on a server so far. The struct may grow at its end.
+ */
+typedef struct {
+    /**
+     * The caller sets it to sizeof(ss_stats), so that a program and a library of different ages understand each other.
+     */
+    size_t size;
+    /**
+     * Connections accepted.
+     */
+    uint64_t accepted;
+    /**
+     * Those of them that are open now.
+     */
+    uint64_t open;
+    /**
+     * Those that nobody kept: not retained, or closed in the connect listener.
+     */
+    uint64_t refused;
+    /**
+     * How often accepting was put off because descriptors or memory were short.
+     */
+    uint64_t accept_deferred;
+    /**
+     * Bytes received.
+     */
+    uint64_t bytes_in;
+    /**
+     * Bytes handed to the system to be sent.
+     */
+    uint64_t bytes_out;
+    /**
+     * Connections that ended by an error: reset, timed out, ...
+     */
+    uint64_t errors;
+} ss_stats;
+
+/**
+ * A function that takes log messages; the text is valid during the call. It may run on any thread that uses the
+ * library, also inside a call, and must not throw.
+ */
+typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
+
+/**
+ * Socket.tcpNoDelay (TCP_NODELAY): small writes leave at once instead of waiting for more. 0 or 1; default 1.
+ */
+#define SS_OPT_NO_DELAY 1
+
+/**
+ * Server, before bind: "::" takes IPv4 connections too, whose addresses then read as IPv4's. 0 or 1; default 0.
+ */
+#define SS_OPT_DUAL_STACK 2
+
+/**
+ * Server, before bind: several servers, of several loops or processes, share a port; each of them must set it, and the
+ * system deals the connections out. 0 or 1; default 0. SS_ERR_UNSUPPORTED where there is no such thing (Windows).
+ */
+#define SS_OPT_REUSE_PORT 3
+
+/**
+ * Server: how many of the connections it accepted may be open; at the limit accepting pauses and peers wait in the
+ * system's queue. Default 0: any number.
+ */
+#define SS_OPT_MAX_CONNECTIONS 4
+
+/**
+ * Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default
+ * 1048576. Nothing that is read in one piece can be longer.
+ */
+#define SS_OPT_READ_LIMIT 5
+
+/**
+ * Unsent bytes beyond which a write is refused with SS_ERR_FULL. From 1; default 67108864.
+ */
+#define SS_OPT_WRITE_LIMIT 6
+
+/**
+ * Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
+ */
+#define SS_OPT_LINGER 7
+
+/**
+ * Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
+ * ETIMEDOUT), then close. Default 0: never.
+ */
+#define SS_OPT_IDLE_TIMEOUT 8
+
+/**
+ * Seconds of silence after which the system probes whether the peer is still there, and between probes. At most
+ * 32767; default 0: it does not.
+ */
+#define SS_OPT_KEEP_ALIVE 9
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * The name of a status: AIR's class ("RangeError") or ours ("InvalidHandle").
+ *
+ * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
+ */
+const char *ss_status_name(int32_t status);
+
+/**
+ * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
+ */
+int32_t ss_last_error_id(void);
+
+/**
+ * The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
+ *
+ * "" before any failure. The text is the library's and is valid until this thread's next call that fails.
+ */
+const char *ss_last_error_message(void);
+
+/**
+ * The last failure of this thread as a sentence for people: what was attempted, what the system said, and what
+ * to do about it. For a log or a message box; its wording may change.
+ *
+ * "" before any failure, else never empty. Valid as long as ss_last_error_message().
+ */
+const char *ss_last_error_detail(void);
+
+/**
+ * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
+ */
+int32_t ss_last_os_error(void);
+
+/* ---- The library, and event loops ------------------------------------------------------------------------------------ */
+
+/**
+ * The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.
+ *
+ * Same major number (below 1.0: same minor number), same ABI. Any thread.
+ */
+uint32_t ss_version(void);
+
+/**
+ * ServerSocket.isSupported: whether servers can run here. True wherever this library is built for. Any thread.
+ */
+bool ss_is_supported(void);
+
+/**
+ * Makes an event loop on the calling thread.
+ *
+ * Returns one reference: give it back with ss_release, which ends the loop and closes everything on it.
+ * NULL on failure: SS_ERR_IO when the system has no descriptors left.
+ */
+ss_loop *ss_loop_new(void);
+
+/**
+ * The calling thread's own loop, made at first use. NULL as a loop argument means this one.
+ *
+ * Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
+ */
+ss_loop *ss_loop_default(void);
+
+/**
+ * One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,
+ * negative = without end), then calls the listeners of what is.
+ *
+ * *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
+ * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
+
+/**
+ * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
+ * no listening server, no open connection, no posted task.
+ *
+ * SS_ERR_REENTRANT inside a listener of the same loop.
+ */
+ss_status ss_loop_run(ss_loop *loop);
+
+/**
+ * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_stop(ss_loop *loop);
+
+/**
+ * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
+ *
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ */
+ss_status ss_loop_wake(ss_loop *loop);
+
+/**
+ * Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
+ * cancelled(user_data) runs instead, unless it is NULL.
+ *
+ * Exactly one of the two runs if SS_OK was returned, neither if not. Tasks run in the order of the posts.
+ * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended, SS_ERR_TYPE when task is NULL.
+ */
+ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
+
+/**
+ * A descriptor that is readable whenever ss_loop_poll(loop, 0) has work, for a host with a loop of its own: wait
+ * for it there, for at most ss_loop_timeout milliseconds, then poll.
+ *
+ * The descriptor stays the library's: never read, close or change it. SS_ERR_UNSUPPORTED where there is none
+ * (Windows).
+ */
+ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
+
+/**
+ * How long, in milliseconds, a host may wait for the descriptor before it has to poll: until the next timer
+ * of the loop, 0 when there is work already, -1 without end.
+ */
+int32_t ss_loop_timeout(ss_loop *loop);
+
+/* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
+
+/**
+ * new ServerSocket(): makes a server on a loop (NULL: this thread's own). Nothing is opened yet.
+ *
+ * Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
+ * live on. NULL on failure.
+ */
+ss_server *ss_new(ss_loop *loop);
+
+/**
+ * ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
+ *
+ * NULL, "" and "0.0.0.0" mean all IPv4 addresses, "::" all IPv6 addresses, and no IPv4 ones.
+ * SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address (names are never looked up).
+ * SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
+ * in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
+ */
+ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
+
+/**
+ * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
+ * system's maximum) wait there until they are accepted, further ones are turned away by the system.
+ *
+ * Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
+ * again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
+ */
+ss_status ss_listen(ss_server *server, int32_t backlog);
+
+/**
+ * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
+ *
+ * No event follows. A closed server cannot be opened again, but still has to be released.
+ * SS_ERR_ERROR 2002: it is not open.
+ */
+ss_status ss_close(ss_server *server);
+
+/**
+ * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+ * in place of ss_bind, and if listening is true of ss_listen.
+ *
+ * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
+ * server is bound or closed already, or there is no such descriptor.
+ */
+ss_status ss_adopt(ss_server *server,
+                   int64_t fd,
+                   bool listening);
+
+/**
+ * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_pause(ss_server *server);
+
+/**
+ * Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
+ */
+ss_status ss_resume(ss_server *server);
+
+/**
+ * ServerSocket.bound: between bind and close.
+ */
+bool ss_bound(ss_server *server);
+
+/**
+ * ServerSocket.listening: between listen and close.
+ */
+bool ss_listening(ss_server *server);
+
+/**
+ * ServerSocket.localAddress, in digits; NULL when not bound.
+ *
+ * The text is the library's and is valid until the server is closed or destroyed.
+ */
+const char *ss_local_address(ss_server *server);
+
+/**
+ * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+ */
+int32_t ss_local_port(ss_server *server);
+
+/* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
+
+/**
+ * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
+ */
+int32_t ss_object_kind(ss_object *object);
+
+/**
+ * Adds a reference to an object of any kind.
+ *
+ * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
+ */
+ss_status ss_retain(ss_object *object);
+
+/**
+ * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
+ * server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+ *
+ * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
+ * SS_ERR_HANDLE: no such object, or no reference is left to give back.
+ */
+ss_status ss_release(ss_object *object);
+
+/**
+ * Attaches a word to an object of any kind. A clone of an event does not have it.
+ *
+ * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+ * is running then, after it.
+ */
+ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
+
+/**
+ * The word that ss_set_user_data has attached; NULL if none was.
+ */
+void *ss_user_data(ss_object *object);
+
+/**
+ * The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
+ *
+ * For options that this library does not know. It stays the library's: do not read, write or close it.
+ * SS_ERR_IO 2002: it has none now.
+ */
+ss_status ss_native_handle(ss_object *object, int64_t *fd);
+
+/**
+ * EventDispatcher.addEventListener: registers a listener on a server or a socket.
+ *
+ * A listener is the pair (listener, user_data). A second registration of the same pair for the same type and
+ * use_capture is ignored. Higher priorities run first, equal ones in the order of registration. One that is added
+ * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
+ * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
+ */
+ss_status ss_add_listener(ss_object *target,
+                          const char *type,
+                          ss_listener listener,
+                          void *user_data,
+                          bool use_capture,
+                          int32_t priority);
+
+/**
+ * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
+ * removed or its target destroyed and it can never run again.
+ *
+ * If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
+ * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+ * called.
+ */
+ss_status ss_add_listener_full(ss_object *target,
+                               const char *type,
+                               ss_listener listener,
+                               void *user_data,
+                               ss_task destroy,
+                               bool use_capture,
+                               int32_t priority);
+
+/**
+ * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
+ * dispatch that is under way. Removing what is not registered does nothing.
+ */
+ss_status ss_remove_listener(ss_object *target,
+                             const char *type,
+                             ss_listener listener,
+                             void *user_data,
+                             bool use_capture);
+
+/**
+ * EventDispatcher.hasEventListener: whether anybody is registered for the type.
+ */
+bool ss_has_listener(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
+ */
+bool ss_will_trigger(ss_object *target, const char *type);
+
+/**
+ * EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
+ *
+ * *not_prevented (may be NULL) receives AIR's result: false if a listener prevented the default of a cancelable
+ * event. An event that was delivered before is cloned, and the clone is dispatched.
+ * SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
+ */
+ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
+
+/* ---- Event ----------------------------------------------------------------------------------------------------------- */
+
+/**
+ * new Event(type, bubbles, cancelable): an event of the host's own, for ss_dispatch_event. The text is copied.
+ *
+ * Returns one reference. NULL on failure; SS_ERR_TYPE 2007: type is NULL.
+ */
+ss_event *ss_event_new(const char *type, bool bubbles, bool cancelable);
+
+/**
+ * Event.clone(): the same type and contents, fresh as before any dispatch.
+ *
+ * Returns one reference. NULL on failure.
+ */
+ss_event *ss_event_clone(ss_event *event);
+
+/**
+ * Event.type. The text is the library's and is valid while the event lives.
+ */
+const char *ss_event_type(ss_event *event);
+
+/**
+ * Event.bubbles: false for the library's own events.
+ */
+bool ss_event_bubbles(ss_event *event);
+
+/**
+ * Event.cancelable: false for the library's own events.
+ */
+bool ss_event_cancelable(ss_event *event);
+
+/**
+ * Event.eventPhase: SS_PHASE_AT_TARGET; 0 if the handle is not an event's.
+ */
+int32_t ss_event_phase(ss_event *event);
+
+/**
+ * Event.target: the server or socket it was dispatched to. Borrowed. NULL before the dispatch, and when the target
+ * is not there any more.
+ */
+ss_object *ss_event_target(ss_event *event);
+
+/**
+ * Event.currentTarget: the same as ss_event_target, since sockets have no parents.
+ */
+ss_object *ss_event_current_target(ss_event *event);
+
+/**
+ * Event.preventDefault(): only a cancelable event takes note of it. The library's own events are not cancelable.
+ */
+ss_status ss_event_prevent_default(ss_event *event);
+
+/**
+ * Event.isDefaultPrevented(): whether ss_event_prevent_default took effect.
+ */
+bool ss_event_is_default_prevented(ss_event *event);
+
+/**
+ * Event.stopPropagation(): without effect here, since sockets have no parents. The target's other listeners run.
+ */
+ss_status ss_event_stop_propagation(ss_event *event);
+
+/**
+ * Event.stopImmediatePropagation(): the listeners that have not run yet do not run.
+ */
+ss_status ss_event_stop_immediate_propagation(ss_event *event);
+
+/**
+ * ServerSocketConnectEvent.socket: the accepted connection. NULL for other events.
+ *
+ * Borrowed: retain it in the listener to keep it, or it is closed when the dispatch ends. To turn the peer away,
+ * call ss_socket_close, or just do not retain it.
+ */
+ss_socket *ss_event_socket(ss_event *event);
+
+/**
+ * ProgressEvent.bytesLoaded of a socketData event: how many bytes are new with it. 0 for other events.
+ */
+uint64_t ss_event_bytes_loaded(ss_event *event);
+
+/**
+ * OutputProgressEvent.bytesPending of an outputProgress event: how many written bytes the system has not taken yet.
+ */
+uint64_t ss_event_bytes_pending(ss_event *event);
+
+/**
+ * OutputProgressEvent.bytesTotal of an outputProgress event: how many bytes were written since the socket was
+ * connected, pending ones included. 0 for other events, as ProgressEvent.bytesTotal of socketData.
+ */
+uint64_t ss_event_bytes_total(ss_event *event);
+
+/**
+ * IOErrorEvent.errorID of an ioError event: 2031. 0 for other events.
+ */
+int32_t ss_event_error_id(ss_event *event);
+
+/**
+ * IOErrorEvent.text of an ioError event: "Error #2031: Socket Error." NULL for other events.
+ */
+const char *ss_event_text(ss_event *event);
+
+/**
+ * The operating system's number of the error that an ioError event tells of; 0 if it had none.
+ */
+int32_t ss_event_os_error(ss_event *event);
+
+/**
+ * Event.toString(), like snprintf: writes at most capacity bytes, a NUL included, and returns the length of the
+ * whole text without the NUL. dst may be NULL if capacity is 0.
+ */
+size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
+
+/* ---- Socket ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * new Socket(): makes a socket that is not connected, on a loop (NULL: this thread's own).
+ *
+ * Returns one reference: give it back with ss_release, which closes the socket. NULL on failure. A server's
+ * sockets are not made with this; they come with its connect events.
+ */
+ss_socket *ss_socket_new(ss_loop *loop);
+
+/**
+ * Socket.connect: begins to connect to a host, given by name or by address, and returns at once. What comes of it is an
+ * event: "connect", or "ioError" (2031; ss_event_os_error tells the system's number, for a name that was not found
+ * getaddrinfo's). Until then the socket is not connected. After a failure it can be connected again.
+ *
+ * Names are looked up on a thread of the library's. If a name has several addresses they are tried in the system's
+ * order, IPv6 and IPv4 by turns, the next one after a failure or 250 ms, and the first that answers is taken.
+ * A connection or an attempt that the socket has already is closed first, without an event.
+ * SS_ERR_SECURITY 2003: no such port. SS_ERR_IO 2002: host is NULL or "".
+ */
+ss_status ss_socket_connect(ss_socket *socket,
+                            const char *host,
+                            int32_t port);
+
+/**
+ * Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
+ * written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
+ *
+ * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
+ */
+ss_status ss_socket_close(ss_socket *socket);
+
+/**
+ * Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
+ *
+ * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
+ */
+ss_status ss_socket_abort(ss_socket *socket);
+
+/**
+ * Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.
+ *
+ * SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_flush(ss_socket *socket);
+
+/**
+ * Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
+ * comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_pause(ss_socket *socket);
+
+/**
+ * Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
+ */
+ss_status ss_socket_resume(ss_socket *socket);
+
+/**
+ * Socket.connected. False in the listener of its close event.
+ */
+bool ss_socket_connected(ss_socket *socket);
+
+/**
+ * Socket.bytesAvailable: unread bytes.
+ */
+size_t ss_socket_bytes_available(ss_socket *socket);
+
+/**
+ * Socket.bytesPending: written bytes that the system has not taken yet.
+ */
+size_t ss_socket_bytes_pending(ss_socket *socket);
+
+/**
+ * Socket.localAddress, in digits; NULL when not connected.
+ *
+ * The text is the library's and is valid while the connection lives.
+ */
+const char *ss_socket_local_address(ss_socket *socket);
+
+/**
+ * Socket.remoteAddress, in digits; NULL when not connected.
+ *
+ * The text is the library's and is valid while the connection lives.
+ */
+const char *ss_socket_remote_address(ss_socket *socket);
+
+/**
+ * Socket.localPort; 0 when not connected.
+ */
+int32_t ss_socket_local_port(ss_socket *socket);
+
+/**
+ * Socket.remotePort; 0 when not connected.
+ */
+int32_t ss_socket_remote_port(ss_socket *socket);
+
+/**
+ * Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
+ */
+uint32_t ss_socket_timeout(ss_socket *socket);
+
+/**
+ * Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
+ */
+ss_status ss_socket_set_timeout(ss_socket *socket, uint32_t timeout_ms);
+
+/**
+ * Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.
+ */
+size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
+
+/**
+ * The unread bytes where they lie, without a copy; *length receives how many. Reads nothing: count what was used as
+ * read with ss_socket_skip. What is left stays for later, and comes first then.
+ *
+ * Valid until the next call on this socket that reads, skips or closes, and no longer than the listener runs.
+ * NULL with *length 0 when there are none, or on failure.
+ */
+const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
+
+/**
+ * Counts length unread bytes as read.
+ *
+ * SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_skip(ss_socket *socket, size_t length);
+
+/**
+ * Socket.readBytes: reads exactly length bytes into dst.
+ *
+ * SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
+
+/**
+ * Socket.writeBytes: takes over length bytes to be sent, all or none. They are copied, or sent at once.
+ *
+ * They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
+ * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed the write limit. SS_ERR_IO 2002: not connected.
+ */
+ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
+
+/* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
+
+/**
+ * Socket.endian: SS_BIG_ENDIAN or SS_LITTLE_ENDIAN.
+ */
+int32_t ss_socket_endian(ss_socket *socket);
+
+/**
+ * Sets Socket.endian, the byte order of the typed reads and writes from now on. It outlasts the connection.
+ *
+ * SS_ERR_ARGUMENT 2008: another value.
+ */
+ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
+
+/**
+ * Socket.readBoolean: one byte; true unless it is 0.
+ *
+ * This and the following reads: SS_ERR_EOF 2030: fewer bytes have come, and none was read; wait for more.
+ * SS_ERR_IO 2002: not connected and nothing left to read.
+ */
+ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);
+
+/**
+ * Socket.readByte: -128 to 127.
+ */
+ss_status ss_socket_read_byte(ss_socket *socket, int8_t *value);
+
+/**
+ * Socket.readUnsignedByte: 0 to 255.
+ */
+ss_status ss_socket_read_unsigned_byte(ss_socket *socket, uint8_t *value);
+
+/**
+ * Socket.readShort: 16 bits, signed.
+ */
+ss_status ss_socket_read_short(ss_socket *socket, int16_t *value);
+
+/**
+ * Socket.readUnsignedShort: 16 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_short(ss_socket *socket, uint16_t *value);
+
+/**
+ * Socket.readInt: 32 bits, signed.
+ */
+ss_status ss_socket_read_int(ss_socket *socket, int32_t *value);
+
+/**
+ * Socket.readUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_read_unsigned_int(ss_socket *socket, uint32_t *value);
+
+/**
+ * Socket.readFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_read_float(ss_socket *socket, float *value);
+
+/**
+ * Socket.readDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_read_double(ss_socket *socket, double *value);
+
+/**
+ * Socket.readUTF: a text with its length in bytes, 16 bits, before it.
+ *
+ * The text is written to dst with a NUL behind it, and its length without the NUL to *length. If capacity is too small
+ * for both: SS_ERR_RANGE 2006, *length receives the length all the same, and nothing was read; so that capacity 0 and
+ * dst NULL ask for it. As in Flash a byte order mark is dropped and a NUL within ends the text. The bytes are not
+ * checked to be UTF-8.
+ */
+ss_status ss_socket_read_utf(ss_socket *socket,
+                             char *dst,
+                             size_t capacity,
+                             size_t *length);
+
+/**
+ * Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
+ */
+ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *dst, size_t capacity, size_t *length);
+
+/**
+ * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
+ * U+FFFD. Otherwise as ss_socket_read_utf.
+ *
+ * charset is one of AIR's names, in any case: those of Unicode ("utf-8"; "unicode" or "utf-16", low bytes first;
+ * "unicodeFFFE", high bytes first), "us-ascii", "iso-8859-1" to "-15", "windows-874", "windows-1250" to "-1258",
+ * "koi8-r", "koi8-u", "cp866", "macintosh", "x-mac-cyrillic", "gb2312", "gb18030", "big5", "shift_jis", "euc-jp",
+ * "iso-2022-jp", "euc-kr", and their aliases. "iso-8859-1" gives each byte the character of its number; the names of
+ * parts 9 and 11 mean windows-1254 and -874, which have more. NULL, "" and a name that is not known mean UTF-8, as in
+ * Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
+ * "hz-gb-2312", "iso-2022-kr" and "utf-7".
+ */
+ss_status ss_socket_read_multi_byte(ss_socket *socket,
+                                    size_t byte_length,
+                                    const char *charset,
+                                    char *dst,
+                                    size_t capacity,
+                                    size_t *length);
+
+/**
+ * Socket.writeBoolean: one byte, 1 or 0.
+ *
+ * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
+ * connected.
+ */
+ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
+
+/**
+ * Socket.writeByte: the low 8 bits of value.
+ */
+ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeShort: the low 16 bits of value.
+ */
+ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeInt
+ */
+ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
+
+/**
+ * Socket.writeUnsignedInt: 32 bits, unsigned.
+ */
+ss_status ss_socket_write_unsigned_int(ss_socket *socket, uint32_t value);
+
+/**
+ * Socket.writeFloat: 32 bits, IEEE 754.
+ */
+ss_status ss_socket_write_float(ss_socket *socket, float value);
+
+/**
+ * Socket.writeDouble: 64 bits, IEEE 754.
+ */
+ss_status ss_socket_write_double(ss_socket *socket, double value);
+
+/**
+ * Socket.writeUTF: a text with its length in bytes, 16 bits, before it; without its NUL.
+ *
+ * SS_ERR_RANGE 2006: it has more than 65535 bytes, and nothing was written. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeUTFBytes: a text's bytes, without a length and without its NUL. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
+
+/**
+ * Socket.writeMultiByte: a text, given in UTF-8, in another charset (see ss_socket_read_multi_byte). A character that
+ * the charset has not is sent as '?'. SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
+
+/* ---- Options --------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Sets an option.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
+ * it. SS_ERR_IO 2002: it is for before bind, or the system refused.
+ */
+ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
+
+/**
+ * What an option is set to.
+ *
+ * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
+ */
+ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
+
+/* ---- Figures and the log --------------------------------------------------------------------------------------------- */
+
+/**
+ * Figures of a server and the connections that it has accepted.
+ *
+ * Set stats->size = sizeof *stats before the call. SS_ERR_TYPE 2007: stats is NULL. SS_ERR_ARGUMENT 2004: size is not
+ * set.
+ */
+ss_status ss_server_stats(ss_server *server, ss_stats *stats);
+
+/**
+ * Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
+ * library prints nothing.
+ *
+ * Any thread. Another thread may still be inside the old function when this returns.
+ */
+ss_status ss_set_log(ss_log log, void *user_data);
+
+/* ---- Objects in AMF: readObject and writeObject ---------------------------------------------------------------------- */
+
+/**
+ * Socket.readObject(): takes the object that comes next from the unread bytes. *value receives one reference to it:
+ * give it back with ss_release.
+ *
+ * SS_ERR_EOF 2030: it has not arrived as a whole yet. SS_ERR_ARGUMENT 2008: what has arrived is no object of the
+ * socket's encoding. SS_ERR_RANGE 2006: it is nested more than 128 deep, is longer than SS_OPT_READ_LIMIT, or would
+ * take more memory than 16 times that (or 16 MiB, if that is more). SS_ERR_UNSUPPORTED: it is of an IExternalizable
+ * class, whose encoding nobody else knows. SS_ERR_IO 2002: not connected and nothing left to read.
+ *
+ * After a failure all bytes are unread still, and the connection goes on: but only after SS_ERR_EOF can more bytes
+ * mend it. Where the object ends is not known otherwise, so that one mostly closes the socket.
+ * Strings are what the peer sent: UTF-8, if it keeps to the format. The endian of the socket does not matter.
+ */
+ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
+
+/**
+ * Socket.writeObject(): writes a value with all its parts, all or nothing. The value stays the caller's, unchanged.
+ *
+ * What is met in it twice is written once, and referred to then, as long as it is no string in AMF0. AMF0 knows
+ * neither byte arrays nor vectors nor dictionaries: they are written in AMF3 inside it, as the format provides for.
+ * SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: not connected. SS_ERR_RANGE 2006: it is nested more
+ * than 128 deep, or too long for the encoding (a name in AMF0 has at most 65535 bytes). SS_ERR_ARGUMENT 2004: an item
+ * of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
+ */
+ss_status ss_socket_write_object(ss_socket *socket, ss_value *value);
+
+/**
+ * Socket.objectEncoding: SS_AMF3 (the default) or SS_AMF0.
+ */
+int32_t ss_socket_object_encoding(ss_socket *socket);
+
+/**
+ * Sets Socket.objectEncoding, for the objects read and written from now on. It outlives the connection.
+ *
+ * SS_ERR_ARGUMENT 2008: it is neither SS_AMF3 nor SS_AMF0.
+ */
+ss_status ss_socket_set_object_encoding(ss_socket *socket, int32_t encoding);
+
+/**
+ * Makes a value of a type, SS_VALUE_...: false, 0, "" or without parts.
+ *
+ * Returns one reference: give it back with ss_release. NULL on failure; SS_ERR_ARGUMENT 2008: no such type.
+ */
+ss_value *ss_value_new(int32_t type);
+
+/**
+ * What a value is: SS_VALUE_...; 0 if it is not one.
+ */
+int32_t ss_value_type(ss_value *value);
+
+/**
+ * Whether a value is true. Only a boolean can be.
+ */
+bool ss_value_boolean(ss_value *value);
+
+/**
+ * The number that an integer, a number, a date or a boolean is. 0 for other types.
+ */
+double ss_value_number(ss_value *value);
+
+/**
+ * The bytes of a string, of XML or of a byte array, with a NUL behind them; *length (may be NULL) receives how many,
+ * without the NUL. NULL, with *length 0, for other types.
+ *
+ * They are the library's, and valid until the value is set anew or the whole destroyed.
+ */
+const char *ss_value_bytes(ss_value *value, size_t *length);
+
+/**
+ * The class of an object, as the peer has registered it (registerClassAlias), or that of a vector's items; *length
+ * (may be NULL) receives its length. NULL, with *length 0, if there is none.
+ *
+ * The text is the library's, and valid until the class is set anew or the whole destroyed.
+ */
+const char *ss_value_class_name(ss_value *value, size_t *length);
+
+/**
+ * How many items an array, vector or dictionary has. 0 for other types.
+ */
+size_t ss_value_item_count(ss_value *value);
+
+/**
+ * An item of an array, vector or dictionary; the first is 0. Borrowed.
+ *
+ * NULL if there is none of that index: SS_ERR_RANGE 2006.
+ */
+ss_value *ss_value_item(ss_value *value, size_t index);
+
+/**
+ * How many properties an object has, or an array besides its items. 0 for other types.
+ */
+size_t ss_value_property_count(ss_value *value);
+
+/**
+ * The name of a property; the first is 0. *length (may be NULL) receives its length: a peer's name may contain NULs.
+ * They come in the order in which they were written.
+ *
+ * The text is the library's, and valid until the whole is destroyed. NULL, with *length 0, if there is none of that
+ * index: SS_ERR_RANGE 2006.
+ */
+const char *ss_value_property_name(ss_value *value, size_t index, size_t *length);
+
+/**
+ * A property by its place; the first is 0. Borrowed.
+ *
+ * NULL if there is none of that index: SS_ERR_RANGE 2006.
+ */
+ss_value *ss_value_property_at(ss_value *value, size_t index);
+
+/**
+ * A property by its name. Borrowed. NULL if there is none, which is no failure.
+ *
+ * SS_ERR_TYPE 2007: name is NULL.
+ */
+ss_value *ss_value_property(ss_value *value, const char *name);
+
+/**
+ * Makes a value one of another type, SS_VALUE_...: false, 0, "" or without parts.
+ *
+ * SS_ERR_ARGUMENT 2008: no such type. This and the functions below set a value as often as one likes, but not one
+ * that has parts: SS_ERR_ARGUMENT 2004.
+ */
+ss_status ss_value_set(ss_value *value, int32_t type);
+
+/**
+ * Makes a value a boolean.
+ */
+ss_status ss_value_set_boolean(ss_value *value, bool boolean);
+
+/**
+ * Makes a value an integer.
+ */
+ss_status ss_value_set_integer(ss_value *value, int32_t integer);
+
+/**
+ * Makes a value a number.
+ */
+ss_status ss_value_set_number(ss_value *value, double number);
+
+/**
+ * Makes a value a date: milliseconds since 1970, UTC.
+ */
+ss_status ss_value_set_date(ss_value *value, double milliseconds);
+
+/**
+ * Makes a value a string, in UTF-8. The text is copied.
+ *
+ * SS_ERR_TYPE 2007: text is NULL.
+ */
+ss_status ss_value_set_string(ss_value *value, const char *text);
+
+/**
+ * Makes a value one of the types that consist of bytes, and copies them: SS_VALUE_STRING, SS_VALUE_BYTE_ARRAY,
+ * SS_VALUE_XML, SS_VALUE_XML_DOCUMENT.
+ *
+ * SS_ERR_ARGUMENT 2008: another type.
+ */
+ss_status ss_value_set_bytes(ss_value *value, int32_t type, const void *src, size_t length);
+
+/**
+ * Makes an object, with or without parts, one of a class, by the name under which the peer has registered it; or says
+ * what a vector of objects is of. NULL or "": of none.
+ *
+ * SS_ERR_ARGUMENT 2004: another type.
+ */
+ss_status ss_value_set_class_name(ss_value *value, const char *name);
+
+/**
+ * Makes a value the same as another. If both are parts of one whole, that value is in both places from now on, even if
+ * it comes to be a part of itself. If not, the value becomes a copy of the other, with copies of all its parts.
+ *
+ * SS_ERR_ARGUMENT 2004: the value has parts.
+ */
+ss_status ss_value_assign(ss_value *value,
+                          ss_value *other);
+
+/**
+ * Adds an item to an array, vector or dictionary. It is undefined until it is set. Borrowed.
+ *
+ * NULL on failure; SS_ERR_ARGUMENT 2004: another type.
+ */
+ss_value *ss_value_add_item(ss_value *value);
+
+/**
+ * Adds a property to an object, or to an array besides its items. It is undefined until it is set. Borrowed. To set
+ * one that is there already, get it with ss_value_property: of two with the same name the later one counts.
+ *
+ * NULL on failure; SS_ERR_ARGUMENT 2004: another type. SS_ERR_TYPE 2007: name is NULL.
+ */
+ss_value *ss_value_add_property(ss_value *value, const char *name);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SERVER_SOCKET_H */
