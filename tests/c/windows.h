@@ -140,18 +140,26 @@ static inline int posix_poll(struct pollfd *entries, unsigned count, int timeout
 #define setsockopt posix_setsockopt
 #define socket posix_socket
 
-/* Winsock is there from here on, for the programs' own sockets: the library must do so for itself. With the first
- * socket a thread gets a handle that it keeps, which is no leak. */
-static inline void start_sockets(void)
+static inline void *use_a_socket(void *unused)
 {
     struct sockaddr_in any;
-    WSADATA data;
     int fd;
-    if (WSAStartup(MAKEWORD(2, 2), &data) != 0) abort();
     memset(&any, 0, sizeof any);
     any.sin_family = AF_INET;
     fd = posix_socket(AF_INET, SOCK_STREAM, 0);
     if (posix_bind(fd, (struct sockaddr *)&any, sizeof any) != 0 || posix_close(fd) != 0) abort();
+    return unused;
+}
+
+/* Winsock is there from here on, for the programs' own sockets: the library must do so for itself. The first thread and
+ * the first socket of each thread bring handles that stay, which are no leak: they are there from here on, too. */
+static inline void start_sockets(void)
+{
+    WSADATA data;
+    pthread_t thread;
+    if (WSAStartup(MAKEWORD(2, 2), &data) != 0) abort();
+    use_a_socket(NULL);
+    if (pthread_create(&thread, NULL, use_a_socket, NULL) != 0 || pthread_join(thread, NULL) != 0) abort();
 }
 
 /* What a read says after a RST: Wine shows that as an ordinary end. */
