@@ -476,12 +476,13 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::Place;
 
     #[test]
     fn an_idle_connection_takes_little_memory() {
         // The debug build's mio keeps more in a stream.
         let mio = size_of::<TcpStream>() - size_of::<i32>();
-        assert!(size_of::<Option<Connection>>() <= 56 + mio.next_multiple_of(8));
+        assert!(size_of::<Place<Connection>>() <= 56 + mio.next_multiple_of(8));
     }
 
     #[test]

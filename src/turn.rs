@@ -135,7 +135,7 @@ impl Turn {
             if reads == READS {
                 return step(|objects| objects.continue_later(key));
             }
-            work = step(|objects| objects.receive(key));
+            work = step(|objects| objects.receive(self.home, key));
         }
     }
 

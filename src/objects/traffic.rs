@@ -62,9 +62,6 @@ impl Objects {
     /// Serving begins: sees an attempt through, sends what waited for room, receives.
     #[inline]
     pub(crate) fn begin_service(&mut self, home: Key, key: Key) -> Work {
-        if !self.is_alive(home) {
-            return Work::Nothing;
-        }
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
@@ -77,11 +74,14 @@ impl Objects {
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
         }
-        self.receive(key)
+        self.receive(home, key)
     }
 
     /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection.
-    pub(crate) fn receive(&mut self, key: Key) -> Work {
+    pub(crate) fn receive(&mut self, home: Key, key: Key) -> Work {
+        if !self.is_alive(home) {
+            return Work::Nothing;
+        }
         match self.read(key) {
             Work::Received { socket, count, .. } => {
                 let detail = Detail::Progress { loaded: count as u64 };
