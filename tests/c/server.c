@@ -403,15 +403,15 @@ static void a_negative_backlog_is_a_range_error(void)
 }
 
 #ifdef __linux__
-/* The backlog that the kernel holds for a listening socket. */
-static uint32_t backlog_of(ss_server *server)
+/* The backlog that the kernel holds for a listening socket; -1 under an emulator that passes only part of it on. */
+static long backlog_of(ss_server *server)
 {
     struct tcp_info info;
     socklen_t length = sizeof info;
     int64_t fd;
     CHECK_OK(ss_native_handle(server, &fd));
     CHECK_EQ(getsockopt((int)fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
-    return info.tcpi_sacked;
+    return length < sizeof info / 2 ? -1 : (long)info.tcpi_sacked;
 }
 #endif
 
@@ -424,6 +424,11 @@ static void backlog_zero_and_a_huge_one_mean_the_maximum_of_the_system(void)
     CHECK(read_number("/proc/sys/net/core/somaxconn", &maximum));
     CHECK_OK(ss_bind(server, 0, "127.0.0.1"));
     CHECK_OK(ss_listen(server, 0));
+    if (backlog_of(server) < 0) {
+        skip_case("the emulator does not tell the backlog of a socket");
+        CHECK_OK(ss_release(loop));
+        return;
+    }
     CHECK_EQ(backlog_of(server), maximum);
     CHECK_OK(ss_listen(server, 7));
     CHECK_EQ(backlog_of(server), 7);
