@@ -6,7 +6,8 @@ use crate::event::{Detail, Event};
 use crate::foreign::{Callback, EventWord};
 use crate::handle::Key;
 use crate::names::EventType;
-use crate::objects::{Objects, run_due, step, with};
+use crate::inject;
+use crate::objects::{Objects, after_a_panic, run_due, step, with};
 
 /// AIR's "default maximum is 256".
 const MAX_DEPTH: u32 = 256;
@@ -17,6 +18,8 @@ struct Dispatch {
     event: Key,
     home: Key,
     walk: Walk,
+    /// It has been taken leave of.
+    over: bool,
 }
 
 /// `dispatchEvent` of an event that the host holds. Returns AIR's result: false if its default was prevented.
@@ -44,9 +47,18 @@ fn run(mut dispatch: Dispatch) -> bool {
     while let Some(callback) = step(|objects| objects.next_listener(&mut dispatch)) {
         callback.call(word);
     }
-    let not_prevented = step(|objects| objects.end_dispatch(dispatch));
+    let not_prevented = step(|objects| objects.end_dispatch(&mut dispatch));
     run_due();
     not_prevented
+}
+
+/// If a panic of ours cut it short: what it kept alive is let go, and what it counted counted back.
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        if !self.over {
+            after_a_panic(|| step(|objects| objects.leave_dispatch(self)));
+        }
+    }
 }
 
 impl Objects {
@@ -100,7 +112,7 @@ impl Objects {
         self.pin(home);
         self.count_dispatch(home, 1);
         self.depth += 1;
-        Ok(Dispatch { target, event, home, walk })
+        Ok(Dispatch { target, event, home, walk, over: false })
     }
 
     fn count_dispatch(&mut self, home: Key, change: i32) {
@@ -112,21 +124,28 @@ impl Objects {
     /// The one before has ended: what it wrote leaves now.
     fn next_listener(&mut self, dispatch: &mut Dispatch) -> Option<Callback> {
         self.flush_dirty();
+        inject::point();
         if self.event(dispatch.event).ok()?.stopped {
             return None;
         }
         self.next_on(dispatch.target, &mut dispatch.walk)
     }
 
-    fn end_dispatch(&mut self, dispatch: Dispatch) -> bool {
+    fn end_dispatch(&mut self, dispatch: &mut Dispatch) -> bool {
         self.flush_dirty();
+        inject::point();
         let not_prevented = self.event(dispatch.event).is_ok_and(|event| !event.prevented);
+        self.leave_dispatch(dispatch);
+        not_prevented
+    }
+
+    fn leave_dispatch(&mut self, dispatch: &mut Dispatch) {
+        dispatch.over = true;
         // Less than nothing only in a child that was forked inside a listener.
         self.depth = self.depth.saturating_sub(1);
         self.count_dispatch(dispatch.home, -1);
         self.unpin(dispatch.event);
         self.unpin(dispatch.target);
         self.unpin(dispatch.home);
-        not_prevented
     }
 }

@@ -6,6 +6,7 @@
 
 mod connecting;
 mod listening;
+mod recovery;
 mod settings;
 mod traffic;
 mod typed;
@@ -13,6 +14,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
 use crate::handle::{self, Key, Kind, Table};
+use crate::inject;
 use crate::log::{self, Level};
 use crate::names::{EventType, Names};
 use crate::reactor::{Reactor, Ready};
@@ -116,6 +119,14 @@ pub(crate) fn step<T: Default>(step: impl FnOnce(&mut Objects) -> T) -> T {
     with(|objects| Ok(step(objects))).unwrap_or_default()
 }
 
+/// Cleaning up on the way out of a function, which may be a panic's: a second one would end the process.
+pub(crate) fn after_a_panic(clean_up: impl FnOnce()) {
+    match std::thread::panicking() {
+        false => clean_up(),
+        true => drop(catch_unwind(AssertUnwindSafe(clean_up))),
+    }
+}
+
 /// Runs the destructors that are due, unless a listener is running: what it uses must not go away under it.
 #[inline]
 pub(crate) fn run_due() {
@@ -164,6 +175,7 @@ impl Objects {
     }
 
     pub(crate) fn new_loop(&mut self, life: Life) -> Result<Key> {
+        inject::point();
         let reactor =
             Reactor::new().map_err(|error| Failure::invalid_socket().with_system("make an event loop", &error, ""))?;
         let remote = reactor.remote().clone();
@@ -225,6 +237,7 @@ impl Objects {
     }
 
     pub(crate) fn new_server(&mut self, home: Key) -> Result<Key> {
+        inject::point();
         self.loops.find(home)?;
         self.servers.insert(Server::new(home))
     }
@@ -285,6 +298,7 @@ impl Objects {
     }
 
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let life = self.life(key)?;
         life.references = life.references.checked_add(1).ok_or_else(Failure::out_of_range)?;
         Ok(())
@@ -326,6 +340,7 @@ impl Objects {
     }
 
     fn destroy_event(&mut self, key: Key) {
+        inject::point();
         if let Some(event) = self.events.remove(key) {
             self.names.release(event.kind);
             self.due.extend(event.user.into_destructor());
@@ -333,6 +348,7 @@ impl Objects {
     }
 
     fn destroy_server(&mut self, key: Key) {
+        inject::point();
         let _ = self.close_server(key);
         if let Some(mut server) = self.servers.remove(key) {
             self.bury(&mut server.dispatcher, server.user);
@@ -341,6 +357,7 @@ impl Objects {
 
     /// `gently`: what was written is still sent.
     fn destroy_socket(&mut self, key: Key, gently: bool) {
+        inject::point();
         if gently {
             let _ = self.close_socket(key);
         }
@@ -443,6 +460,7 @@ impl Objects {
         capture: bool,
         priority: i32,
     ) -> Result<()> {
+        inject::point();
         self.dispatcher(target)?;
         let kind = self.names.acquire(kind)?;
         let new = Registration { kind, callback, destroy, capture, priority };
@@ -468,6 +486,7 @@ impl Objects {
         callback: &Callback,
         capture: bool,
     ) -> Result<()> {
+        inject::point();
         let kind = self.names.find(kind);
         let dispatcher = self.dispatcher_mut(target)?;
         if let Some(kind) = kind

@@ -7,6 +7,7 @@ use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
 use crate::error::Result;
 use crate::event::Life;
 use crate::handle::Key;
+use crate::inject;
 use crate::memory;
 use crate::names::EventType;
 use crate::options::Options;
@@ -22,6 +23,8 @@ pub(crate) enum Service {
     Done,
     /// There may be something to read.
     Read,
+    /// It must not go on.
+    Broken,
     /// An attempt has succeeded, and the socket is connected.
     Connected(Key),
 }
@@ -74,14 +77,17 @@ impl Objects {
 
     /// First step of serving a connection: sees an attempt through, sends what waited for room.
     pub(crate) fn begin_service(&mut self, key: Key) -> Service {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Service::Done };
         connection.flags.queued = false;
         if connection.owner.is_none() {
             self.wind_up(key, true);
             return Service::Done;
         }
-        if connection.flags.stage == Stage::Connecting {
-            return self.check_attempt(key).map_or(Service::Done, Service::Connected);
+        match connection.flags.stage {
+            Stage::Connecting => return self.check_attempt(key).map_or(Service::Done, Service::Connected),
+            Stage::Broken => return Service::Broken,
+            Stage::Fresh | Stage::Open => {}
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
@@ -94,6 +100,7 @@ impl Objects {
 
     /// Reads once into the loop's buffer, for the socket of this connection.
     pub(crate) fn receive(&mut self, key: Key) -> Incoming {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Incoming::Nothing };
         let Some(socket_key) = connection.owner else { return Incoming::Nothing };
         let Some(socket) = self.sockets.get_mut(socket_key) else { return Incoming::Nothing };
@@ -109,6 +116,7 @@ impl Objects {
             Ok(0) => Incoming::End { error: None },
             Ok(count) => {
                 connection.flags.was_read(count, want);
+                inject::point();
                 connection.note_traffic();
                 if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
                     server.figures.bytes_in += count as u64;
@@ -157,6 +165,7 @@ impl Objects {
     /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
     /// is so only to meet an end that was announced; other bytes wait for the next turn.
     pub(crate) fn settle(&mut self, key: Key, socket: Key, count: usize) -> bool {
+        inject::point();
         let socket_key = socket;
         let Some(socket) = self.sockets.get_mut(socket_key) else { return false };
         let Some(home) = self.loops.get_mut(socket.home()) else { return false };
@@ -191,6 +200,7 @@ impl Objects {
 
     /// The connection has ended by itself. The socket keeps what is unread.
     pub(crate) fn end_connection(&mut self, key: Key, error: Option<io::Error>) -> Option<Ending> {
+        inject::point();
         let socket_key = self.detach(key)?;
         let connection = self.connections.get_mut(key)?;
         let socket = self.sockets.get_mut(socket_key)?;
@@ -270,6 +280,7 @@ impl Objects {
     /// Counts bytes as read; not more than there are.
     #[inline]
     pub(crate) fn consume(&mut self, key: Key, count: usize) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find_mut(key)?;
         let home = self.loops.find_mut(socket.home())?;
         let limit = socket.options().read_limit;
@@ -293,6 +304,7 @@ impl Objects {
     }
 
     pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find(key)?;
         let limit = socket.options().write_limit;
         let connection_key = socket.connection()?;
@@ -334,6 +346,7 @@ impl Objects {
     }
 
     fn flush_connection(&mut self, key: Key) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         let flushed = connection.flush(&mut home.reactor.pool);
@@ -342,6 +355,7 @@ impl Objects {
 
     /// Takes note of what a flush did, for the turn to act on.
     fn account(&mut self, key: Key, flushed: Flushed) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         rest_if_starved(connection, &mut home.reactor, key);
@@ -369,6 +383,7 @@ impl Objects {
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let connecting = self.cancel_attempt(key);
         let had_unread = self.bytes_available(key)? > 0;
         let socket = self.sockets.find_mut(key)?;
@@ -390,6 +405,7 @@ impl Objects {
 
     /// Ends the connection with RST; unsent output is dropped.
     pub(crate) fn abort_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         if self.cancel_attempt(key) {
             return Ok(());
         }
@@ -406,6 +422,7 @@ impl Objects {
 
     /// A connection goes on without its socket, until everything is sent and the peer has ended too.
     fn retire(&mut self, key: Key, linger: u32) {
+        inject::point();
         self.detach(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.owes_nothing() || linger == 0 {
@@ -429,6 +446,7 @@ impl Objects {
     }
 
     fn wind_up(&mut self, key: Key, may_read: bool) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         if connection.wind_up(&mut home.reactor, may_read) {
@@ -474,7 +492,9 @@ impl Objects {
 
     /// Closes the descriptor. `not_ours`: it was taken from us, and its number may be a stranger's by now.
     pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
+        inject::point();
         self.detach(key);
+        inject::point();
         let Some(connection) = self.connections.remove(key) else { return };
         if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
             server.figures.bytes_out += connection.sent;
