@@ -5,8 +5,8 @@ use crate::error::{Failure, Result};
 use crate::event::{Detail, Event};
 use crate::foreign::{Callback, EventWord};
 use crate::handle::Key;
-use crate::names::EventType;
 use crate::inject;
+use crate::names::EventType;
 use crate::objects::{Objects, after_a_panic, run_due, step, with};
 
 /// AIR's "default maximum is 256".
