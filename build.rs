@@ -18,6 +18,19 @@ const CHAPTERS: [(&str, &str); 10] = [
     ("ss_socket_read_object", "Objects in AMF: readObject and writeObject"),
 ];
 
+/// Windows calls a function of a DLL by a shorter way when its declaration says that it is one.
+const IMPORT: &str = "
+#ifndef SS_API
+#if defined(_WIN32) && !defined(SS_STATIC)
+/** In front of each function. Programs for Windows that link the static library define SS_STATIC. */
+#define SS_API __declspec(dllimport)
+#else
+#define SS_API
+#endif
+#endif
+
+";
+
 fn main() -> Result<(), Box<dyn Error>> {
     for input in ["src/ffi", "cbindgen.toml", "build.rs", "Cargo.toml"] {
         println!("cargo:rerun-if-changed={input}");
@@ -38,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn version_and_names() -> Result<String, env::VarError> {
-    let mut text =
-        String::from("\n/** The version this header belongs to; ss_version() tells that of the library. */\n");
+    let mut text = String::from(IMPORT);
+    text += "/** The version this header belongs to; ss_version() tells that of the library. */\n";
     for part in ["MAJOR", "MINOR", "PATCH"] {
         let number = env::var(format!("CARGO_PKG_VERSION_{part}"))?;
         text += &format!("#define SS_VERSION_{part} {number}\n");

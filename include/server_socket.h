@@ -79,6 +79,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef SS_API
+#if defined(_WIN32) && !defined(SS_STATIC)
+/** In front of each function. Programs for Windows that link the static library define SS_STATIC. */
+#define SS_API __declspec(dllimport)
+#else
+#define SS_API
+#endif
+#endif
+
 /** The version this header belongs to; ss_version() tells that of the library. */
 #define SS_VERSION_MAJOR 0
 #define SS_VERSION_MINOR 1
@@ -522,19 +531,19 @@ extern "C" {
  *
  * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
  */
-const char *ss_status_name(int32_t status);
+SS_API const char *ss_status_name(int32_t status);
 
 /**
  * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
  */
-int32_t ss_last_error_id(void);
+SS_API int32_t ss_last_error_id(void);
 
 /**
  * The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
  *
  * "" before any failure. The text is the library's and is valid until this thread's next call that fails.
  */
-const char *ss_last_error_message(void);
+SS_API const char *ss_last_error_message(void);
 
 /**
  * The last failure of this thread as a sentence for people: what was attempted, what the system said, and what
@@ -542,12 +551,12 @@ const char *ss_last_error_message(void);
  *
  * "" before any failure, else never empty. Valid as long as ss_last_error_message().
  */
-const char *ss_last_error_detail(void);
+SS_API const char *ss_last_error_detail(void);
 
 /**
  * The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
  */
-int32_t ss_last_os_error(void);
+SS_API int32_t ss_last_os_error(void);
 
 /* ---- The library, and event loops ------------------------------------------------------------------------------------ */
 
@@ -556,12 +565,12 @@ int32_t ss_last_os_error(void);
  *
  * Same major number (below 1.0: same minor number), same ABI. Any thread.
  */
-uint32_t ss_version(void);
+SS_API uint32_t ss_version(void);
 
 /**
  * ServerSocket.isSupported: whether servers can run here. True wherever this library is built for. Any thread.
  */
-bool ss_is_supported(void);
+SS_API bool ss_is_supported(void);
 
 /**
  * Makes an event loop on the calling thread.
@@ -569,14 +578,14 @@ bool ss_is_supported(void);
  * Returns one reference: give it back with ss_release, which ends the loop and closes everything on it.
  * NULL on failure: SS_ERR_IO when the system has no descriptors left.
  */
-ss_loop *ss_loop_new(void);
+SS_API ss_loop *ss_loop_new(void);
 
 /**
  * The calling thread's own loop, made at first use. NULL as a loop argument means this one.
  *
  * Borrowed: no release is owed. It ends with its thread. NULL on failure, as ss_loop_new.
  */
-ss_loop *ss_loop_default(void);
+SS_API ss_loop *ss_loop_default(void);
 
 /**
  * One turn of the loop: waits until something is ready, at most timeout_ms milliseconds (0 = do not wait,
@@ -586,7 +595,7 @@ ss_loop *ss_loop_default(void);
  * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
  * SS_ERR_REENTRANT inside a listener of the same loop.
  */
-ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
+SS_API ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
 
 /**
  * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
@@ -594,21 +603,21 @@ ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
  *
  * SS_ERR_REENTRANT inside a listener of the same loop.
  */
-ss_status ss_loop_run(ss_loop *loop);
+SS_API ss_status ss_loop_run(ss_loop *loop);
 
 /**
  * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
  *
  * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
  */
-ss_status ss_loop_stop(ss_loop *loop);
+SS_API ss_status ss_loop_stop(ss_loop *loop);
 
 /**
  * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
  *
  * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
  */
-ss_status ss_loop_wake(ss_loop *loop);
+SS_API ss_status ss_loop_wake(ss_loop *loop);
 
 /**
  * Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
@@ -617,7 +626,7 @@ ss_status ss_loop_wake(ss_loop *loop);
  * Exactly one of the two runs if SS_OK was returned, neither if not. Tasks run in the order of the posts.
  * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended, SS_ERR_TYPE when task is NULL.
  */
-ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
+SS_API ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
 
 /**
  * A descriptor that is readable whenever ss_loop_poll(loop, 0) has work, for a host with a loop of its own: wait
@@ -626,13 +635,13 @@ ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task can
  * The descriptor stays the library's: never read, close or change it. SS_ERR_UNSUPPORTED where there is none
  * (Windows).
  */
-ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
+SS_API ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
 
 /**
  * How long, in milliseconds, a host may wait for the descriptor before it has to poll: until the next timer
  * of the loop, 0 when there is work already, -1 without end.
  */
-int32_t ss_loop_timeout(ss_loop *loop);
+SS_API int32_t ss_loop_timeout(ss_loop *loop);
 
 /* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
 
@@ -642,7 +651,7 @@ int32_t ss_loop_timeout(ss_loop *loop);
  * Returns one reference: give it back with ss_release, which closes the server. The connections it has accepted
  * live on. NULL on failure.
  */
-ss_server *ss_new(ss_loop *loop);
+SS_API ss_server *ss_new(ss_loop *loop);
 
 /**
  * ServerSocket.bind: takes a port (0 = any free one) on an address of this machine, given in digits.
@@ -652,7 +661,7 @@ ss_server *ss_new(ss_loop *loop);
  * SS_ERR_IO 2002: bound already, closed, or refused by the system: then ss_last_os_error() says why (the port is
  * in use, the address is not this machine's, ...), the server stays unbound, and bind may be tried again.
  */
-ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
+SS_API ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
 
 /**
  * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
@@ -661,7 +670,7 @@ ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_addre
  * Returns at once. Accepting happens in ss_loop_poll, and only while somebody listens for "connect". Listening
  * again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
  */
-ss_status ss_listen(ss_server *server, int32_t backlog);
+SS_API ss_status ss_listen(ss_server *server, int32_t backlog);
 
 /**
  * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
@@ -669,7 +678,7 @@ ss_status ss_listen(ss_server *server, int32_t backlog);
  * No event follows. A closed server cannot be opened again, but still has to be released.
  * SS_ERR_ERROR 2002: it is not open.
  */
-ss_status ss_close(ss_server *server);
+SS_API ss_status ss_close(ss_server *server);
 
 /**
  * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
@@ -679,6 +688,7 @@ ss_status ss_close(ss_server *server);
  * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
  * server is bound or closed already, or there is no such descriptor.
  */
+SS_API
 ss_status ss_adopt(ss_server *server,
                    int64_t fd,
                    bool listening);
@@ -686,48 +696,48 @@ ss_status ss_adopt(ss_server *server,
 /**
  * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
  */
-ss_status ss_pause(ss_server *server);
+SS_API ss_status ss_pause(ss_server *server);
 
 /**
  * Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
  */
-ss_status ss_resume(ss_server *server);
+SS_API ss_status ss_resume(ss_server *server);
 
 /**
  * ServerSocket.bound: between bind and close.
  */
-bool ss_bound(ss_server *server);
+SS_API bool ss_bound(ss_server *server);
 
 /**
  * ServerSocket.listening: between listen and close.
  */
-bool ss_listening(ss_server *server);
+SS_API bool ss_listening(ss_server *server);
 
 /**
  * ServerSocket.localAddress, in digits; NULL when not bound.
  *
  * The text is the library's and is valid until the server is closed or destroyed.
  */
-const char *ss_local_address(ss_server *server);
+SS_API const char *ss_local_address(ss_server *server);
 
 /**
  * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
  */
-int32_t ss_local_port(ss_server *server);
+SS_API int32_t ss_local_port(ss_server *server);
 
 /* ---- All objects; EventDispatcher, of servers and sockets ------------------------------------------------------------ */
 
 /**
  * What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
  */
-int32_t ss_object_kind(ss_object *object);
+SS_API int32_t ss_object_kind(ss_object *object);
 
 /**
  * Adds a reference to an object of any kind.
  *
  * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
  */
-ss_status ss_retain(ss_object *object);
+SS_API ss_status ss_retain(ss_object *object);
 
 /**
  * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
@@ -736,7 +746,7 @@ ss_status ss_retain(ss_object *object);
  * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
  * SS_ERR_HANDLE: no such object, or no reference is left to give back.
  */
-ss_status ss_release(ss_object *object);
+SS_API ss_status ss_release(ss_object *object);
 
 /**
  * Attaches a word to an object of any kind. A clone of an event does not have it.
@@ -744,12 +754,12 @@ ss_status ss_release(ss_object *object);
  * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
  * is running then, after it.
  */
-ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
+SS_API ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
 
 /**
  * The word that ss_set_user_data has attached; NULL if none was.
  */
-void *ss_user_data(ss_object *object);
+SS_API void *ss_user_data(ss_object *object);
 
 /**
  * The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
@@ -757,7 +767,7 @@ void *ss_user_data(ss_object *object);
  * For options that this library does not know. It stays the library's: do not read, write or close it.
  * SS_ERR_IO 2002: it has none now.
  */
-ss_status ss_native_handle(ss_object *object, int64_t *fd);
+SS_API ss_status ss_native_handle(ss_object *object, int64_t *fd);
 
 /**
  * EventDispatcher.addEventListener: registers a listener on a server or a socket.
@@ -767,6 +777,7 @@ ss_status ss_native_handle(ss_object *object, int64_t *fd);
  * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
  * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
  */
+SS_API
 ss_status ss_add_listener(ss_object *target,
                           const char *type,
                           ss_listener listener,
@@ -782,6 +793,7 @@ ss_status ss_add_listener(ss_object *target,
  * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
  * called.
  */
+SS_API
 ss_status ss_add_listener_full(ss_object *target,
                                const char *type,
                                ss_listener listener,
@@ -794,6 +806,7 @@ ss_status ss_add_listener_full(ss_object *target,
  * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
  * dispatch that is under way. Removing what is not registered does nothing.
  */
+SS_API
 ss_status ss_remove_listener(ss_object *target,
                              const char *type,
                              ss_listener listener,
@@ -803,12 +816,12 @@ ss_status ss_remove_listener(ss_object *target,
 /**
  * EventDispatcher.hasEventListener: whether anybody is registered for the type.
  */
-bool ss_has_listener(ss_object *target, const char *type);
+SS_API bool ss_has_listener(ss_object *target, const char *type);
 
 /**
  * EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
  */
-bool ss_will_trigger(ss_object *target, const char *type);
+SS_API bool ss_will_trigger(ss_object *target, const char *type);
 
 /**
  * EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
@@ -817,7 +830,7 @@ bool ss_will_trigger(ss_object *target, const char *type);
  * event. An event that was delivered before is cloned, and the clone is dispatched.
  * SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
  */
-ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
+SS_API ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_prevented);
 
 /* ---- Event ----------------------------------------------------------------------------------------------------------- */
 
@@ -826,65 +839,65 @@ ss_status ss_dispatch_event(ss_object *target, ss_event *event, bool *not_preven
  *
  * Returns one reference. NULL on failure; SS_ERR_TYPE 2007: type is NULL.
  */
-ss_event *ss_event_new(const char *type, bool bubbles, bool cancelable);
+SS_API ss_event *ss_event_new(const char *type, bool bubbles, bool cancelable);
 
 /**
  * Event.clone(): the same type and contents, fresh as before any dispatch.
  *
  * Returns one reference. NULL on failure.
  */
-ss_event *ss_event_clone(ss_event *event);
+SS_API ss_event *ss_event_clone(ss_event *event);
 
 /**
  * Event.type. The text is the library's and is valid while the event lives.
  */
-const char *ss_event_type(ss_event *event);
+SS_API const char *ss_event_type(ss_event *event);
 
 /**
  * Event.bubbles: false for the library's own events.
  */
-bool ss_event_bubbles(ss_event *event);
+SS_API bool ss_event_bubbles(ss_event *event);
 
 /**
  * Event.cancelable: false for the library's own events.
  */
-bool ss_event_cancelable(ss_event *event);
+SS_API bool ss_event_cancelable(ss_event *event);
 
 /**
  * Event.eventPhase: SS_PHASE_AT_TARGET; 0 if the handle is not an event's.
  */
-int32_t ss_event_phase(ss_event *event);
+SS_API int32_t ss_event_phase(ss_event *event);
 
 /**
  * Event.target: the server or socket it was dispatched to. Borrowed. NULL before the dispatch, and when the target
  * is not there any more.
  */
-ss_object *ss_event_target(ss_event *event);
+SS_API ss_object *ss_event_target(ss_event *event);
 
 /**
  * Event.currentTarget: the same as ss_event_target, since sockets have no parents.
  */
-ss_object *ss_event_current_target(ss_event *event);
+SS_API ss_object *ss_event_current_target(ss_event *event);
 
 /**
  * Event.preventDefault(): only a cancelable event takes note of it. The library's own events are not cancelable.
  */
-ss_status ss_event_prevent_default(ss_event *event);
+SS_API ss_status ss_event_prevent_default(ss_event *event);
 
 /**
  * Event.isDefaultPrevented(): whether ss_event_prevent_default took effect.
  */
-bool ss_event_is_default_prevented(ss_event *event);
+SS_API bool ss_event_is_default_prevented(ss_event *event);
 
 /**
  * Event.stopPropagation(): without effect here, since sockets have no parents. The target's other listeners run.
  */
-ss_status ss_event_stop_propagation(ss_event *event);
+SS_API ss_status ss_event_stop_propagation(ss_event *event);
 
 /**
  * Event.stopImmediatePropagation(): the listeners that have not run yet do not run.
  */
-ss_status ss_event_stop_immediate_propagation(ss_event *event);
+SS_API ss_status ss_event_stop_immediate_propagation(ss_event *event);
 
 /**
  * ServerSocketConnectEvent.socket: the accepted connection. NULL for other events.
@@ -892,44 +905,44 @@ ss_status ss_event_stop_immediate_propagation(ss_event *event);
  * Borrowed: retain it in the listener to keep it, or it is closed when the dispatch ends. To turn the peer away,
  * call ss_socket_close, or just do not retain it.
  */
-ss_socket *ss_event_socket(ss_event *event);
+SS_API ss_socket *ss_event_socket(ss_event *event);
 
 /**
  * ProgressEvent.bytesLoaded of a socketData event: how many bytes are new with it. 0 for other events.
  */
-uint64_t ss_event_bytes_loaded(ss_event *event);
+SS_API uint64_t ss_event_bytes_loaded(ss_event *event);
 
 /**
  * OutputProgressEvent.bytesPending of an outputProgress event: how many written bytes the system has not taken yet.
  */
-uint64_t ss_event_bytes_pending(ss_event *event);
+SS_API uint64_t ss_event_bytes_pending(ss_event *event);
 
 /**
  * OutputProgressEvent.bytesTotal of an outputProgress event: how many bytes were written since the socket was
  * connected, pending ones included. 0 for other events, as ProgressEvent.bytesTotal of socketData.
  */
-uint64_t ss_event_bytes_total(ss_event *event);
+SS_API uint64_t ss_event_bytes_total(ss_event *event);
 
 /**
  * IOErrorEvent.errorID of an ioError event: 2031. 0 for other events.
  */
-int32_t ss_event_error_id(ss_event *event);
+SS_API int32_t ss_event_error_id(ss_event *event);
 
 /**
  * IOErrorEvent.text of an ioError event: "Error #2031: Socket Error." NULL for other events.
  */
-const char *ss_event_text(ss_event *event);
+SS_API const char *ss_event_text(ss_event *event);
 
 /**
  * The operating system's number of the error that an ioError event tells of; 0 if it had none.
  */
-int32_t ss_event_os_error(ss_event *event);
+SS_API int32_t ss_event_os_error(ss_event *event);
 
 /**
  * Event.toString(), like snprintf: writes at most capacity bytes, a NUL included, and returns the length of the
  * whole text without the NUL. dst may be NULL if capacity is 0.
  */
-size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
+SS_API size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
 
 /* ---- Socket ---------------------------------------------------------------------------------------------------------- */
 
@@ -939,7 +952,7 @@ size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
  * Returns one reference: give it back with ss_release, which closes the socket. NULL on failure. A server's
  * sockets are not made with this; they come with its connect events.
  */
-ss_socket *ss_socket_new(ss_loop *loop);
+SS_API ss_socket *ss_socket_new(ss_loop *loop);
 
 /**
  * Socket.connect: begins to connect to a host, given by name or by address, and returns at once. What comes of it is an
@@ -951,6 +964,7 @@ ss_socket *ss_socket_new(ss_loop *loop);
  * A connection or an attempt that the socket has already is closed first, without an event.
  * SS_ERR_SECURITY 2003: no such port. SS_ERR_IO 2002: host is NULL or "".
  */
+SS_API
 ss_status ss_socket_connect(ss_socket *socket,
                             const char *host,
                             int32_t port);
@@ -961,86 +975,88 @@ ss_status ss_socket_connect(ss_socket *socket,
  *
  * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
  */
-ss_status ss_socket_close(ss_socket *socket);
+SS_API ss_status ss_socket_close(ss_socket *socket);
 
 /**
  * Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
  *
  * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
  */
-ss_status ss_socket_abort(ss_socket *socket);
+SS_API ss_status ss_socket_abort(ss_socket *socket);
 
 /**
  * Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.
  *
  * SS_ERR_IO 2002: it is not connected.
  */
-ss_status ss_socket_flush(ss_socket *socket);
+SS_API ss_status ss_socket_flush(ss_socket *socket);
 
 /**
  * Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
  * comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
  */
+SS_API
 ss_status ss_socket_pause(ss_socket *socket);
 
 /**
  * Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
  */
-ss_status ss_socket_resume(ss_socket *socket);
+SS_API ss_status ss_socket_resume(ss_socket *socket);
 
 /**
  * Socket.connected. False in the listener of its close event.
  */
-bool ss_socket_connected(ss_socket *socket);
+SS_API bool ss_socket_connected(ss_socket *socket);
 
 /**
  * Socket.bytesAvailable: unread bytes.
  */
-size_t ss_socket_bytes_available(ss_socket *socket);
+SS_API size_t ss_socket_bytes_available(ss_socket *socket);
 
 /**
  * Socket.bytesPending: written bytes that the system has not taken yet.
  */
-size_t ss_socket_bytes_pending(ss_socket *socket);
+SS_API size_t ss_socket_bytes_pending(ss_socket *socket);
 
 /**
  * Socket.localAddress, in digits; NULL when not connected.
  *
  * The text is the library's and is valid while the connection lives.
  */
-const char *ss_socket_local_address(ss_socket *socket);
+SS_API const char *ss_socket_local_address(ss_socket *socket);
 
 /**
  * Socket.remoteAddress, in digits; NULL when not connected.
  *
  * The text is the library's and is valid while the connection lives.
  */
-const char *ss_socket_remote_address(ss_socket *socket);
+SS_API const char *ss_socket_remote_address(ss_socket *socket);
 
 /**
  * Socket.localPort; 0 when not connected.
  */
-int32_t ss_socket_local_port(ss_socket *socket);
+SS_API int32_t ss_socket_local_port(ss_socket *socket);
 
 /**
  * Socket.remotePort; 0 when not connected.
  */
-int32_t ss_socket_remote_port(ss_socket *socket);
+SS_API int32_t ss_socket_remote_port(ss_socket *socket);
 
 /**
  * Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
  */
+SS_API
 uint32_t ss_socket_timeout(ss_socket *socket);
 
 /**
  * Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
  */
-ss_status ss_socket_set_timeout(ss_socket *socket, uint32_t timeout_ms);
+SS_API ss_status ss_socket_set_timeout(ss_socket *socket, uint32_t timeout_ms);
 
 /**
  * Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.
  */
-size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
+SS_API size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
 
 /**
  * The unread bytes where they lie, without a copy; *length receives how many. Reads nothing: count what was used as
@@ -1049,21 +1065,21 @@ size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
  * Valid until the next call on this socket that reads, skips or closes, and no longer than the listener runs.
  * NULL with *length 0 when there are none, or on failure.
  */
-const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
+SS_API const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
 
 /**
  * Counts length unread bytes as read.
  *
  * SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
  */
-ss_status ss_socket_skip(ss_socket *socket, size_t length);
+SS_API ss_status ss_socket_skip(ss_socket *socket, size_t length);
 
 /**
  * Socket.readBytes: reads exactly length bytes into dst.
  *
  * SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_IO 2002: not connected and nothing left to read.
  */
-ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
+SS_API ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
 
 /**
  * Socket.writeBytes: takes over length bytes to be sent, all or none. They are copied, or sent at once.
@@ -1071,21 +1087,21 @@ ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
  * They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
  * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed the write limit. SS_ERR_IO 2002: not connected.
  */
-ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
+SS_API ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
 
 /* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
 
 /**
  * Socket.endian: SS_BIG_ENDIAN or SS_LITTLE_ENDIAN.
  */
-int32_t ss_socket_endian(ss_socket *socket);
+SS_API int32_t ss_socket_endian(ss_socket *socket);
 
 /**
  * Sets Socket.endian, the byte order of the typed reads and writes from now on. It outlasts the connection.
  *
  * SS_ERR_ARGUMENT 2008: another value.
  */
-ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
+SS_API ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
 
 /**
  * Socket.readBoolean: one byte; true unless it is 0.
@@ -1093,47 +1109,47 @@ ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
  * This and the following reads: SS_ERR_EOF 2030: fewer bytes have come, and none was read; wait for more.
  * SS_ERR_IO 2002: not connected and nothing left to read.
  */
-ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);
+SS_API ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);
 
 /**
  * Socket.readByte: -128 to 127.
  */
-ss_status ss_socket_read_byte(ss_socket *socket, int8_t *value);
+SS_API ss_status ss_socket_read_byte(ss_socket *socket, int8_t *value);
 
 /**
  * Socket.readUnsignedByte: 0 to 255.
  */
-ss_status ss_socket_read_unsigned_byte(ss_socket *socket, uint8_t *value);
+SS_API ss_status ss_socket_read_unsigned_byte(ss_socket *socket, uint8_t *value);
 
 /**
  * Socket.readShort: 16 bits, signed.
  */
-ss_status ss_socket_read_short(ss_socket *socket, int16_t *value);
+SS_API ss_status ss_socket_read_short(ss_socket *socket, int16_t *value);
 
 /**
  * Socket.readUnsignedShort: 16 bits, unsigned.
  */
-ss_status ss_socket_read_unsigned_short(ss_socket *socket, uint16_t *value);
+SS_API ss_status ss_socket_read_unsigned_short(ss_socket *socket, uint16_t *value);
 
 /**
  * Socket.readInt: 32 bits, signed.
  */
-ss_status ss_socket_read_int(ss_socket *socket, int32_t *value);
+SS_API ss_status ss_socket_read_int(ss_socket *socket, int32_t *value);
 
 /**
  * Socket.readUnsignedInt: 32 bits, unsigned.
  */
-ss_status ss_socket_read_unsigned_int(ss_socket *socket, uint32_t *value);
+SS_API ss_status ss_socket_read_unsigned_int(ss_socket *socket, uint32_t *value);
 
 /**
  * Socket.readFloat: 32 bits, IEEE 754.
  */
-ss_status ss_socket_read_float(ss_socket *socket, float *value);
+SS_API ss_status ss_socket_read_float(ss_socket *socket, float *value);
 
 /**
  * Socket.readDouble: 64 bits, IEEE 754.
  */
-ss_status ss_socket_read_double(ss_socket *socket, double *value);
+SS_API ss_status ss_socket_read_double(ss_socket *socket, double *value);
 
 /**
  * Socket.readUTF: a text with its length in bytes, 16 bits, before it.
@@ -1143,6 +1159,7 @@ ss_status ss_socket_read_double(ss_socket *socket, double *value);
  * dst NULL ask for it. As in Flash a byte order mark is dropped and a NUL within ends the text. The bytes are not
  * checked to be UTF-8.
  */
+SS_API
 ss_status ss_socket_read_utf(ss_socket *socket,
                              char *dst,
                              size_t capacity,
@@ -1151,7 +1168,12 @@ ss_status ss_socket_read_utf(ss_socket *socket,
 /**
  * Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
  */
-ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *dst, size_t capacity, size_t *length);
+SS_API
+ss_status ss_socket_read_utf_bytes(ss_socket *socket,
+                                   size_t byte_length,
+                                   char *dst,
+                                   size_t capacity,
+                                   size_t *length);
 
 /**
  * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
@@ -1165,6 +1187,7 @@ ss_status ss_socket_read_utf_bytes(ss_socket *socket, size_t byte_length, char *
  * Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
  * "hz-gb-2312", "iso-2022-kr" and "utf-7".
  */
+SS_API
 ss_status ss_socket_read_multi_byte(ss_socket *socket,
                                     size_t byte_length,
                                     const char *charset,
@@ -1178,55 +1201,55 @@ ss_status ss_socket_read_multi_byte(ss_socket *socket,
  * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
  * connected.
  */
-ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
+SS_API ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
 
 /**
  * Socket.writeByte: the low 8 bits of value.
  */
-ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
+SS_API ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
 
 /**
  * Socket.writeShort: the low 16 bits of value.
  */
-ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
+SS_API ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
 
 /**
  * Socket.writeInt
  */
-ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
+SS_API ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
 
 /**
  * Socket.writeUnsignedInt: 32 bits, unsigned.
  */
-ss_status ss_socket_write_unsigned_int(ss_socket *socket, uint32_t value);
+SS_API ss_status ss_socket_write_unsigned_int(ss_socket *socket, uint32_t value);
 
 /**
  * Socket.writeFloat: 32 bits, IEEE 754.
  */
-ss_status ss_socket_write_float(ss_socket *socket, float value);
+SS_API ss_status ss_socket_write_float(ss_socket *socket, float value);
 
 /**
  * Socket.writeDouble: 64 bits, IEEE 754.
  */
-ss_status ss_socket_write_double(ss_socket *socket, double value);
+SS_API ss_status ss_socket_write_double(ss_socket *socket, double value);
 
 /**
  * Socket.writeUTF: a text with its length in bytes, 16 bits, before it; without its NUL.
  *
  * SS_ERR_RANGE 2006: it has more than 65535 bytes, and nothing was written. SS_ERR_TYPE 2007: text is NULL.
  */
-ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
+SS_API ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
 
 /**
  * Socket.writeUTFBytes: a text's bytes, without a length and without its NUL. SS_ERR_TYPE 2007: text is NULL.
  */
-ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
+SS_API ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
 
 /**
  * Socket.writeMultiByte: a text, given in UTF-8, in another charset (see ss_socket_read_multi_byte). A character that
  * the charset has not is sent as '?'. SS_ERR_TYPE 2007: text is NULL.
  */
-ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
+SS_API ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
 
 /* ---- Options --------------------------------------------------------------------------------------------------------- */
 
@@ -1236,14 +1259,14 @@ ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const 
  * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it. SS_ERR_RANGE 2006: the value does not fit
  * it. SS_ERR_IO 2002: it is for before bind, or the system refused.
  */
-ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
+SS_API ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
 
 /**
  * What an option is set to.
  *
  * SS_ERR_ARGUMENT 2008: there is no such option, or only servers have it.
  */
-ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
+SS_API ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
 
 /* ---- Figures and the log --------------------------------------------------------------------------------------------- */
 
@@ -1253,7 +1276,7 @@ ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
  * Set stats->size = sizeof *stats before the call. SS_ERR_TYPE 2007: stats is NULL. SS_ERR_ARGUMENT 2004: size is not
  * set.
  */
-ss_status ss_server_stats(ss_server *server, ss_stats *stats);
+SS_API ss_status ss_server_stats(ss_server *server, ss_stats *stats);
 
 /**
  * Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
@@ -1261,7 +1284,7 @@ ss_status ss_server_stats(ss_server *server, ss_stats *stats);
  *
  * Any thread. Another thread may still be inside the old function when this returns.
  */
-ss_status ss_set_log(ss_log log, void *user_data);
+SS_API ss_status ss_set_log(ss_log log, void *user_data);
 
 /* ---- Objects in AMF: readObject and writeObject ---------------------------------------------------------------------- */
 
@@ -1278,7 +1301,7 @@ ss_status ss_set_log(ss_log log, void *user_data);
  * mend it. Where the object ends is not known otherwise, so that one mostly closes the socket.
  * Strings are what the peer sent: UTF-8, if it keeps to the format. The endian of the socket does not matter.
  */
-ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
+SS_API ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
 
 /**
  * Socket.writeObject(): writes a value with all its parts, all or nothing. The value stays the caller's, unchanged.
@@ -1289,41 +1312,41 @@ ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
  * than 128 deep, or too long for the encoding (a name in AMF0 has at most 65535 bytes). SS_ERR_ARGUMENT 2004: an item
  * of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
  */
-ss_status ss_socket_write_object(ss_socket *socket, ss_value *value);
+SS_API ss_status ss_socket_write_object(ss_socket *socket, ss_value *value);
 
 /**
  * Socket.objectEncoding: SS_AMF3 (the default) or SS_AMF0.
  */
-int32_t ss_socket_object_encoding(ss_socket *socket);
+SS_API int32_t ss_socket_object_encoding(ss_socket *socket);
 
 /**
  * Sets Socket.objectEncoding, for the objects read and written from now on. It outlives the connection.
  *
  * SS_ERR_ARGUMENT 2008: it is neither SS_AMF3 nor SS_AMF0.
  */
-ss_status ss_socket_set_object_encoding(ss_socket *socket, int32_t encoding);
+SS_API ss_status ss_socket_set_object_encoding(ss_socket *socket, int32_t encoding);
 
 /**
  * Makes a value of a type, SS_VALUE_...: false, 0, "" or without parts.
  *
  * Returns one reference: give it back with ss_release. NULL on failure; SS_ERR_ARGUMENT 2008: no such type.
  */
-ss_value *ss_value_new(int32_t type);
+SS_API ss_value *ss_value_new(int32_t type);
 
 /**
  * What a value is: SS_VALUE_...; 0 if it is not one.
  */
-int32_t ss_value_type(ss_value *value);
+SS_API int32_t ss_value_type(ss_value *value);
 
 /**
  * Whether a value is true. Only a boolean can be.
  */
-bool ss_value_boolean(ss_value *value);
+SS_API bool ss_value_boolean(ss_value *value);
 
 /**
  * The number that an integer, a number, a date or a boolean is. 0 for other types.
  */
-double ss_value_number(ss_value *value);
+SS_API double ss_value_number(ss_value *value);
 
 /**
  * The bytes of a string, of XML or of a byte array, with a NUL behind them; *length (may be NULL) receives how many,
@@ -1331,7 +1354,7 @@ double ss_value_number(ss_value *value);
  *
  * They are the library's, and valid until the value is set anew or the whole destroyed.
  */
-const char *ss_value_bytes(ss_value *value, size_t *length);
+SS_API const char *ss_value_bytes(ss_value *value, size_t *length);
 
 /**
  * The class of an object, as the peer has registered it (registerClassAlias), or that of a vector's items; *length
@@ -1339,24 +1362,24 @@ const char *ss_value_bytes(ss_value *value, size_t *length);
  *
  * The text is the library's, and valid until the class is set anew or the whole destroyed.
  */
-const char *ss_value_class_name(ss_value *value, size_t *length);
+SS_API const char *ss_value_class_name(ss_value *value, size_t *length);
 
 /**
  * How many items an array, vector or dictionary has. 0 for other types.
  */
-size_t ss_value_item_count(ss_value *value);
+SS_API size_t ss_value_item_count(ss_value *value);
 
 /**
  * An item of an array, vector or dictionary; the first is 0. Borrowed.
  *
  * NULL if there is none of that index: SS_ERR_RANGE 2006.
  */
-ss_value *ss_value_item(ss_value *value, size_t index);
+SS_API ss_value *ss_value_item(ss_value *value, size_t index);
 
 /**
  * How many properties an object has, or an array besides its items. 0 for other types.
  */
-size_t ss_value_property_count(ss_value *value);
+SS_API size_t ss_value_property_count(ss_value *value);
 
 /**
  * The name of a property; the first is 0. *length (may be NULL) receives its length: a peer's name may contain NULs.
@@ -1365,21 +1388,21 @@ size_t ss_value_property_count(ss_value *value);
  * The text is the library's, and valid until the whole is destroyed. NULL, with *length 0, if there is none of that
  * index: SS_ERR_RANGE 2006.
  */
-const char *ss_value_property_name(ss_value *value, size_t index, size_t *length);
+SS_API const char *ss_value_property_name(ss_value *value, size_t index, size_t *length);
 
 /**
  * A property by its place; the first is 0. Borrowed.
  *
  * NULL if there is none of that index: SS_ERR_RANGE 2006.
  */
-ss_value *ss_value_property_at(ss_value *value, size_t index);
+SS_API ss_value *ss_value_property_at(ss_value *value, size_t index);
 
 /**
  * A property by its name. Borrowed. NULL if there is none, which is no failure.
  *
  * SS_ERR_TYPE 2007: name is NULL.
  */
-ss_value *ss_value_property(ss_value *value, const char *name);
+SS_API ss_value *ss_value_property(ss_value *value, const char *name);
 
 /**
  * Makes a value one of another type, SS_VALUE_...: false, 0, "" or without parts.
@@ -1387,34 +1410,34 @@ ss_value *ss_value_property(ss_value *value, const char *name);
  * SS_ERR_ARGUMENT 2008: no such type. This and the functions below set a value as often as one likes, but not one
  * that has parts: SS_ERR_ARGUMENT 2004.
  */
-ss_status ss_value_set(ss_value *value, int32_t type);
+SS_API ss_status ss_value_set(ss_value *value, int32_t type);
 
 /**
  * Makes a value a boolean.
  */
-ss_status ss_value_set_boolean(ss_value *value, bool boolean);
+SS_API ss_status ss_value_set_boolean(ss_value *value, bool boolean);
 
 /**
  * Makes a value an integer.
  */
-ss_status ss_value_set_integer(ss_value *value, int32_t integer);
+SS_API ss_status ss_value_set_integer(ss_value *value, int32_t integer);
 
 /**
  * Makes a value a number.
  */
-ss_status ss_value_set_number(ss_value *value, double number);
+SS_API ss_status ss_value_set_number(ss_value *value, double number);
 
 /**
  * Makes a value a date: milliseconds since 1970, UTC.
  */
-ss_status ss_value_set_date(ss_value *value, double milliseconds);
+SS_API ss_status ss_value_set_date(ss_value *value, double milliseconds);
 
 /**
  * Makes a value a string, in UTF-8. The text is copied.
  *
  * SS_ERR_TYPE 2007: text is NULL.
  */
-ss_status ss_value_set_string(ss_value *value, const char *text);
+SS_API ss_status ss_value_set_string(ss_value *value, const char *text);
 
 /**
  * Makes a value one of the types that consist of bytes, and copies them: SS_VALUE_STRING, SS_VALUE_BYTE_ARRAY,
@@ -1422,7 +1445,7 @@ ss_status ss_value_set_string(ss_value *value, const char *text);
  *
  * SS_ERR_ARGUMENT 2008: another type.
  */
-ss_status ss_value_set_bytes(ss_value *value, int32_t type, const void *src, size_t length);
+SS_API ss_status ss_value_set_bytes(ss_value *value, int32_t type, const void *src, size_t length);
 
 /**
  * Makes an object, with or without parts, one of a class, by the name under which the peer has registered it; or says
@@ -1430,7 +1453,7 @@ ss_status ss_value_set_bytes(ss_value *value, int32_t type, const void *src, siz
  *
  * SS_ERR_ARGUMENT 2004: another type.
  */
-ss_status ss_value_set_class_name(ss_value *value, const char *name);
+SS_API ss_status ss_value_set_class_name(ss_value *value, const char *name);
 
 /**
  * Makes a value the same as another. If both are parts of one whole, that value is in both places from now on, even if
@@ -1438,6 +1461,7 @@ ss_status ss_value_set_class_name(ss_value *value, const char *name);
  *
  * SS_ERR_ARGUMENT 2004: the value has parts.
  */
+SS_API
 ss_status ss_value_assign(ss_value *value,
                           ss_value *other);
 
@@ -1446,7 +1470,7 @@ ss_status ss_value_assign(ss_value *value,
  *
  * NULL on failure; SS_ERR_ARGUMENT 2004: another type.
  */
-ss_value *ss_value_add_item(ss_value *value);
+SS_API ss_value *ss_value_add_item(ss_value *value);
 
 /**
  * Adds a property to an object, or to an array besides its items. It is undefined until it is set. Borrowed. To set
@@ -1454,7 +1478,7 @@ ss_value *ss_value_add_item(ss_value *value);
  *
  * NULL on failure; SS_ERR_ARGUMENT 2004: another type. SS_ERR_TYPE 2007: name is NULL.
  */
-ss_value *ss_value_add_property(ss_value *value, const char *name);
+SS_API ss_value *ss_value_add_property(ss_value *value, const char *name);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory;
-use crate::options::{self, Options};
+use crate::options;
 use crate::origin::Origin;
 use crate::reactor::{CHUNK, Output, Pool, Reactor, SLICES};
 use crate::sys;
@@ -168,10 +168,13 @@ impl Connection {
         self.stream.local_addr()
     }
 
-    /// Hands the settings to the system. `inherited`: those that a listener hands down are there already.
-    pub(crate) fn apply(&self, options: &Options, inherited: bool) -> io::Result<()> {
-        sys::prepare_stream(&self.stream)?;
-        let socket = SockRef::from(&self.stream);
+    /// Hands its settings to the system. `inherited`: those that a listener hands down are there already.
+    pub(crate) fn apply(&mut self, inherited: bool) -> io::Result<()> {
+        if let Err(error) = sys::prepare_stream(&self.stream) {
+            self.send_error = Some(ErrorNumber::from(&error));
+            return Err(error);
+        }
+        let (socket, options) = (SockRef::from(&self.stream), &self.origin.options);
         if !inherited {
             socket.set_tcp_nodelay(options.no_delay)?;
             socket.set_out_of_band_inline(true)?;
@@ -278,19 +281,19 @@ impl Connection {
     }
 
     /// Takes `bytes` over, all or nothing. Few are kept until the listener ends; many are sent at once, straight
-    /// from the caller's memory, behind what was kept.
-    pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, pool: &mut Pool) -> Result<Flushed> {
+    /// from the caller's memory, behind what was kept. `None`: nothing was sent.
+    pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, pool: &mut Pool) -> Result<Option<Flushed>> {
         let total = self.output.length().saturating_add(bytes.len());
         if total > limit {
             return Err(Failure::write_limit());
         }
         if self.send_error.is_some() {
             // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
-            return Ok(Flushed::default());
+            return Ok(None);
         }
         if total <= GATHER || self.flags.full {
             self.output.append(bytes, pool)?;
-            return Ok(Flushed::default());
+            return Ok(None);
         }
         let kept = self.output.length();
         let moved = self.send(bytes);
@@ -301,7 +304,7 @@ impl Connection {
             // Part of it is on its way, so that there is no going back: the stream would have a hole.
             self.fail(io::ErrorKind::OutOfMemory.into(), pool);
         }
-        Ok(Flushed { moved, more: false })
+        Ok(Some(Flushed { moved, more: false }))
     }
 
     /// Hands to the kernel what it takes.
@@ -475,12 +478,13 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::Place;
 
     #[test]
     fn an_idle_connection_takes_little_memory() {
         // The debug build's mio keeps more in a stream.
         let mio = size_of::<TcpStream>() - size_of::<i32>();
-        assert!(size_of::<Option<Connection>>() <= 56 + mio.next_multiple_of(8));
+        assert!(size_of::<Place<Connection>>() <= 56 + mio.next_multiple_of(8));
     }
 
     #[test]

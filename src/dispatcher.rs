@@ -9,7 +9,6 @@
 //! that is removed again, or words that differ within one socket, gets a plan of its own.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
 use std::ffi::c_void;
 use std::rc::{Rc, Weak};
 
@@ -46,12 +45,19 @@ struct Listener {
     capture: bool,
 }
 
-type Order = (Reverse<i32>, u64);
+/// By falling priority, then by age.
+type Order = (i64, u64);
 
 impl Listener {
     #[inline]
     fn order(&self) -> Order {
-        (Reverse(self.priority), self.born)
+        (-i64::from(self.priority), self.born)
+    }
+
+    /// There is no display list here, so that the capture phase never comes.
+    #[inline]
+    fn hears(&self, kind: EventType) -> bool {
+        self.kind == kind && !self.capture
     }
 
     fn is_like(&self, other: &Registration) -> bool {
@@ -143,8 +149,21 @@ pub(crate) struct Dispatcher {
 /// One dispatch on its way along the list.
 pub(crate) struct Walk {
     kind: EventType,
+    /// How many listeners can still come at the most. Plain numbers, here and below: a walk is handed on by value, and
+    /// what has a niche is copied in pieces, for which the processor waits.
+    left: u32,
     youngest: u64,
-    last: Option<Order>,
+    last: Order,
+}
+
+/// Before every listener.
+const START: Order = (i64::MIN, 0);
+
+impl Walk {
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.left == 0
+    }
 }
 
 impl Dispatcher {
@@ -204,30 +223,31 @@ impl Dispatcher {
         self.listeners().iter().any(|listener| listener.kind == kind)
     }
 
-    /// Whether an event of this type would reach anybody. There is no display list here, so that the capture
-    /// phase never comes.
+    /// Whether an event of this type would reach anybody.
     #[inline]
     pub(crate) fn hears(&self, kind: EventType) -> bool {
-        self.listeners().iter().any(|listener| listener.kind == kind && !listener.capture)
+        self.listeners().iter().any(|listener| listener.hears(kind))
     }
 
     #[inline]
     pub(crate) fn walk(&self, kind: EventType) -> Walk {
-        Walk { kind, youngest: self.plan.as_ref().map_or(0, |plan| plan.births), last: None }
+        let left = self.listeners().iter().filter(|listener| listener.hears(kind)).count() as u32;
+        Walk { kind, left, youngest: self.plan.as_ref().map_or(0, |plan| plan.births), last: START }
     }
 
     /// The next listener to call.
     #[inline]
     pub(crate) fn next(&self, walk: &mut Walk) -> Option<Callback> {
+        walk.left = walk.left.checked_sub(1)?;
         let plan = self.plan.as_ref()?;
         let start = match walk.last {
-            None => 0,
-            Some(last) => plan.listeners.partition_point(|listener| listener.order() <= last),
+            START => 0,
+            last => plan.listeners.partition_point(|listener| listener.order() <= last),
         };
         let next = plan.listeners[start..]
             .iter()
-            .find(|listener| listener.kind == walk.kind && !listener.capture && listener.born <= walk.youngest)?;
-        walk.last = Some(next.order());
+            .find(|listener| listener.hears(walk.kind) && listener.born <= walk.youngest)?;
+        walk.last = next.order();
         Some(self.callback(plan, next))
     }
 

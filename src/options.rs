@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 
 use crate::error::{Failure, Result};
 use crate::sys;
@@ -145,7 +145,7 @@ pub(crate) fn apply_keep_alive(socket: &SockRef<'_>, seconds: u32) -> std::io::R
     if seconds == 0 {
         return socket.set_keepalive(false);
     }
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))
+    socket.set_tcp_keepalive(&sys::keep_alive(period))
 }
 
 fn flag(value: i64) -> Result<bool> {

@@ -163,7 +163,7 @@ impl Server {
         if name.is_for_bind() && !matches!(self.state, State::Fresh) {
             return Err(Failure::invalid_socket().because("set this option before the server is bound"));
         }
-        if name == Name::ReusePort && !sys::CAN_SHARE_PORTS {
+        if name == Name::ReusePort && value == 1 && !sys::CAN_SHARE_PORTS {
             return Err(Failure::unsupported());
         }
         let mut options = self.options;

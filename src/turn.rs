@@ -5,16 +5,15 @@
 use std::io;
 use std::time::Duration;
 
-use crate::dispatch::announce;
+use crate::dispatch::{self, announce};
 use crate::error::{Failure, Result};
 use crate::event::Detail;
 use crate::handle::{Key, Kind};
 use crate::inject;
 use crate::log::Level;
 use crate::names::EventType;
-use crate::objects::{Accepted, Ending, Incoming, Objects, Service, after_a_panic, run_due, step, with};
+use crate::objects::{Accepted, Ending, Objects, Work, after_a_panic, run_due, step, with};
 use crate::reactor::{Answer, Posted, Ready};
-use crate::sys;
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
 /// than a few milliseconds for the connections that wait meanwhile.
@@ -151,63 +150,55 @@ impl Turn {
     /// are put aside: connections come before new ones.
     fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
         for ready in batch {
-            if step(|objects| objects.note_or_put_aside(self.home, *ready)) {
-                self.serve(ready.key);
-            }
+            self.served = Some(ready.key);
+            let work = step(|objects| objects.take_up(self.home, *ready));
+            self.serve(ready.key, work);
+            self.served = None;
         }
         for _ in 0..left_over {
             match step(|objects| objects.next_left_over(self.home)) {
                 Some(key) if key.kind() == Some(Kind::Socket) => self.report_what_is_due(key),
-                Some(key) => self.serve(key),
+                Some(key) => {
+                    self.served = Some(key);
+                    let work = step(|objects| objects.begin_service(self.home, key));
+                    self.serve(key, work);
+                }
                 None => {}
             }
+            self.served = None;
         }
     }
 
-    fn serve(&mut self, key: Key) {
-        if !step(|objects| objects.is_alive(self.home)) {
-            return;
-        }
-        self.served = Some(key);
-        self.serve_now(key);
-        self.served = None;
-    }
-
-    fn serve_now(&mut self, key: Key) {
-        match step(|objects| objects.begin_service(key)) {
-            Service::Done => return,
-            Service::Broken => {
-                let error = io::Error::from_raw_os_error(sys::BROKEN);
-                if let Some(mut ending) = step(|objects| objects.end_connection(key, Some(error))) {
-                    ending.lost_output = Some(sys::BROKEN);
-                    self.report_end(ending);
-                }
-                return;
-            }
-            Service::Read => {}
-            Service::Connected(socket) => self.announce(socket, EventType::CONNECT, Detail::Plain),
-        }
-        for _ in 0..READS {
-            match step(|objects| objects.receive(key)) {
-                Incoming::Bytes { socket, count } => {
-                    self.announce(socket, EventType::SOCKET_DATA, Detail::Progress { loaded: count as u64 });
+    /// Does what a connection is ready for, until nothing is left of it or its share of the turn is used up.
+    fn serve(&mut self, key: Key, mut work: Work) {
+        for reads in 1.. {
+            match work {
+                Work::Nothing => return,
+                Work::Connected { socket } => self.announce(socket, EventType::CONNECT, Detail::Plain),
+                Work::Received { socket, count, dispatch } => {
+                    if let Some(dispatch) = dispatch {
+                        dispatch::run(dispatch);
+                        self.events += 1;
+                    }
                     if !step(|objects| objects.settle(key, socket, count)) {
                         return;
                     }
                 }
-                Incoming::End { error } => {
+                Work::Ended { error } => {
                     if let Some(ending) = step(|objects| objects.end_connection(key, error)) {
                         self.report_end(ending);
                     }
                     return;
                 }
-                Incoming::Nothing => return,
             }
+            if reads == READS {
+                return step(|objects| objects.continue_later(key));
+            }
+            work = step(|objects| objects.receive(self.home, key));
         }
-        step(|objects| objects.continue_later(key));
     }
 
-    /// An attempt to connect has failed.
+    /// An attempt to connect has failed, or a panic came between an end and its event.
     fn report_what_is_due(&mut self, socket: Key) {
         if let Some(os_error) = step(|objects| objects.take_failure(socket)) {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
@@ -379,13 +370,16 @@ impl Objects {
         }
     }
 
-    /// Returns whether it is a connection to be served now.
-    fn note_or_put_aside(&mut self, home: Key, ready: Ready) -> bool {
+    /// First step with what the kernel named.
+    fn take_up(&mut self, home: Key, ready: Ready) -> Work {
         if ready.key.kind() == Some(Kind::Server) {
             self.put_aside(home, ready.key);
-            return false;
+            return Work::Nothing;
         }
-        self.note(ready)
+        match self.note(ready) {
+            true => self.begin_service(home, ready.key),
+            false => Work::Nothing,
+        }
     }
 
     fn next_left_over(&mut self, home: Key) -> Option<Key> {

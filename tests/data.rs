@@ -1,7 +1,6 @@
 //! IDataInput and IDataOutput of sockets: every row of the table of behaviour (A3) that is about typed reads and writes,
 //! through the exported functions, over real connections.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"

@@ -1,6 +1,5 @@
 //! EventDispatcher and Event: every row of their table of behaviour (A4), through the exported functions.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -886,7 +885,7 @@ fn an_io_error_event_describes_itself() {
         assert!(!event.bubbles() && !event.cancelable());
         assert_eq!(event.error_id(), 2031);
         assert_eq!(event.error_text().as_deref(), Some("Error #2031: Socket Error."));
-        assert!([libc::ECONNRESET, libc::EPIPE].contains(&event.os_error()));
+        assert!([errno::ECONNRESET, errno::EPIPE].contains(&event.os_error()));
     });
     // More than the kernel takes, so that there is unsent output to be lost.
     ok(socket.write(&pattern(40_000_000)));
@@ -965,7 +964,7 @@ fn a_type_is_copied_and_may_change_after_the_call() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere nobody asks for the memory in use
 fn types_that_are_used_no_more_take_no_memory() {
     in_own_process!(|| {
         let (_events, target) = dispatcher();

@@ -1,7 +1,6 @@
 //! Event loops: turns, waiting, waking, stopping, tasks from other threads, hosts with a loop of their own, and the
 //! ends of loops and threads.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -17,7 +16,9 @@ use std::net::TcpStream;
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::*;
@@ -95,7 +96,7 @@ fn a_wait_without_end_returns_with_the_first_event() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere nobody asks how much time was spent
 fn waiting_takes_no_processor_time() {
     let events = Loop::new();
     let (server, accepted) = echo_server(&events);
@@ -108,7 +109,7 @@ fn waiting_takes_no_processor_time() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // Windows has no signals
 fn a_signal_ends_a_wait_early_and_is_no_error() {
     in_own_process!(|| {
         // A handler that does nothing, and no SA_RESTART.
@@ -142,7 +143,7 @@ fn a_signal_ends_a_wait_early_and_is_no_error() {
 
 /// Every system call that a signal interrupts is tried again.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // Windows has no signals
 fn a_storm_of_signals_disturbs_no_conversation() {
     in_own_process!(|| {
         extern "C" fn handler(_: libc::c_int) {}
@@ -632,7 +633,7 @@ fn stopping_and_waking_from_other_threads_while_the_loop_ends_is_harmless() {
 
 // ---- A host with a loop of its own ----------------------------------------------------------------------------------
 
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // on Windows a loop has no descriptor to wait for
 mod descriptor {
     use super::*;
 
@@ -927,7 +928,7 @@ fn a_run_ends_when_its_loop_is_released_in_a_listener() {
 
 /// Descriptors are counted, so that no other test may run in the process.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn a_thread_that_ends_leaves_nothing_behind() {
     in_own_process!(|| {
         let before = open_descriptors();
@@ -973,7 +974,7 @@ fn a_thread_that_ends_leaves_nothing_behind() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn a_thousand_loops_leave_no_descriptor_behind() {
     in_own_process!(|| {
         let before = open_descriptors();

@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 /// How long anything may take that a person would wait for; only a broken program comes near.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-const EXAMPLES: [&str; 5] = ["echo_server", "chat_server", "http_hello", "frame_pump", "echo_server_cpp"];
+const EXAMPLES: [&str; 6] =
+    ["echo_server", "chat_server", "http_hello", "frame_pump", "multicore_echo", "echo_server_cpp"];
 
 // ---- Building ----
 
@@ -68,7 +69,7 @@ fn program(name: &str) -> Option<PathBuf> {
     let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
     rpath.push(library_dir());
     let output = run(command(&compiler)
-        .args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread"])
         .arg("-I")
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"))
         .arg(examples_dir().join(source))
@@ -479,6 +480,57 @@ fn serves_a_thousand_python_sockets(name: &str) {
     let output = run(Command::new("python3").args(["-c", THOUSAND_SOCKETS, &server.port.to_string(), "1000"]));
     assert_eq!(text(&output.stdout), "all the same: 1000\n", "{}", text(&output.stderr));
     server.assert_alive();
+}
+
+/// What a thread of multicore_echo says when it ends: its connections and its bytes.
+fn connections_and_bytes(server: &Server, thread: usize) -> (usize, usize) {
+    let line = server.line();
+    let said = line.strip_prefix(&format!("thread {thread}: ")).and_then(|rest| rest.strip_suffix(" bytes"));
+    let (connections, bytes) = said.and_then(|rest| rest.split_once(" connections, ")).expect(&line);
+    (connections.parse().expect("a number"), bytes.parse().expect("a number"))
+}
+
+#[test]
+fn multicore_echo_serves_on_every_thread_and_ends_when_told() {
+    const CLIENTS: usize = 64; // that one of two threads gets none of them will not happen before the sun goes out
+    let Some(program) = program("multicore_echo") else { return };
+    let mut server = Server::from(command(program).args(["0", "2"]));
+
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|n| {
+            let mut stream = server.connect();
+            thread::spawn(move || {
+                for turn in 0..10 {
+                    let message = noise((n * 10 + turn) as u64, 1 + n * 701 + turn);
+                    stream.write_all(&message).expect("write");
+                    assert_same(&read_exactly(&mut stream, message.len()), &message, "a message");
+                }
+                stream
+            })
+        })
+        .collect();
+    let streams: Vec<TcpStream> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
+
+    signal(&server, libc::SIGTERM);
+    let threads = [connections_and_bytes(&server, 1), connections_and_bytes(&server, 2)];
+    assert!(server.running.wait().success());
+    assert!(threads.iter().all(|&(connections, _)| connections > 0), "one thread had nothing to do: {threads:?}");
+    assert_eq!(threads.iter().map(|&(connections, _)| connections).sum::<usize>(), CLIENTS);
+    let sent: usize = (0..CLIENTS).flat_map(|n| (0..10).map(move |turn| 1 + n * 701 + turn)).sum();
+    assert_eq!(threads.iter().map(|&(_, bytes)| bytes).sum::<usize>(), sent);
+    for stream in streams {
+        assert_same(&read_to_end(stream), b"", "after the end");
+    }
+}
+
+#[test]
+fn multicore_echo_returns_a_long_stream_and_then_closes() {
+    returns_a_long_stream("multicore_echo");
+}
+
+#[test]
+fn multicore_echo_serves_a_thousand_python_sockets() {
+    serves_a_thousand_python_sockets("multicore_echo");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Handles and references: whatever a program hands in, and whatever it ends wherever, is answered and never
 //! undefined.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -939,13 +938,13 @@ fn ten_thousand_random_schedules_inside_listeners_end_well() {
             random_schedule(seed);
         }
     };
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     in_own_process!(|| {
         let before = open_descriptors();
         schedules();
         assert_eq!(open_descriptors(), before);
     });
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(not(any(target_os = "linux", windows)))]
     schedules();
 }
 

@@ -1,6 +1,5 @@
 //! Values, and Socket's readObject and writeObject, through the exported functions and over real connections.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -541,7 +540,7 @@ fn an_object_longer_than_the_read_limit_is_refused_as_soon_as_that_is_known() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // measures the peak of memory
 fn references_and_small_parts_do_not_multiply_memory() {
     in_own_process!(|| {
         // Where it stands before the peer's bytes, their copies and the buffers for them come.
@@ -697,7 +696,7 @@ fn a_value_and_its_parts_live_and_die_together() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // measures the peak of memory
 fn values_that_are_released_leave_nothing_behind() {
     in_own_process!(|| {
         let round = || {

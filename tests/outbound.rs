@@ -149,7 +149,7 @@ fn a_refused_connection_is_told_at_once_but_not_inside_connect_and_the_socket_ca
     assert_eq!(out.log.len(), 0);
     events.pump_until(|| out.log.len() == 2);
     assert!(start.elapsed() < Duration::from_secs(10), "long before the 20 s of the time-out");
-    assert_eq!(out.log.take(), ["ioError 2031".to_owned(), format!("errno {}", libc::ECONNREFUSED)]);
+    assert_eq!(out.log.take(), ["ioError 2031".to_owned(), format!("errno {}", errno::ECONNREFUSED)]);
     assert!(!out.socket.connected());
 
     let server = Server::listening(&events);
@@ -194,7 +194,7 @@ fn nobody_answers_within_the_timeout_and_that_is_an_io_error() {
     ok(ss_socket_set_timeout(out.socket.0, 50));
     ok(out.connect(c"127.0.0.1", hole.port));
     events.pump_until(|| out.log.len() == 2);
-    assert_eq!(out.log.take(), ["ioError 2031".to_owned(), format!("errno {}", libc::ETIMEDOUT)]);
+    assert_eq!(out.log.take(), ["ioError 2031".to_owned(), format!("errno {}", errno::ETIMEDOUT)]);
 }
 
 #[test]

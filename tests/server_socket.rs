@@ -1,6 +1,5 @@
 //! ServerSocket: every row of its table of behaviour (A1), through the exported functions.
 
-#![cfg(unix)]
 #![allow(
     clippy::undocumented_unsafe_blocks,
     reason = "all of it is C's side of the interface, with the test's own pointers"
@@ -202,7 +201,7 @@ fn an_ipv6_address_may_be_written_in_every_form() {
 
 /// fe80::1 is nobody's address here: that the system says so, and not we, shows that the scope was understood.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the interface is called lo
 fn an_ipv6_address_may_have_the_scope_of_an_interface() {
     if !has_ipv6() {
         return;
@@ -210,7 +209,7 @@ fn an_ipv6_address_may_have_the_scope_of_an_interface() {
     let events = Loop::new();
     let server = Server::new(&events);
     let status = server.bind(0, c"fe80::1%lo");
-    fails_with(status, SS_ERR_IO, 2002, libc::EADDRNOTAVAIL);
+    fails_with(status, SS_ERR_IO, 2002, errno::EADDRNOTAVAIL);
 }
 
 #[test]
@@ -218,7 +217,7 @@ fn an_address_of_another_machine_is_an_io_error_and_bind_may_be_tried_again() {
     let events = Loop::new();
     let server = Server::new(&events);
     for address in [c"192.0.2.1", c"198.51.100.1"] {
-        fails_with(server.bind(0, address), SS_ERR_IO, 2002, libc::EADDRNOTAVAIL);
+        fails_with(server.bind(0, address), SS_ERR_IO, 2002, errno::EADDRNOTAVAIL);
         assert_eq!(server.state(), unbound());
     }
     ok(server.bind(0, c"127.0.0.1"));
@@ -231,7 +230,7 @@ fn a_port_in_use_fails_at_bind_and_its_owner_is_undisturbed() {
     let first = Server::listening(&events);
     let second = Server::new(&events);
     let port = i32::from(first.port());
-    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, errno::EADDRINUSE);
     assert_eq!(second.state(), unbound());
 
     let accepted = first.keep_accepted();
@@ -247,14 +246,14 @@ fn a_port_that_is_bound_but_not_yet_listened_on_fails_at_bind_too() {
     let (first, second) = (Server::new(&events), Server::new(&events));
     ok(first.bind(0, c"127.0.0.1"));
     let port = i32::from(first.port());
-    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, libc::EADDRINUSE);
-    fails_with(second.bind(port, c"0.0.0.0"), SS_ERR_IO, 2002, libc::EADDRINUSE);
+    fails_with(second.bind(port, c"127.0.0.1"), SS_ERR_IO, 2002, errno::EADDRINUSE);
+    fails_with(second.bind(port, c"0.0.0.0"), SS_ERR_IO, 2002, errno::EADDRINUSE);
     ok(first.listen(0));
 }
 
 /// Root may do everything, so one thread lays its privilege down.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // elsewhere no port is privileged, or another range
 fn a_privileged_port_is_an_io_error() {
     let first_free = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start")
         .expect("/proc")
@@ -281,7 +280,7 @@ fn a_privileged_port_is_an_io_error() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn an_ipv6_address_on_a_system_without_ipv6_is_an_io_error() {
     let no_ipv6_at_first = once(libc::EAFNOSUPPORT);
     with_failing_call(libc::SYS_socket, no_ipv6_at_first, || {
@@ -294,7 +293,7 @@ fn an_ipv6_address_on_a_system_without_ipv6_is_an_io_error() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // takes all descriptors; elsewhere they have no limit, or another one
 fn without_a_free_descriptor_a_server_can_be_made_but_not_bound() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -336,7 +335,7 @@ fn a_closed_server_cannot_be_reopened() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn failed_binds_leave_no_descriptor_behind() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -386,7 +385,7 @@ fn a_closed_server_says_so_before_it_looks_at_the_backlog() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // no other system tells the length of the queue
 fn backlog_0_and_a_huge_one_are_the_systems_maximum() {
     let maximum = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("/proc");
     let maximum = maximum.trim().parse::<u32>().expect("a number");
@@ -400,7 +399,7 @@ fn backlog_0_and_a_huge_one_are_the_systems_maximum() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // no other system tells the length of the queue
 fn listening_again_sets_the_backlog_and_keeps_the_queue() {
     let events = Loop::new();
     let server = Server::new(&events);
@@ -429,14 +428,14 @@ fn no_event_is_dispatched_inside_listen() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
-    with_failing_call(libc::SYS_listen, once(libc::EADDRINUSE), || {
+    with_failing_call(libc::SYS_listen, once(errno::EADDRINUSE), || {
         let events = Loop::new();
         let server = Server::new(&events);
         ok(server.bind(0, c"127.0.0.1"));
         let bound = server.state();
-        fails_with(server.listen(0), SS_ERR_IO, 2002, libc::EADDRINUSE);
+        fails_with(server.listen(0), SS_ERR_IO, 2002, errno::EADDRINUSE);
         assert_eq!(server.state(), bound);
         ok(server.listen(0));
         assert!(server.state().listening);
@@ -446,12 +445,12 @@ fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
 // ---- Who listens for connect decides whether peers are accepted -----------------------------------------------------
 
 #[test]
-#[cfg(target_os = "linux")]
 fn peers_wait_in_the_kernel_while_nobody_listens_for_connect() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let _peers = [server.client(), server.client(), server.client()];
     events.settle();
+    #[cfg(target_os = "linux")]
     assert_eq!(accept_queue(&server).0, 3);
 
     let accepted = server.keep_accepted();
@@ -472,7 +471,6 @@ fn removing_one_of_two_connect_listeners_goes_on_accepting() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
     let events = Loop::new();
     let server = Server::listening(&events);
@@ -484,6 +482,7 @@ fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
 
     let _second = server.client();
     events.settle();
+    #[cfg(target_os = "linux")]
     assert_eq!(accept_queue(&server).0, 1);
     assert_eq!(log.take(), ["a", "b"]);
 
@@ -766,14 +765,15 @@ fn accepted_sockets_outlive_the_release_of_their_server() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn peers_that_were_not_yet_accepted_are_reset_when_the_server_closes() {
     let events = Loop::new();
     let server = Server::listening(&events);
     let mut peer = server.client();
     ok(server.close());
-    let error = peer.read(&mut [0]).expect_err("a reset");
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    match (peer.read(&mut [0]), told_of_resets()) {
+        (Err(error), true) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        (outcome, _) => assert!(matches!(outcome, Ok(0) | Err(_))),
+    }
 }
 
 #[test]
@@ -824,7 +824,7 @@ fn a_failed_close_does_not_make_a_new_server_a_closed_one() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))] // elsewhere descriptors are not counted
 fn a_server_closed_in_its_own_connect_listener_accepts_nobody_else() {
     in_own_process!(|| {
         let events = Loop::new();
@@ -856,7 +856,7 @@ fn a_server_closed_in_its_own_connect_listener_accepts_nobody_else() {
 // ---- The close event ------------------------------------------------------------------------------------------------
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // elsewhere shutdown does not end a listening socket
 fn the_system_closing_the_listening_socket_is_one_close_event() {
     let events = Loop::new();
     let server = Server::listening(&events);
@@ -873,7 +873,7 @@ fn the_system_closing_the_listening_socket_is_one_close_event() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_fatal_error_of_accept_is_one_close_event() {
     for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
         with_failing_call(libc::SYS_accept4, once(errno), move || {
@@ -891,7 +891,7 @@ fn a_fatal_error_of_accept_is_one_close_event() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
     let passing =
         [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
@@ -911,7 +911,7 @@ fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
 
 /// As when another process that shares the listening socket was faster.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn accept_finding_nobody_is_no_event() {
     with_failing_call(libc::SYS_accept4, once(libc::EAGAIN), || {
         let events = Loop::new();
@@ -926,6 +926,7 @@ fn accept_finding_nobody_is_no_event() {
     });
 }
 
+#[cfg(target_os = "linux")]
 /// Notes each close event of the server and whether the server's state was cleared before it.
 fn record_close_of(server: &Server) -> Log {
     let log = Log::default();
@@ -944,12 +945,14 @@ fn record_close_of(server: &Server) -> Log {
     log
 }
 
+#[cfg(target_os = "linux")]
 /// Fails the first call.
 fn once(errno: i32) -> impl FnMut() -> Option<i32> + Send {
     let mut first = true;
     move || std::mem::take(&mut first).then_some(errno)
 }
 
+#[cfg(target_os = "linux")]
 /// Fails the first of every three calls.
 fn once_in_three(errno: i32) -> impl FnMut() -> Option<i32> + Send {
     let mut calls = 0;

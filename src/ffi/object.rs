@@ -190,11 +190,8 @@ pub unsafe extern "C" fn ss_dispatch_event(
     not_prevented: *mut bool,
 ) -> ss_status {
     status(|| {
-        with(|objects| objects.home(key(target)))?;
-        if event.is_null() {
-            return Err(Failure::null("event"));
-        }
-        let result = dispatch::dispatch_event(key(target), key(event))?;
+        let event = (!event.is_null()).then(|| key(event));
+        let result = dispatch::dispatch_event(key(target), event)?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(not_prevented, result) };
         Ok(())

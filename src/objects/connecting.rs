@@ -132,8 +132,8 @@ impl Objects {
         let stream = TcpStream::connect(address)?;
         let out_of_memory = |_: Failure| io::Error::from(io::ErrorKind::OutOfMemory);
         let home = origin.home;
-        let connection = Connection::new(stream, key, origin, Stage::Connecting);
-        connection.apply(&connection.origin.options, false)?;
+        let mut connection = Connection::new(stream, key, origin, Stage::Connecting);
+        connection.apply(false)?;
         let connection = self.connections.insert(connection).map_err(out_of_memory)?;
         let event_loop = self.loops.find_mut(home).map_err(out_of_memory)?;
         event_loop.active += 1;

@@ -171,9 +171,9 @@ impl Objects {
         let mut socket = Socket::new(origin.clone(), Life::PINNED);
         socket.set_peer(remote)?;
         let socket_key = self.sockets.insert(socket)?;
-        let connection = Connection::new(stream, socket_key, origin, Stage::Fresh);
+        let mut connection = Connection::new(stream, socket_key, origin, Stage::Fresh);
         // A peer that is gone already makes this fail; its end is met when reading.
-        let _ = connection.apply(&server.options, sys::INHERITS_SETTINGS);
+        let _ = connection.apply(sys::INHERITS_SETTINGS);
         match self.connections.insert(connection) {
             Ok(connection) => {
                 event_loop.active += 1;

@@ -5,6 +5,7 @@
 //! alive while a function of the host runs. Whatever such a function may have changed is looked up again.
 
 mod connecting;
+mod dispatching;
 mod listening;
 mod recovery;
 mod settings;
@@ -18,8 +19,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+pub(crate) use dispatching::{Dispatch, Then};
 pub(crate) use listening::Accepted;
-pub(crate) use traffic::{Ending, Incoming, Service};
+pub(crate) use traffic::{Ending, Work};
 pub(crate) use typed::Found;
 
 use crate::connection::Connection;
@@ -165,9 +167,19 @@ impl Objects {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_something_due(&self) -> bool {
+        !self.notes.is_empty() || self.may_run_due()
+    }
+
+    #[inline]
+    fn may_run_due(&self) -> bool {
+        !self.due.is_empty() && self.depth == 0 && !self.draining
+    }
+
     fn take_due(&mut self) -> (Vec<Call>, Vec<(Level, String)>) {
         let notes = std::mem::take(&mut self.notes);
-        if self.depth > 0 || self.draining || self.due.is_empty() {
+        if !self.may_run_due() {
             return (Vec::new(), notes);
         }
         self.draining = true;
@@ -243,6 +255,7 @@ impl Objects {
     }
 
     /// The event's use of its type's name passes to the table.
+    #[inline(always)]
     pub(crate) fn new_event(&mut self, event: Event) -> Result<Key> {
         let kind = event.kind;
         let inserted = self.events.insert(event);
@@ -307,7 +320,9 @@ impl Objects {
     pub(crate) fn release(&mut self, key: Key) -> Result<()> {
         let life = self.life(key)?;
         life.references = life.references.checked_sub(1).ok_or_else(Failure::nothing_to_release)?;
-        self.destroy_if_over(key);
+        if life.is_over() {
+            self.destroy(key);
+        }
         Ok(())
     }
 
@@ -318,17 +333,34 @@ impl Objects {
         }
     }
 
+    #[inline]
     pub(crate) fn unpin(&mut self, key: Key) {
-        if let Ok(life) = self.life(key) {
+        let life = match key.kind() {
+            Some(Kind::Socket) => self.sockets.get_mut(key).map(|object| &mut object.life),
+            Some(Kind::Server) => self.servers.get_mut(key).map(|object| &mut object.life),
+            _ => self.life(key).ok(),
+        };
+        if let Some(life) = life {
             life.pins -= 1;
-            self.destroy_if_over(key);
+            if life.is_over() {
+                self.destroy(key);
+            }
         }
     }
 
-    fn destroy_if_over(&mut self, key: Key) {
-        if !self.life(key).is_ok_and(|life| life.is_over()) {
-            return;
+    /// The end of a dispatch. Returns whether the event's default was left alone.
+    #[inline]
+    fn unpin_event(&mut self, key: Key) -> bool {
+        let Some(event) = self.events.get_mut(key) else { return false };
+        let not_prevented = !event.prevented;
+        event.life.pins -= 1;
+        if event.life.is_over() {
+            self.destroy_event(key);
         }
+        not_prevented
+    }
+
+    fn destroy(&mut self, key: Key) {
         match key.kind() {
             Some(Kind::Loop) => self.destroy_loop(key),
             Some(Kind::Server) => self.destroy_server(key),
@@ -435,7 +467,20 @@ impl Objects {
         handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
     }
 
-    fn dispatcher(&self, target: Key) -> Result<&Dispatcher> {
+    /// Keeps a target alive through a dispatch. Returns its loop.
+    #[inline]
+    pub(crate) fn pin_target(&mut self, target: Key) -> Result<Key> {
+        let (life, home) = match target.kind() {
+            Some(Kind::Server) => self.servers.find_mut(target).map(|object| (&mut object.life, object.home)),
+            Some(Kind::Socket) => self.sockets.find_mut(target).map(|object| (&mut object.life, object.origin.home)),
+            _ => Err(Failure::stale_handle()),
+        }?;
+        life.pins += 1;
+        Ok(home)
+    }
+
+    #[inline(always)]
+    pub(crate) fn dispatcher(&self, target: Key) -> Result<&Dispatcher> {
         match target.kind() {
             Some(Kind::Server) => self.servers.find(target).map(|object| &object.dispatcher),
             Some(Kind::Socket) => self.sockets.find(target).map(|object| &object.dispatcher),
@@ -498,15 +543,8 @@ impl Objects {
         Ok(())
     }
 
-    pub(crate) fn hears(&self, target: Key, kind: EventType) -> Result<bool> {
-        Ok(self.dispatcher(target)?.hears(kind))
-    }
-
-    pub(crate) fn walk(&self, target: Key, kind: EventType) -> Result<Walk> {
-        Ok(self.dispatcher(target)?.walk(kind))
-    }
-
-    pub(crate) fn next_on(&self, target: Key, walk: &mut Walk) -> Option<Callback> {
+    #[inline]
+    pub(crate) fn next_listener(&self, target: Key, walk: &mut Walk) -> Option<Callback> {
         self.dispatcher(target).ok()?.next(walk)
     }
 

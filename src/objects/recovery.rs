@@ -4,8 +4,9 @@
 //! What the step was about may be lost: a connection that was being served is broken, and its socket is told so.
 
 use super::{Objects, keys_of};
-use crate::connection::{Inbound, Stage};
+use crate::connection::{ErrorNumber, Inbound, Stage};
 use crate::handle::Key;
+use crate::sys;
 
 impl Objects {
     /// Everything on every loop of this thread.
@@ -71,6 +72,7 @@ impl Objects {
     pub(crate) fn break_connection(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.flags.stage = Stage::Broken;
+            connection.send_error = Some(ErrorNumber::new(sys::BROKEN));
             // The peer must not take it for a good end.
             connection.set_abort();
         }

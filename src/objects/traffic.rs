@@ -2,11 +2,12 @@
 
 use std::io;
 
-use super::Objects;
+use super::dispatching::Dispatch;
+use super::{Loop, Objects};
 use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
 use crate::error::Result;
-use crate::event::Life;
-use crate::handle::Key;
+use crate::event::{Detail, Life};
+use crate::handle::{Key, Table};
 use crate::inject;
 use crate::memory;
 use crate::names::EventType;
@@ -16,33 +17,17 @@ use crate::reactor::{Reactor, Ready};
 use crate::socket::{self, Endpoint, Endpoints, Socket};
 use crate::sys;
 
-/// What serving a connection begins with.
+/// What there is to do next for a connection that is being served.
 #[derive(Default)]
-pub(crate) enum Service {
-    #[default]
-    Done,
-    /// There may be something to read.
-    Read,
-    /// It must not go on.
-    Broken,
-    /// An attempt has succeeded, and the socket is connected.
-    Connected(Key),
-}
-
-/// What came of one attempt to read.
-#[derive(Default)]
-pub(crate) enum Incoming {
-    Bytes {
-        socket: Key,
-        count: usize,
-    },
-    /// Nothing now.
+pub(crate) enum Work {
     #[default]
     Nothing,
-    /// The peer's end, or the connection's.
-    End {
-        error: Option<io::Error>,
-    },
+    /// An attempt has succeeded: the socket is connected.
+    Connected { socket: Key },
+    /// Bytes have come, and this is the dispatch that tells of them; `None`: nobody listens.
+    Received { socket: Key, count: usize, dispatch: Option<Dispatch> },
+    /// The peer's end was met, or the connection's.
+    Ended { error: Option<io::Error> },
 }
 
 /// A connection that ended by itself, and what its socket's listeners have to be told.
@@ -75,45 +60,62 @@ impl Objects {
         !connection.flags.queued
     }
 
-    /// First step of serving a connection: sees an attempt through, sends what waited for room.
-    pub(crate) fn begin_service(&mut self, key: Key) -> Service {
+    /// Serving begins: sees an attempt through, sends what waited for room, receives.
+    #[inline]
+    pub(crate) fn begin_service(&mut self, home: Key, key: Key) -> Work {
         inject::point();
-        let Some(connection) = self.connections.get_mut(key) else { return Service::Done };
+        let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
             self.wind_up(key, true);
-            return Service::Done;
+            return Work::Nothing;
         }
         match connection.flags.stage {
-            Stage::Connecting => return self.check_attempt(key).map_or(Service::Done, Service::Connected),
-            Stage::Broken => return Service::Broken,
+            Stage::Connecting => {
+                return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
+            }
+            Stage::Broken => return Work::Ended { error: Some(io::Error::from_raw_os_error(sys::BROKEN)) },
             Stage::Fresh | Stage::Open => {}
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
         }
-        match self.connections.get(key) {
-            Some(connection) if connection.flags.unread() => Service::Read,
-            _ => Service::Done,
+        self.receive(home, key)
+    }
+
+    /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection.
+    pub(crate) fn receive(&mut self, home: Key, key: Key) -> Work {
+        if !self.is_alive(home) {
+            return Work::Nothing;
+        }
+        match self.read(key) {
+            Work::Received { socket, count, .. } => {
+                let detail = Detail::Progress { loaded: count as u64 };
+                let dispatch = self.begin_announcement(socket, EventType::SOCKET_DATA, detail);
+                Work::Received { socket, count, dispatch }
+            }
+            work => work,
         }
     }
 
-    /// Reads once into the loop's buffer, for the socket of this connection.
-    pub(crate) fn receive(&mut self, key: Key) -> Incoming {
+    fn read(&mut self, key: Key) -> Work {
         inject::point();
-        let Some(connection) = self.connections.get_mut(key) else { return Incoming::Nothing };
-        let Some(socket_key) = connection.owner else { return Incoming::Nothing };
-        let Some(socket) = self.sockets.get_mut(socket_key) else { return Incoming::Nothing };
-        let Some(home) = self.loops.get_mut(connection.home()) else { return Incoming::Nothing };
+        let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
+        if !connection.flags.unread() {
+            return Work::Nothing;
+        }
+        let Some(socket_key) = connection.owner else { return Work::Nothing };
+        let Some(socket) = self.sockets.get_mut(socket_key) else { return Work::Nothing };
+        let Some(home) = self.loops.get_mut(connection.home()) else { return Work::Nothing };
         let reactor = &mut home.reactor;
         let room = socket.options().read_limit.saturating_sub(socket.kept().len());
         if room == 0 || connection.flags.paused {
             // What is inbound stays noted, and reading some brings the connection back.
-            return Incoming::Nothing;
+            return Work::Nothing;
         }
         let want = room.min(reactor.receive_buffer.bytes.len());
         match connection.read(&mut reactor.receive_buffer.bytes[..want]) {
-            Ok(0) => Incoming::End { error: None },
+            Ok(0) => Work::Ended { error: None },
             Ok(count) => {
                 connection.flags.was_read(count, want);
                 inject::point();
@@ -124,27 +126,27 @@ impl Objects {
                 match socket.rare_mut() {
                     Some(rare) if !rare.kept.is_empty() => {
                         if rare.kept.append(&reactor.receive_buffer.bytes[..count], &mut reactor.pool).is_err() {
-                            return Incoming::End { error: Some(io::ErrorKind::OutOfMemory.into()) };
+                            return Work::Ended { error: Some(io::ErrorKind::OutOfMemory.into()) };
                         }
                     }
                     _ => reactor.receive_buffer.lend(socket_key, count),
                 }
-                Incoming::Bytes { socket: socket_key, count }
+                Work::Received { socket: socket_key, count, dispatch: None }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 connection.flags.inbound = Inbound::Nothing;
                 match connection.send_error {
-                    Some(number) => Incoming::End { error: Some(io::Error::from_raw_os_error(number.get())) },
-                    None => Incoming::Nothing,
+                    Some(number) => Work::Ended { error: Some(io::Error::from_raw_os_error(number.get())) },
+                    None => Work::Nothing,
                 }
             }
             Err(error) if sys::is_exhausted(&error) => {
                 // What is inbound stays noted.
                 connection.flags.starved = true;
                 rest_if_starved(connection, reactor, key);
-                Incoming::Nothing
+                Work::Nothing
             }
-            Err(error) => Incoming::End { error: Some(error) },
+            Err(error) => Work::Ended { error: Some(error) },
         }
     }
 
@@ -164,9 +166,8 @@ impl Objects {
 
     /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
     /// is so only to meet an end that was announced; other bytes wait for the next turn.
-    pub(crate) fn settle(&mut self, key: Key, socket: Key, count: usize) -> bool {
+    pub(crate) fn settle(&mut self, key: Key, socket_key: Key, count: usize) -> bool {
         inject::point();
-        let socket_key = socket;
         let Some(socket) = self.sockets.get_mut(socket_key) else { return false };
         let Some(home) = self.loops.get_mut(socket.home()) else { return false };
         let reactor = &mut home.reactor;
@@ -319,7 +320,9 @@ impl Objects {
             self.dirty.push(connection_key);
             home.reactor.has_work();
         }
-        self.account(connection_key, flushed);
+        if let Some(flushed) = flushed {
+            account(connection, home, &self.sockets, connection_key, flushed);
+        }
         Ok(())
     }
 
@@ -334,10 +337,9 @@ impl Objects {
     #[inline]
     pub(crate) fn flush_dirty(&mut self) {
         while let Some(key) = self.dirty.pop() {
-            if let Some(connection) = self.connections.get_mut(key) {
-                connection.flags.dirty = false;
-                self.flush_connection(key);
-            }
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.flags.dirty = false;
+            self.flush_connection(key);
         }
     }
 
@@ -350,35 +352,7 @@ impl Objects {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         let flushed = connection.flush(&mut home.reactor.pool);
-        self.account(key, flushed);
-    }
-
-    /// Takes note of what a flush did, for the turn to act on.
-    fn account(&mut self, key: Key, flushed: Flushed) {
-        inject::point();
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        let Some(home) = self.loops.get_mut(connection.home()) else { return };
-        rest_if_starved(connection, &mut home.reactor, key);
-        if connection.send_error.is_some() {
-            // What the peer sent before its end is read first, then the end itself.
-            connection.flags.inbound = Inbound::TheEnd;
-            queue(connection, &mut home.reactor, key);
-        } else if flushed.more {
-            queue(connection, &mut home.reactor, key);
-        }
-        if flushed.moved == 0 {
-            return;
-        }
-        connection.note_traffic();
-        if let Some(socket_key) = connection.owner
-            && !connection.flags.progress_due
-            && let Some(socket) = self.sockets.get(socket_key)
-            && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
-        {
-            connection.flags.progress_due = true;
-            home.progress.push(socket_key);
-            home.reactor.has_work();
-        }
+        account(connection, home, &self.sockets, key, flushed);
     }
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
@@ -550,6 +524,32 @@ fn give_up(connection: &mut Connection, reactor: &mut Reactor, key: Key, error: 
 fn rest_if_starved(connection: &Connection, reactor: &mut Reactor, key: Key) {
     if connection.flags.starved {
         reactor.starve(connection.home(), key);
+    }
+}
+
+/// Takes note of what a flush did, for the turn to act on.
+fn account(connection: &mut Connection, home: &mut Loop, sockets: &Table<Socket>, key: Key, flushed: Flushed) {
+    inject::point();
+    rest_if_starved(connection, &mut home.reactor, key);
+    if connection.send_error.is_some() {
+        // What the peer sent before its end is read first, then the end itself.
+        connection.flags.inbound = Inbound::TheEnd;
+        queue(connection, &mut home.reactor, key);
+    } else if flushed.more {
+        queue(connection, &mut home.reactor, key);
+    }
+    if flushed.moved == 0 {
+        return;
+    }
+    connection.note_traffic();
+    if let Some(socket_key) = connection.owner
+        && !connection.flags.progress_due
+        && let Some(socket) = sockets.get(socket_key)
+        && socket.dispatcher.hears(EventType::OUTPUT_PROGRESS)
+    {
+        connection.flags.progress_due = true;
+        home.progress.push(socket_key);
+        home.reactor.has_work();
     }
 }
 

@@ -20,7 +20,7 @@ const QUEUES: usize = 64;
 pub(crate) struct Pool {
     spare: Vec<Vec<u8>>,
     capacity: usize,
-    /// Empty ones, of a connection's size.
+    /// Empty ones, each with its first buffer.
     #[expect(clippy::vec_box, reason = "a connection holds its queue by one word")]
     queues: Vec<Box<Queue>>,
 }
@@ -43,14 +43,19 @@ impl Pool {
     }
 
     pub(super) fn take_queue(&mut self) -> Result<Box<Queue>> {
-        match self.queues.pop() {
-            Some(queue) => Ok(queue),
-            None => memory::boxed(Queue::default()),
+        if let Some(queue) = self.queues.pop() {
+            self.capacity -= queue.first.capacity();
+            return Ok(queue);
         }
+        let mut queue = memory::boxed(Queue::default())?;
+        queue.first = self.take();
+        Ok(queue)
     }
 
     pub(super) fn give_queue(&mut self, queue: Box<Queue>) {
-        if self.queues.len() < QUEUES {
+        let capacity = queue.first.capacity();
+        if self.queues.len() < QUEUES && capacity <= CHUNK && self.capacity + capacity <= KEPT {
+            self.capacity += capacity;
             self.queues.push(queue);
         }
     }

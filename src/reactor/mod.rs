@@ -24,6 +24,7 @@ pub(crate) use resolver::{Request, resolve};
 pub(crate) use timers::Timers;
 
 use crate::handle::Key;
+use crate::sys;
 
 /// How many readiness events one turn takes from the kernel.
 const EVENTS: usize = 1024;
@@ -135,11 +136,9 @@ impl Reactor {
 
     /// The poller's descriptor, for a host's own loop.
     pub(crate) fn export(&mut self) -> Option<i64> {
+        let descriptor = sys::pollable(&self.poll)?;
         self.exported = true;
-        #[cfg(unix)]
-        return Some(crate::sys::raw(&self.poll));
-        #[cfg(not(unix))]
-        None
+        Some(descriptor)
     }
 
     /// How long a wait may last, given nothing but the timers and the list of the ready.

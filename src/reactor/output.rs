@@ -17,7 +17,7 @@ pub(crate) struct Output(Option<Box<Queue>>);
 /// once needs no list.
 #[derive(Default)]
 pub(crate) struct Queue {
-    first: Vec<u8>,
+    pub(super) first: Vec<u8>,
     /// How much of `first` has been taken.
     head: usize,
     rest: VecDeque<Vec<u8>>,
@@ -147,6 +147,12 @@ impl Queue {
 
     fn consume(&mut self, mut count: usize, pool: &mut Pool) {
         self.length -= count;
+        if self.length == 0 && self.rest.is_empty() {
+            // What comes next begins in the same buffer.
+            self.first.clear();
+            self.head = 0;
+            return;
+        }
         loop {
             let left = self.first.len() - self.head;
             if count < left {
@@ -155,12 +161,10 @@ impl Queue {
             }
             count -= left;
             self.head = 0;
-            let next = self.rest.pop_front();
-            let last = next.is_none();
-            pool.give(std::mem::replace(&mut self.first, next.unwrap_or_default()));
-            if last {
+            let Some(next) = self.rest.pop_front() else { return self.first.clear() };
+            pool.give(std::mem::replace(&mut self.first, next));
+            if self.rest.is_empty() {
                 self.rest = VecDeque::new();
-                return;
             }
         }
     }

@@ -6,13 +6,16 @@
 //! - `SHORT_READ_DRAINS`: a read that returned less than it could have proves that the kernel's buffer was empty,
 //!   and a short write that it is full, as far as the next readiness event is concerned.
 //! - `interest()`: what a connection is registered for, once.
+//! - `pollable(poll)`: the descriptor that becomes readable whenever the poller has something to tell, where there is one.
 //! - `raw(x)`: the number a host knows the socket by; `close(x)`: close it, even
 //!   if it is not open any more; `forget(x)`: give it up *without* closing it.
 //! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
 //! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
 //! - `INHERITS_SETTINGS`: an accepted socket starts with its listener's settings.
 //! - `set_user_timeout(socket, timeout)`: how long output may stay unacknowledged, where the system knows such a limit.
-//! - `prepare_stream(stream)`: what every connection needs here, accepted or not.
+//! - `prepare_stream(stream)`: what every connection needs here, accepted or not; one for which this fails must not be
+//!   written to.
+//! - `keep_alive(period)`: probes after that much silence, and as often from then on, as far as the system takes it.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
 //! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`: the system's numbers for what we find out ourselves.

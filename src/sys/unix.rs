@@ -9,21 +9,18 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use mio::Interest;
 use mio::net::TcpStream;
+use mio::{Interest, Poll};
 use once_cell::sync::OnceCell;
-use socket2::{SockRef, Socket};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 use super::AcceptError;
 
 pub(crate) const SHORT_READ_DRAINS: bool = true;
 
-/// Writing to a connection that the peer has reset must not raise SIGPIPE in the host.
-#[cfg(not(target_vendor = "apple"))]
+/// Writing to a connection that the peer has reset must not raise SIGPIPE in the host. Apple's systems know the flag
+/// only lately and ignore it before: see [`prepare_stream`].
 pub(crate) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
-/// Apple's systems have SO_NOSIGPIPE on the socket instead.
-#[cfg(target_vendor = "apple")]
-pub(crate) const SEND_FLAGS: c_int = 0;
 
 /// Readable and writable, for good; with urgent data where the system tells of it, since a read stops short
 /// at the urgent mark though more bytes follow.
@@ -32,6 +29,26 @@ pub(crate) fn interest() -> Interest {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let both = both | Interest::PRIORITY;
     both
+}
+
+/// epoll and kqueue are descriptors themselves.
+pub(crate) fn pollable(poll: &Poll) -> Option<i64> {
+    Some(raw(poll))
+}
+
+/// OpenBSD keeps the periods to the administrator.
+pub(crate) fn keep_alive(period: Duration) -> TcpKeepalive {
+    let settings = TcpKeepalive::new().with_time(period);
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "dragonfly"
+    ))]
+    let settings = settings.with_interval(period);
+    settings
 }
 
 static EPOCH: AtomicU32 = AtomicU32::new(0);
@@ -165,7 +182,7 @@ pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>
     Ok(())
 }
 
-/// What no listener can hand down.
+/// What no listener can hand down. Apple's systems refuse it for a connection that has ended already.
 pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_vendor = "apple")]
     SockRef::from(_stream).set_nosigpipe(true)?;
@@ -192,6 +209,8 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
             | libc::ETIMEDOUT,
         ) => AcceptError::Next,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::Exhausted,
+        // It was accepted, but has no address any more: so macOS tells of a peer that is gone again.
+        None => AcceptError::Next,
         _ => AcceptError::Fatal,
     }
 }

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::ffi::c_int;
 use std::io;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, IntoRawSocket, RawSocket};
+use std::time::Duration;
 
-use mio::Interest;
 use mio::net::TcpStream;
-use socket2::{SockRef, Socket};
+use mio::{Interest, Poll};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use windows_sys::Win32::Networking::WinSock;
 
 use super::AcceptError;
@@ -18,6 +19,15 @@ pub(crate) const SEND_FLAGS: c_int = 0;
 
 pub(crate) fn interest() -> Interest {
     Interest::READABLE | Interest::WRITABLE
+}
+
+/// A completion port is nothing that a host could wait for together with other things.
+pub(crate) fn pollable(_poll: &Poll) -> Option<i64> {
+    None
+}
+
+pub(crate) fn keep_alive(period: Duration) -> TcpKeepalive {
+    TcpKeepalive::new().with_time(period).with_interval(period)
 }
 
 #[inline]
@@ -76,8 +86,9 @@ pub(crate) fn may_share(_socket: &impl AsSocket, _yes: bool) -> io::Result<()> {
 
 pub(crate) const INHERITS_SETTINGS: bool = false;
 
-pub(crate) fn prepare_stream(_stream: &TcpStream) -> io::Result<()> {
-    Ok(())
+/// What accept makes may be inherited by child processes, unlike the sockets that we ask for ourselves.
+pub(crate) fn prepare_stream(stream: &TcpStream) -> io::Result<()> {
+    close_on_exec(&SockRef::from(stream))
 }
 
 /// A socket of the host, looked at before it is taken over.
@@ -104,12 +115,30 @@ impl Borrowed {
     }
 }
 
-pub(crate) fn close_on_exec(_socket: &SockRef<'_>) -> io::Result<()> {
-    Ok(())
+/// A child process does not inherit it.
+pub(crate) fn close_on_exec(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_no_inherit(true)
 }
 
 pub(crate) fn listens(socket: &SockRef<'_>) -> io::Result<Option<bool>> {
-    socket.r#type().map(|_| None)
+    option(socket, WinSock::SO_ACCEPTCONN).map(|value| Some(value != 0))
+}
+
+/// Options of the socket's own level that are an int, which no portable crate has.
+fn option(socket: &SockRef<'_>, name: c_int) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut length = size_of::<c_int>() as c_int;
+    // SAFETY: an open socket, and room for a value of the size that is given.
+    let status = unsafe {
+        WinSock::getsockopt(
+            socket.as_raw_socket() as WinSock::SOCKET,
+            WinSock::SOL_SOCKET,
+            name,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    if status == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
 pub(crate) const CAN_SHARE_PORTS: bool = false;
@@ -121,15 +150,17 @@ pub(crate) fn share_port(_socket: &Socket) -> io::Result<()> {
 pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     match error.raw_os_error() {
         Some(WinSock::WSAEWOULDBLOCK) => AcceptError::Drained,
-        Some(WinSock::WSAECONNRESET | WinSock::WSAECONNABORTED | WinSock::WSAEINTR | WinSock::WSAENETDOWN) => {
-            AcceptError::Next
-        }
         Some(WinSock::WSAEMFILE | WinSock::WSAENOBUFS) => AcceptError::Exhausted,
-        _ => AcceptError::Fatal,
+        Some(WinSock::WSAENOTSOCK | WinSock::WSAEINVAL | WinSock::WSAEOPNOTSUPP | WinSock::WSANOTINITIALISED) => {
+            AcceptError::Fatal
+        }
+        // A peer that is gone again before it was accepted: WSAECONNRESET, and from other makers of Winsock
+        // WSAENOTCONN and more. No peer may close the server.
+        _ => AcceptError::Next,
     }
 }
 
-pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<std::time::Duration>) -> io::Result<()> {
+pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
     Ok(())
 }
 
@@ -137,8 +168,12 @@ pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WinSock::WSAENOBUFS)
 }
 
+/// Whether it still is a listening socket; nobody tells us when a host closes it behind our back.
 pub(crate) fn still_listens(listener: &impl AsSocket) -> io::Result<()> {
-    SockRef::from(listener).r#type().map(|_| ())
+    match listens(&SockRef::from(listener))? {
+        Some(false) => Err(io::Error::from_raw_os_error(WinSock::WSAENOTSOCK)),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn is_not_ours(error: &io::Error) -> bool {

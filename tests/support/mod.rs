@@ -82,6 +82,24 @@ pub fn fails_with(status: ss_status, class: ss_status, id: i32, os_error: i32) {
     assert_eq!(last_error().os_error, os_error);
 }
 
+/// The system's error numbers by their POSIX names: Winsock has numbers of its own for them.
+#[cfg(unix)]
+pub mod errno {
+    pub use libc::{EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, ECONNRESET, EPIPE, ETIMEDOUT};
+}
+
+#[cfg(windows)]
+pub mod errno {
+    use windows_sys::Win32::Networking::WinSock;
+    pub const EADDRINUSE: i32 = WinSock::WSAEADDRINUSE;
+    pub const EADDRNOTAVAIL: i32 = WinSock::WSAEADDRNOTAVAIL;
+    pub const ECONNREFUSED: i32 = WinSock::WSAECONNREFUSED;
+    pub const ECONNRESET: i32 = WinSock::WSAECONNRESET;
+    /// What sending on a connection gives that has been torn.
+    pub const EPIPE: i32 = WinSock::WSAECONNABORTED;
+    pub const ETIMEDOUT: i32 = WinSock::WSAETIMEDOUT;
+}
+
 pub fn text(pointer: *const c_char) -> Option<String> {
     let pointer = (!pointer.is_null()).then_some(pointer)?;
     Some(unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
@@ -117,10 +135,18 @@ pub fn release(object: impl Object) -> ss_status {
 }
 
 /// The descriptor behind a handle, to look at what the system knows of it or to set what the library has no option for.
+#[cfg(unix)]
 #[track_caller]
 pub fn system_socket(object: impl Object) -> std::os::fd::BorrowedFd<'static> {
     let fd = native_handle(object).expect("it has a descriptor");
     unsafe { std::os::fd::BorrowedFd::borrow_raw(fd as i32) }
+}
+
+#[cfg(windows)]
+#[track_caller]
+pub fn system_socket(object: impl Object) -> std::os::windows::io::BorrowedSocket<'static> {
+    let socket = native_handle(object).expect("it has a socket");
+    unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket as u64) }
 }
 
 /// The number of the descriptor behind a handle, if it has one.
@@ -158,6 +184,20 @@ impl Loop {
             assert!(Instant::now() < deadline, "what the test waits for did not happen");
             self.turn(2);
         }
+    }
+
+    /// Turns until `done`, and says how long the longest turn kept this thread computing.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub fn longest_turn_until(&self, mut done: impl FnMut() -> bool) -> Duration {
+        let (deadline, mut longest) = (Instant::now() + DEADLINE, Duration::ZERO);
+        while !done() {
+            assert!(Instant::now() < deadline, "what the test waits for did not happen");
+            let before = thread_cpu_time();
+            self.turn(2);
+            longest = longest.max(thread_cpu_time() - before);
+        }
+        longest
     }
 
     /// Turns until nothing has happened for a while: what was on its way has arrived.
@@ -994,6 +1034,24 @@ pub fn skipped(reason: &str) {
     println!("SKIPPED: {reason}");
 }
 
+/// Whether a peer is told of a RST: Wine shows it as an ordinary end, Windows itself and everybody else do.
+pub fn told_of_resets() -> bool {
+    !under_wine()
+}
+
+#[cfg(not(windows))]
+pub fn under_wine() -> bool {
+    false
+}
+
+/// Whether this Windows is Wine, which has a function of its own that says so.
+#[cfg(windows)]
+pub fn under_wine() -> bool {
+    use windows_sys::Win32::System::LibraryLoader::{GetModuleHandleA, GetProcAddress};
+    unsafe { GetProcAddress(GetModuleHandleA(c"ntdll.dll".as_ptr().cast()), c"wine_get_version".as_ptr().cast()) }
+        .is_some()
+}
+
 /// Whether this machine has IPv6, for tests that need it; says so if not.
 pub fn has_ipv6() -> bool {
     let found = std::net::TcpListener::bind("[::1]:0").is_ok();
@@ -1001,6 +1059,57 @@ pub fn has_ipv6() -> bool {
         skipped("this machine has no IPv6");
     }
     found
+}
+
+/// The loop waits for `milliseconds`, and does not spend them computing. What interrupts it meanwhile is allowed.
+#[cfg(any(target_os = "linux", windows))]
+#[track_caller]
+pub fn assert_loop_rests(events: &Loop, milliseconds: u64) {
+    let (start, before) = (Instant::now(), thread_cpu_time());
+    let wanted = Duration::from_millis(milliseconds);
+    while let Some(left) = wanted.checked_sub(start.elapsed()) {
+        events.turn(left.as_millis() as i32 + 1);
+    }
+    let spent = thread_cpu_time() - before;
+    assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
+}
+
+#[cfg(windows)]
+pub use windows::*;
+
+#[cfg(windows)]
+mod windows {
+    use super::*;
+    use windows_sys::Win32::Foundation::{FILETIME, GetHandleInformation, HANDLE};
+    use windows_sys::Win32::System::ProcessStatus::{K32GetProcessMemoryInfo, PROCESS_MEMORY_COUNTERS};
+    use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, GetThreadTimes};
+
+    /// This process' open handles, sockets among them. Asked one by one, since Wine does not know their number.
+    pub fn open_descriptors() -> usize {
+        const HIGHEST: usize = 1 << 15;
+        let is_open = |handle: &usize| unsafe { GetHandleInformation(*handle as HANDLE, &mut 0) } != 0;
+        let count = (4..HIGHEST).step_by(4).filter(is_open).count();
+        assert_ne!(count, 0);
+        count
+    }
+
+    /// Bytes of memory that this process occupies.
+    pub fn resident_memory() -> usize {
+        let mut counters: PROCESS_MEMORY_COUNTERS = unsafe { std::mem::zeroed() };
+        let size = size_of_val(&counters) as u32;
+        assert_ne!(unsafe { K32GetProcessMemoryInfo(GetCurrentProcess(), &mut counters, size) }, 0);
+        counters.WorkingSetSize
+    }
+
+    /// The time that this thread has spent computing.
+    pub fn thread_cpu_time() -> Duration {
+        let [mut created, mut ended, mut kernel, mut user]: [FILETIME; 4] = unsafe { std::mem::zeroed() };
+        let thread: HANDLE = unsafe { GetCurrentThread() };
+        let done = unsafe { GetThreadTimes(thread, &mut created, &mut ended, &mut kernel, &mut user) };
+        assert_ne!(done, 0);
+        let ticks = |time: FILETIME| u64::from(time.dwHighDateTime) << 32 | u64::from(time.dwLowDateTime);
+        Duration::from_nanos((ticks(kernel) + ticks(user)) * 100)
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -1052,18 +1161,6 @@ mod linux {
         let allowed = wanted.min(limits.rlim_max);
         set_descriptor_limit(allowed.max(limits.rlim_cur));
         allowed
-    }
-
-    /// The loop waits for `milliseconds`, and does not spend them computing. What interrupts it meanwhile is allowed.
-    #[track_caller]
-    pub fn assert_loop_rests(events: &Loop, milliseconds: u64) {
-        let (start, before) = (Instant::now(), thread_cpu_time());
-        let wanted = Duration::from_millis(milliseconds);
-        while let Some(left) = wanted.checked_sub(start.elapsed()) {
-            events.turn(left.as_millis() as i32 + 1);
-        }
-        let spent = thread_cpu_time() - before;
-        assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
     }
 
     /// Turns for `milliseconds`: how many hundredths of that time this thread spent computing.

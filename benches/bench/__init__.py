@@ -1,0 +1,1 @@
+"""The parts of benches/run: scenarios, building, measuring, reporting."""

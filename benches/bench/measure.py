@@ -1,0 +1,226 @@
+"""Runs a server and the load, each on a core of its own, and counts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+
+DEADLINE = 60
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+def _pinned(cores):
+    return lambda: os.sched_setaffinity(0, cores)
+
+
+def stop(process, how=signal.SIGTERM):
+    if process.poll() is None:
+        process.send_signal(how)
+    try:
+        process.wait(DEADLINE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def listening_port(process):
+    line = process.stdout.readline()
+    if ":" not in line:
+        raise RuntimeError(f"a server does not start: {process.args}")
+    return int(line.rpartition(":")[2])
+
+
+@contextmanager
+def running(server, mode, wrapper=(), cores=(SERVER_CORE,), **more):
+    """A server, and its port."""
+    process = subprocess.Popen([*wrapper, str(server.program), mode], stdout=subprocess.PIPE, text=True,
+                               env=server.environment(), preexec_fn=_pinned(cores), **more)
+    try:
+        yield process, listening_port(process)
+    finally:
+        stop(process)
+        process.stdout.close()
+
+
+class Load:
+    """A load; with --pause it is led by readiness() and go()."""
+
+    def __init__(self, programs, arguments, port, pid=None, cores=(LOAD_CORE,)):
+        command = [str(programs / "load"), *arguments.split(), "--port", str(port)]
+        if pid is not None:
+            command += ["--pid", str(pid)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=_pinned(cores))
+
+    def line(self):
+        line = self.process.stdout.readline().strip()
+        if not line:
+            raise RuntimeError(f"the load has failed: {' '.join(self.process.args)}")
+        return line
+
+    def expect(self, word):
+        line = self.line()
+        if line != word:
+            raise RuntimeError(f"the load says {line!r}, not {word!r}")
+
+    def go(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def result(self):
+        return json.loads(self.line())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        stop(self.process)
+        self.process.stdout.close()
+
+
+def timed(programs, server, scenario, seconds, warmup):
+    """One run: units a second, the server's processor time per unit, latencies."""
+    with running(server, scenario.mode) as (process, port):
+        arguments = f"{scenario.load} --seconds {seconds} --warmup {warmup}"
+        with Load(programs, arguments, port, process.pid) as load:
+            result = load.result()
+    amount = result["bytes"] / 2**20 if scenario.unit == "MiB" else result["done"]
+    if amount == 0:
+        raise RuntimeError(f"{server.name}: nothing came about in {scenario.name}")
+    return {
+        "rate": amount / result["seconds"],
+        "cpu": result["cpu_ns"] / 1000 / amount,
+        "gb": result["bytes"] / result["seconds"] / 1e9,
+        "p50": result["p50"],
+        "p99": result["p99"],
+        "p999": result["p999"],
+    }
+
+
+@contextmanager
+def counting_calls(pid):
+    """A function that returns the system calls of a process, by name, since this began; strace counts them."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        strace = subprocess.Popen(["strace", "-f", "-c", "-U", "calls,name", "-o", output.name, "-p", str(pid)],
+                                  stderr=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + DEADLINE
+            while "TracerPid:\t0\n" in open(f"/proc/{pid}/status").read():
+                if strace.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("strace cannot be attached")
+                time.sleep(0.01)
+
+            def calls():
+                stop(strace, signal.SIGINT)
+                found = re.findall(r"^\s*(\d+)\s+(\w+)$", output.read(), re.MULTILINE)
+                return {name: int(number) for number, name in found if name != "total"}
+
+            yield calls
+        finally:
+            stop(strace, signal.SIGINT)
+
+
+def system_calls(programs, server, scenario, count):
+    """Exact counts: system calls per unit, by name, over a fixed number."""
+    with running(server, scenario.mode) as (process, port):
+        with Load(programs, f"{scenario.load} --count {count} --pause", port) as load:
+            load.expect("ready")
+            with counting_calls(process.pid) as calls:
+                load.go()
+                load.result()
+                counted = calls()
+    return {name: number / count for name, number in counted.items()}
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:  # exact; VmRSS lags behind by up to some pages per core
+        return int(re.search(r"^Rss:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
+
+
+def idle_memory(programs, server, connections):
+    """Resident bytes per connection that has been in use once and is silent now."""
+    with running(server, "echo") as (process, port):
+        with Load(programs, "echo --connections 64 --count 1 --pause", port) as few:
+            few.expect("ready")  # what is made once, such as buffers, is there now
+            before = resident(process.pid)
+            with Load(programs, f"echo --idle {connections - 1} --count 1 --pause", port) as many:
+                many.expect("ready")
+                return (resident(process.pid) - before) / connections
+
+
+def instructions(programs, server, scenario, count):
+    """Instructions of the server per message outside the kernel: the difference of two runs, so that the start cancels out."""
+
+    def total(number):
+        with tempfile.TemporaryFile("w+") as errors:
+            wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+            with running(server, scenario.mode, wrapper, stderr=errors) as (_, port):
+                with Load(programs, f"{scenario.load} --count {number}", port) as load:
+                    load.result()
+            errors.seek(0)
+            return int(re.search(r"Collected : (\d+)", errors.read())[1])
+
+    return (total(3 * count) - total(count)) / (2 * count)
+
+
+def captured(command, server, cores=(SERVER_CORE,)):
+    """What a program that needs no load prints."""
+    finished = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True,
+                              env=server.environment(), preexec_fn=_pinned(cores), timeout=DEADLINE)
+    return finished.stdout
+
+
+def dispatch(programs, server, milliseconds):
+    """Nanoseconds per listener call, by the number of listeners."""
+    return json.loads(captured([programs / "dispatch", milliseconds], server))
+
+
+def scaling(programs, server, work, kind, number, milliseconds):
+    """Messages or listener calls a second of so many threads or processes together, without a load beside them."""
+    cores = range(number)
+    return json.loads(captured([programs / "scaling", work, kind, number, milliseconds], server, cores))["rate"]
+
+
+@contextmanager
+def on_many_loops(programs, loops):
+    """The example multicore_echo with two loads, all of them on both cores."""
+    cores = (SERVER_CORE, LOAD_CORE)
+    process = subprocess.Popen([str(programs / "multicore_echo"), "0", str(loops)], stdout=subprocess.PIPE, text=True,
+                               preexec_fn=_pinned(cores))
+    try:
+        yield process, listening_port(process), cores
+    finally:
+        stop(process)
+        process.stdout.close()
+
+
+def many_loops(programs, loops, seconds):
+    """Messages a second, and the server's processor time per message, over both loads."""
+    with on_many_loops(programs, loops) as (process, port, cores):
+        arguments = f"echo --connections 64 --seconds {seconds}"
+        # Each measures the server's time over its own span; they are the same but for the start.
+        with Load(programs, arguments, port, process.pid, cores) as one, Load(programs, arguments, port, None, cores) as two:
+            first, second = one.result(), two.result()
+    done = first["done"] + second["done"]
+    return {"rate": done / first["seconds"], "cpu": first["cpu_ns"] / 1000 / done}
+
+
+def many_loops_calls(programs, loops, count):
+    """System calls per message of the same."""
+    with on_many_loops(programs, loops) as (process, port, cores):
+        arguments = f"echo --connections 64 --count {count // 2} --pause"
+        with Load(programs, arguments, port, None, cores) as one, Load(programs, arguments, port, None, cores) as two:
+            one.expect("ready")
+            two.expect("ready")
+            with counting_calls(process.pid) as calls:
+                one.go()
+                two.go()
+                one.result()
+                two.result()
+                counted = calls()
+    return {name: number / count for name, number in counted.items()}

@@ -1,0 +1,68 @@
+/* Our library from C, in the way of the header's program. */
+#include "peer.h"
+
+#include <server_socket.h>
+
+static enum mode mode;
+
+static void on_data(ss_event *event, void *user_data)
+{
+    ss_socket *socket = ss_event_target(event);
+    size_t length;
+    const uint8_t *bytes = ss_socket_peek(socket, &length);
+
+    (void)user_data;
+    if (mode == MODE_ECHO && ss_socket_write_bytes(socket, bytes, length) != SS_OK)
+        ss_socket_abort(socket);
+    else
+        ss_socket_skip(socket, length);
+}
+
+static void on_close(ss_event *event, void *user_data)
+{
+    (void)user_data;
+    ss_release(ss_event_target(event));
+}
+
+/* A source: tops the output up to some chunks, and again when the system has taken of them. */
+static void emit(ss_socket *socket)
+{
+    while (ss_socket_bytes_pending(socket) < 4 * CHUNK)
+        if (ss_socket_write_bytes(socket, pattern, CHUNK) != SS_OK)
+            return;
+}
+
+static void on_progress(ss_event *event, void *user_data)
+{
+    (void)user_data;
+    emit(ss_event_target(event));
+}
+
+static void on_connect(ss_event *event, void *user_data)
+{
+    ss_socket *socket = ss_event_socket(event);
+
+    (void)user_data;
+    if (mode == MODE_DISCARD)
+        return; /* not retained, so it is closed */
+    ss_retain(socket);
+    ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0);
+    ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0);
+    if (mode == MODE_SOURCE) {
+        ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, on_progress, NULL, false, 0);
+        emit(socket);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    ss_server *server = ss_new(NULL);
+    int port;
+
+    mode = peer_begin(argc, argv, &port);
+    ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+    if (ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, BACKLOG) != SS_OK)
+        peer_failed("ours", ss_last_error_detail());
+    peer_listens(ss_local_port(server));
+    return ss_loop_run(NULL) != SS_OK;
+}

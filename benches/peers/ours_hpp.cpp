@@ -1,0 +1,50 @@
+// Our library through its C++ header.
+#include "peer.h"
+
+#include <server_socket.hpp>
+
+// A source: tops the output up to some chunks, and again when the system has taken of them.
+static void emit(ss::socket &socket)
+{
+    while (socket.bytes_pending() < 4 * CHUNK)
+        socket.write(pattern, CHUNK);
+}
+
+static void accept_one(ss::event &event, mode mode)
+{
+    ss::socket peer = event.socket();
+
+    peer.keep();
+    peer.on_data([mode](ss::event &data) {
+        ss::socket from = data.target_socket();
+        ss::bytes unread = from.peek();
+        if (mode == MODE_ECHO)
+            from.write(unread);
+        from.skip(unread.size());
+    });
+    if (mode == MODE_SOURCE) {
+        peer.on_output_progress([](ss::event &progress) {
+            ss::socket to = progress.target_socket();
+            emit(to);
+        });
+        emit(peer);
+    }
+}
+
+int main(int argc, char **argv)
+try {
+    int port;
+    const mode mode = peer_begin(argc, argv, &port);
+    ss::server server;
+
+    server.on_connect([mode](ss::event &event) {
+        if (mode != MODE_DISCARD) // which does not keep it, so that it is closed
+            accept_one(event, mode);
+    });
+    server.bind(port, "127.0.0.1");
+    server.listen(BACKLOG);
+    peer_listens(server.local_port());
+    ss::loop::current().run();
+} catch (const std::exception &error) {
+    peer_failed("ours_hpp", error.what());
+}
