@@ -102,6 +102,8 @@ pub(crate) enum Stage {
     /// It is an attempt, and not yet a connection.
     Connecting,
     Open,
+    /// A fault of the library's own has left it half served: it is given up.
+    Broken,
 }
 
 /// What the kernel may have for us.

@@ -1,11 +1,12 @@
 //! Dispatches among the thread's objects: how one begins, goes from listener to listener, and ends.
 
-use super::{Loop, Objects};
+use super::{Loop, Objects, after_a_panic, step};
 use crate::dispatcher::Walk;
 use crate::error::{Failure, Result};
 use crate::event::{Detail, Event, Life};
 use crate::foreign::Callback;
 use crate::handle::{Key, Table};
+use crate::inject;
 use crate::names::EventType;
 use crate::socket::Socket;
 
@@ -20,6 +21,17 @@ pub(crate) struct Dispatch {
     walk: Walk,
     /// The listener whose turn it is.
     pub next: Callback,
+    /// 1 until it has been taken leave of. A number, like those of the walk.
+    ends_owed: u32,
+}
+
+/// If a panic of ours cut it short: what it kept alive is let go, and what it counted counted back.
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        if self.ends_owed > 0 {
+            after_a_panic(|| drop(step(|objects| objects.end_dispatch(self))));
+        }
+    }
 }
 
 /// What comes after a listener.
@@ -50,7 +62,7 @@ impl Dispatch {
         let event = events.insert(event).ok()?;
         socket.life.pins += 1;
         event_loop.enter();
-        Some(Dispatch { target, event, home: socket.home(), walk, next })
+        Some(Dispatch { target, event, home: socket.home(), walk, next, ends_owed: 1 })
     }
 }
 
@@ -109,12 +121,13 @@ impl Objects {
             event_loop.enter();
         }
         self.depth += 1;
-        Ok(Dispatch { target, event, home, walk, next })
+        Ok(Dispatch { target, event, home, walk, next, ends_owed: 1 })
     }
 
     /// A listener has ended: what it wrote leaves now.
     pub(crate) fn go_on(&mut self, dispatch: &mut Dispatch) -> Then {
         self.flush_dirty();
+        inject::point();
         if !dispatch.walk.is_over()
             && self.events.get(dispatch.event).is_some_and(|event| !event.stopped)
             && let Some(next) = self.next_listener(dispatch.target, &mut dispatch.walk)
@@ -125,7 +138,8 @@ impl Objects {
     }
 
     #[inline]
-    fn end_dispatch(&mut self, dispatch: &Dispatch) -> Then {
+    fn end_dispatch(&mut self, dispatch: &mut Dispatch) -> Then {
+        dispatch.ends_owed = 0;
         // Less than nothing only in a child that was forked inside a listener.
         self.depth = self.depth.saturating_sub(1);
         let not_prevented = self.unpin_event(dispatch.event);

@@ -7,6 +7,7 @@
 mod connecting;
 mod dispatching;
 mod listening;
+mod recovery;
 mod settings;
 mod traffic;
 mod typed;
@@ -14,6 +15,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
 use crate::handle::{self, Key, Kind, Table};
+use crate::inject;
 use crate::log::{self, Level};
 use crate::names::{EventType, Names};
 use crate::reactor::{Reactor, Ready};
@@ -133,6 +136,14 @@ pub(crate) fn step<T: Default>(step: impl FnOnce(&mut Objects) -> T) -> T {
     with(|objects| Ok(step(objects))).unwrap_or_default()
 }
 
+/// Cleaning up on the way out of a function, which may be a panic's: a second one would end the process.
+pub(crate) fn after_a_panic(clean_up: impl FnOnce()) {
+    match std::thread::panicking() {
+        false => clean_up(),
+        true => drop(catch_unwind(AssertUnwindSafe(clean_up))),
+    }
+}
+
 /// Runs the destructors that are due, unless a listener is running: what it uses must not go away under it.
 #[inline]
 pub(crate) fn run_due() {
@@ -191,6 +202,7 @@ impl Objects {
     }
 
     pub(crate) fn new_loop(&mut self, life: Life) -> Result<Key> {
+        inject::point();
         let reactor =
             Reactor::new().map_err(|error| Failure::invalid_socket().with_system("make an event loop", &error, ""))?;
         let remote = reactor.remote().clone();
@@ -252,6 +264,7 @@ impl Objects {
     }
 
     pub(crate) fn new_server(&mut self, home: Key) -> Result<Key> {
+        inject::point();
         self.loops.find(home)?;
         self.servers.insert(Server::new(home))
     }
@@ -321,6 +334,7 @@ impl Objects {
     }
 
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let life = self.life(key)?;
         life.references = life.references.checked_add(1).ok_or_else(Failure::out_of_range)?;
         Ok(())
@@ -381,6 +395,7 @@ impl Objects {
     }
 
     fn destroy_event(&mut self, key: Key) {
+        inject::point();
         if let Some(event) = self.events.remove(key) {
             self.names.release(event.kind);
             self.due.extend(event.user.into_destructor());
@@ -388,6 +403,7 @@ impl Objects {
     }
 
     fn destroy_server(&mut self, key: Key) {
+        inject::point();
         let _ = self.close_server(key);
         if let Some(mut server) = self.servers.remove(key) {
             self.bury(&mut server.dispatcher, server.user);
@@ -396,6 +412,7 @@ impl Objects {
 
     /// `gently`: what was written is still sent.
     fn destroy_socket(&mut self, key: Key, gently: bool) {
+        inject::point();
         if gently {
             let _ = self.close_socket(key);
         }
@@ -511,6 +528,7 @@ impl Objects {
         capture: bool,
         priority: i32,
     ) -> Result<()> {
+        inject::point();
         self.dispatcher(target)?;
         let kind = self.names.acquire(kind)?;
         let new = Registration { kind, callback, destroy, capture, priority };
@@ -536,6 +554,7 @@ impl Objects {
         callback: &Callback,
         capture: bool,
     ) -> Result<()> {
+        inject::point();
         let kind = self.names.find(kind);
         let dispatcher = self.dispatcher_mut(target)?;
         if let Some(kind) = kind

@@ -9,6 +9,7 @@ use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
 use crate::error::Result;
 use crate::event::{Detail, Event, Life};
 use crate::handle::{Key, Table};
+use crate::inject;
 use crate::memory;
 use crate::names::EventType;
 use crate::options::Options;
@@ -69,14 +70,19 @@ impl Objects {
 
     /// Serving begins: sees an attempt through, sends what waited for room, receives.
     pub(crate) fn begin_service(&mut self, home: Key, key: Key) -> Work {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
             self.wind_up(key, true);
             return Work::Nothing;
         }
-        if connection.flags.stage == Stage::Connecting {
-            return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
+        match connection.flags.stage {
+            Stage::Connecting => {
+                return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
+            }
+            Stage::Broken => return Work::Ended { error: Some(io::Error::from_raw_os_error(sys::BROKEN)) },
+            Stage::Fresh | Stage::Open => {}
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
@@ -87,6 +93,7 @@ impl Objects {
     /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection, and begins to tell
     /// its listeners.
     pub(crate) fn receive(&mut self, home: Key, key: Key) -> Work {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         if !connection.flags.unread() {
             return Work::Nothing;
@@ -108,6 +115,7 @@ impl Objects {
             Ok(0) => Work::Ended { error: None },
             Ok(count) => {
                 connection.flags.was_read(count, want);
+                inject::point();
                 connection.note_traffic();
                 let bytes_in = &connection.origin.bytes_in;
                 bytes_in.set(bytes_in.get() + count as u64);
@@ -159,6 +167,7 @@ impl Objects {
     /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
     /// is so only to meet an end that was announced; other bytes wait for the next turn.
     pub(crate) fn settle(&mut self, home: Key, key: Key, socket_key: Key, count: usize) -> bool {
+        inject::point();
         let Some(event_loop) = self.loops.get_mut(home) else { return false };
         let reactor = &mut event_loop.reactor;
         if reactor.receive_buffer.lent_to(socket_key).is_empty()
@@ -199,6 +208,7 @@ impl Objects {
 
     /// The connection has ended by itself. The socket keeps what is unread.
     pub(crate) fn end_connection(&mut self, key: Key, error: Option<io::Error>) -> Option<Ending> {
+        inject::point();
         let socket_key = self.detach(key)?;
         let connection = self.connections.get_mut(key)?;
         let socket = self.sockets.get_mut(socket_key)?;
@@ -278,6 +288,7 @@ impl Objects {
     /// Counts bytes as read; not more than there are.
     #[inline]
     pub(crate) fn consume(&mut self, key: Key, count: usize) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find_mut(key)?;
         let event_loop = self.loops.find_mut(socket.home())?;
         consume(socket, event_loop, &mut self.connections, count);
@@ -303,6 +314,7 @@ impl Objects {
     }
 
     pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find(key)?;
         let limit = socket.options().write_limit;
         let connection_key = socket.connection()?;
@@ -346,6 +358,7 @@ impl Objects {
     }
 
     fn flush_connection(&mut self, key: Key) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         flush(connection, home, &self.sockets, key);
@@ -353,6 +366,7 @@ impl Objects {
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let connecting = self.cancel_attempt(key);
         let had_unread = self.bytes_available(key)? > 0;
         let socket = self.sockets.find_mut(key)?;
@@ -374,6 +388,7 @@ impl Objects {
 
     /// Ends the connection with RST; unsent output is dropped.
     pub(crate) fn abort_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         if self.cancel_attempt(key) {
             return Ok(());
         }
@@ -390,6 +405,7 @@ impl Objects {
 
     /// A connection goes on without its socket, until everything is sent and the peer has ended too.
     fn retire(&mut self, key: Key, linger: u32) {
+        inject::point();
         self.detach(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.owes_nothing() || linger == 0 {
@@ -413,6 +429,7 @@ impl Objects {
     }
 
     fn wind_up(&mut self, key: Key, may_read: bool) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         if connection.wind_up(&mut home.reactor, may_read) {
@@ -458,7 +475,9 @@ impl Objects {
 
     /// Closes the descriptor. `not_ours`: it was taken from us, and its number may be a stranger's by now.
     pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
+        inject::point();
         self.detach(key);
+        inject::point();
         let Some(connection) = self.connections.remove(key) else { return };
         if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
             server.figures.bytes_out += connection.sent;
@@ -545,6 +564,7 @@ fn flush(connection: &mut Connection, event_loop: &mut Loop, sockets: &Table<Soc
 
 /// Takes note of what a flush did, for the turn to act on.
 fn account(connection: &mut Connection, home: &mut Loop, sockets: &Table<Socket>, key: Key, flushed: Flushed) {
+    inject::point();
     rest_if_starved(connection, &mut home.reactor, key);
     if connection.send_error.is_some() {
         // What the peer sent before its end is read first, then the end itself.

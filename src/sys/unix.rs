@@ -235,6 +235,7 @@ pub(crate) fn is_not_ours(error: &io::Error) -> bool {
 
 pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
 pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
+pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
