@@ -135,7 +135,7 @@ impl Turn {
             step(|objects| objects.resolved(answer));
         }
         let mut tasks = Tasks { home: self.home, left: tasks.into_iter() };
-        while let Some(Posted { task, cancelled }) = tasks.left.next() {
+        for Posted { task, cancelled } in tasks.left.by_ref() {
             if step(|objects| objects.is_alive(self.home)) {
                 task.run();
                 step(Objects::flush_dirty);

@@ -29,7 +29,9 @@ pub(crate) struct Dispatch {
 impl Drop for Dispatch {
     fn drop(&mut self) {
         if self.ends_owed > 0 {
-            after_a_panic(|| drop(step(|objects| objects.end_dispatch(self))));
+            after_a_panic(|| {
+                step(|objects| objects.end_dispatch(self));
+            });
         }
     }
 }
