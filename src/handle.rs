@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -115,12 +115,45 @@ pub(crate) struct Table<T> {
     kind: Kind,
     /// By the block's number in the process; most are other threads' and stay `None`.
     blocks: Vec<Option<Block<T>>>,
-    /// Slots that can be filled; the last one freed is the first one used again, since it is hot.
-    vacant: Vec<u32>,
+    /// The first of the slots that can be filled: the last one freed, since it is hot.
+    vacant: Next,
+}
+
+/// Where an object is, or was, or will be.
+pub(crate) enum Place<T> {
+    Taken(T),
+    /// A link of the chain of vacant ones.
+    Vacant(Next),
+}
+
+/// The number of a slot.
+type Next = Option<NonZeroU32>;
+
+/// Slot 0 would be no link; it is kept out of use.
+fn link(slot: usize) -> Next {
+    NonZeroU32::new(slot as u32)
+}
+
+impl<T> Place<T> {
+    #[inline]
+    fn get(&self) -> Option<&T> {
+        match self {
+            Place::Taken(object) => Some(object),
+            Place::Vacant(_) => None,
+        }
+    }
+
+    #[inline]
+    fn get_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Place::Taken(object) => Some(object),
+            Place::Vacant(_) => None,
+        }
+    }
 }
 
 struct Block<T> {
-    objects: Box<[Option<T>; BLOCK]>,
+    places: Box<[Place<T>; BLOCK]>,
     slots: Arc<Slots>,
 }
 
@@ -152,19 +185,22 @@ impl Slots {
 
 impl<T> Table<T> {
     pub(crate) fn new(kind: Kind) -> Self {
-        Table { kind, blocks: Vec::new(), vacant: Vec::new() }
+        Table { kind, blocks: Vec::new(), vacant: None }
     }
 
     #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> Result<Key> {
-        if self.vacant.is_empty() {
+        if self.vacant.is_none() {
             self.grow()?;
         }
-        let slot = self.vacant.pop().ok_or_else(Failure::no_memory)? as usize;
+        let slot = self.vacant.ok_or_else(Failure::no_memory)?.get() as usize;
         let index = slot & (BLOCK - 1);
         let block = self.blocks[slot >> BLOCK_BITS].as_mut().expect("vacant slots are in blocks of ours");
         let generation = block.slots.get(index) >> 1;
-        block.objects[index] = Some(value);
+        let Place::Vacant(next) = std::mem::replace(&mut block.places[index], Place::Taken(value)) else {
+            unreachable!("the chain has only vacant places");
+        };
+        self.vacant = next;
         block.slots.set(index, alive(generation));
         Ok(Key::new(self.kind, slot, generation))
     }
@@ -176,7 +212,7 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get(key.block())?.as_ref()?;
         match block.slots.get(key.index()) == key.alive() {
-            true => block.objects[key.index()].as_ref(),
+            true => block.places[key.index()].get(),
             false => None,
         }
     }
@@ -188,7 +224,7 @@ impl<T> Table<T> {
         }
         let block = self.blocks.get_mut(key.block())?.as_mut()?;
         match block.slots.get(key.index()) == key.alive() {
-            true => block.objects[key.index()].as_mut(),
+            true => block.places[key.index()].get_mut(),
             false => None,
         }
     }
@@ -214,24 +250,27 @@ impl<T> Table<T> {
         if block.slots.get(key.index()) != key.alive() {
             return None;
         }
-        let value = block.objects[key.index()].take();
-        match next_generation(key.generation()) {
-            Some(next) => {
-                block.slots.set(key.index(), vacant(next));
-                self.vacant.push(key.slot() as u32);
-            }
-            None => block.slots.set(key.index(), vacant(key.generation())),
+        let next = next_generation(key.generation());
+        block.slots.set(key.index(), vacant(next.unwrap_or(key.generation())));
+        // One that has used up its generations is left out of the chain.
+        let rest = if next.is_some() { self.vacant } else { None };
+        let place = std::mem::replace(&mut block.places[key.index()], Place::Vacant(rest));
+        if next.is_some() {
+            self.vacant = link(key.slot());
         }
-        value
+        match place {
+            Place::Taken(object) => Some(object),
+            Place::Vacant(_) => None,
+        }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
         let kind = self.kind;
         self.blocks.iter().enumerate().filter_map(|(number, block)| Some((number, block.as_ref()?))).flat_map(
             move |(number, block)| {
-                block.objects.iter().enumerate().filter_map(move |(index, object)| {
+                block.places.iter().enumerate().filter_map(move |(index, place)| {
                     let key = Key::new(kind, number << BLOCK_BITS | index, block.slots.get(index) >> 1);
-                    Some((key, object.as_ref()?))
+                    Some((key, place.get()?))
                 })
             },
         )
@@ -239,20 +278,17 @@ impl<T> Table<T> {
 
     #[cold]
     fn grow(&mut self) -> Result<()> {
-        let mut objects = Vec::new();
-        objects.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
-        objects.resize_with(BLOCK, || None);
-        let objects = objects.into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length"));
-        // A slot must always find room to become vacant again without allocating.
-        self.vacant
-            .try_reserve(self.blocks.iter().flatten().count() * BLOCK + BLOCK)
-            .map_err(|_| Failure::no_memory())?;
+        let mut places = Vec::new();
+        places.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
         let (number, slots) = lock().claim(self.kind)?;
         if number >= self.blocks.len() {
             self.blocks.resize_with(number + 1, || None);
         }
-        self.blocks[number] = Some(Block { objects, slots });
-        self.vacant.extend((0..BLOCK).rev().map(|index| (number << BLOCK_BITS | index) as u32));
+        let first = number << BLOCK_BITS;
+        places.extend((1..=BLOCK).map(|next| Place::Vacant(if next < BLOCK { link(first + next) } else { None })));
+        let places = places.into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length"));
+        self.blocks[number] = Some(Block { places, slots });
+        self.vacant = link(first.max(1));
         Ok(())
     }
 }

@@ -308,6 +308,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::Place;
 
     #[test]
     fn the_families_take_turns_beginning_with_the_preferred_one() {
@@ -321,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_idle_socket_takes_little_memory() {
-        assert!(size_of::<Option<Socket>>() <= 56);
+        assert!(size_of::<Place<Socket>>() <= 56);
     }
 
     #[test]
