@@ -135,7 +135,7 @@ impl Turn {
             step(|objects| objects.resolved(answer));
         }
         let mut tasks = Tasks { home: self.home, left: tasks.into_iter() };
-        while let Some(Posted { task, cancelled }) = tasks.left.next() {
+        for Posted { task, cancelled } in tasks.left.by_ref() {
             if step(|objects| objects.is_alive(self.home)) {
                 task.run();
                 step(Objects::flush_dirty);
@@ -151,7 +151,7 @@ impl Turn {
     fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
         for ready in batch {
             self.served = Some(ready.key);
-            let work = step(|objects| objects.take_up(self.home, *ready));
+            let work = step(|objects| objects.take_up_or_put_aside(self.home, *ready));
             self.serve(ready.key, work);
             self.served = None;
         }
@@ -180,7 +180,7 @@ impl Turn {
                         dispatch::run(dispatch);
                         self.events += 1;
                     }
-                    if !step(|objects| objects.settle(key, socket, count)) {
+                    if !step(|objects| objects.settle(self.home, key, socket, count)) {
                         return;
                     }
                 }
@@ -371,15 +371,12 @@ impl Objects {
     }
 
     /// First step with what the kernel named.
-    fn take_up(&mut self, home: Key, ready: Ready) -> Work {
+    fn take_up_or_put_aside(&mut self, home: Key, ready: Ready) -> Work {
         if ready.key.kind() == Some(Kind::Server) {
             self.put_aside(home, ready.key);
             return Work::Nothing;
         }
-        match self.note(ready) {
-            true => self.begin_service(home, ready.key),
-            false => Work::Nothing,
-        }
+        self.take_up(home, ready)
     }
 
     fn next_left_over(&mut self, home: Key) -> Option<Key> {

@@ -69,6 +69,8 @@ pub(crate) struct Objects {
 /// An event loop and what its turns need.
 pub(crate) struct Loop {
     pub life: Life,
+    /// The thread's own, which nobody holds a reference to.
+    is_default: bool,
     pub user: UserData,
     pub reactor: Reactor,
     pub polling: bool,
@@ -88,6 +90,19 @@ thread_local! {
 }
 
 impl Loop {
+    /// A dispatch begins.
+    #[inline]
+    fn enter(&mut self) {
+        self.life.pins += 1;
+        self.dispatches += 1;
+    }
+
+    /// The host has given it up in the middle of a turn: it lives on only until that ends, and brings no events.
+    #[inline]
+    fn is_released(&self) -> bool {
+        self.life.references == 0 && !self.is_default
+    }
+
     /// Neither polled nor in a listener: a turn may begin.
     pub(crate) fn check_idle(&self) -> Result<()> {
         match self.polling || self.dispatches > 0 {
@@ -193,6 +208,7 @@ impl Objects {
         let remote = reactor.remote().clone();
         let key = self.loops.insert(Loop {
             life,
+            is_default: false,
             user: UserData::NONE,
             reactor,
             polling: false,
@@ -214,15 +230,14 @@ impl Objects {
             return Ok(key);
         }
         let key = self.new_loop(Life::PINNED)?;
+        self.loops.find_mut(key)?.is_default = true;
         self.default_loop = Some(key);
         Ok(key)
     }
 
-    /// Not so when the host has released the loop in the middle of a turn: then it lives on only until the turn
-    /// ends, and brings no events.
+    #[inline]
     pub(crate) fn is_alive(&self, home: Key) -> bool {
-        let released = |event_loop: &Loop| event_loop.life.references == 0 && self.default_loop != Some(home);
-        self.loops.get(home).is_some_and(|event_loop| !released(event_loop))
+        self.loops.get(home).is_some_and(|event_loop| !event_loop.is_released())
     }
 
     /// The descriptor on which a host may wait for the loop. From now on it tells of our own work, too.
@@ -287,6 +302,14 @@ impl Objects {
 
     pub(crate) fn event_mut(&mut self, key: Key) -> Result<&mut Event> {
         self.events.find_mut(key)
+    }
+
+    /// The target of an event, if it is still there.
+    #[inline]
+    pub(crate) fn target_of(&self, event: Key) -> Result<Option<Key>> {
+        let event = self.events.find(event)?;
+        // While the event is dispatched its target is pinned.
+        Ok(event.target.filter(|target| event.life.pins > 0 || self.lives(*target)))
     }
 
     /// Whether an object that was remembered, a target say, is still there.

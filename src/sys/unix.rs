@@ -251,3 +251,13 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
         index => Ok(index),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_has_no_address_any_more_closes_no_server() {
+        assert_eq!(accept_error(&io::ErrorKind::InvalidInput.into()), AcceptError::Next);
+    }
+}
