@@ -634,7 +634,9 @@ fn every_function_may_be_called_from_every_listener() {
             });
             on(target, kind, log.adds("later"));
             if kind == c"mine" {
-                dispatch(target, kind);
+                let event = Event::new(kind, false, false);
+                either_way(try_dispatch(target, event).0);
+                either_way(release(event));
             }
             let mut turns = 0;
             while !log.contains("called") || turns < 3 {

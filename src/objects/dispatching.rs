@@ -144,14 +144,16 @@ impl Objects {
         dispatch.ends_owed = 0;
         // Less than nothing only in a child that was forked inside a listener.
         self.depth = self.depth.saturating_sub(1);
-        let not_prevented = self.unpin_event(dispatch.event);
-        self.unpin(dispatch.target);
-        if let Some(event_loop) = self.loops.get_mut(dispatch.home) {
+        // First what cannot go wrong: a loop that counts a dispatch which is over would never be polled again.
+        let loop_is_over = self.loops.get_mut(dispatch.home).is_some_and(|event_loop| {
             event_loop.dispatches -= 1;
             event_loop.life.pins -= 1;
-            if event_loop.life.is_over() {
-                self.destroy(dispatch.home);
-            }
+            event_loop.life.is_over()
+        });
+        let not_prevented = self.unpin_event(dispatch.event);
+        self.unpin(dispatch.target);
+        if loop_is_over {
+            self.destroy(dispatch.home);
         }
         Then::Over { not_prevented, something_is_due: self.is_something_due() }
     }

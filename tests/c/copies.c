@@ -144,11 +144,12 @@ static void converse(copy *self, ss_loop *loop, int client)
 static int count(const char *path)
 {
     DIR *directory = opendir(path);
+    struct dirent *entry;
     int entries = 0;
 
     CHECK(directory != NULL);
-    while (readdir(directory) != NULL)
-        entries++;
+    while ((entry = readdir(directory)) != NULL)
+        entries += entry->d_name[0] != '.';
     closedir(directory);
     return entries;
 }
