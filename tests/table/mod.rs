@@ -17,6 +17,7 @@ fn made<T>(handle: *mut T) {
 }
 
 #[rustfmt::skip]
+#[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
 pub const FUNCTIONS: [(&str, Call); 135] = [
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
