@@ -671,7 +671,7 @@ fn a_hundred_thousand_peers_closed_in_the_connect_listener_leave_nothing_behind(
                 increment(&closed);
             }
         });
-        let mut round = |count: usize| {
+        let round = |count: usize| {
             for _ in 0..count / 100 {
                 let wanted = closed.get() + 100;
                 // Torn by the peers, so that no port is left waiting.
