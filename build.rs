@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.after_includes = Some(version_and_names()?);
     let mut header = Vec::new();
     cbindgen::Builder::new().with_crate(&crate_dir).with_config(config).generate()?.write(&mut header);
-    let header = with_chapters(String::from_utf8(header)?)?;
+    let header = with_chapters(with_marks_in_line(&String::from_utf8(header)?))?;
     let path = Path::new(&crate_dir).join("include/server_socket.h");
     // Only when it changed: the file's time must not make C programs be built anew. A package from a registry
     // carries its header, and its folder may not be written to.
@@ -69,6 +69,26 @@ fn version_and_names() -> Result<String, env::VarError> {
         text += &format!("/** {meaning} */\n#define SS_EVENT_{name} \"{text_of_name}\"\n");
     }
     Ok(text)
+}
+
+/// cbindgen puts SS_API on a line of its own wherever the comment before is long.
+fn with_marks_in_line(header: &str) -> String {
+    let mut text = String::with_capacity(header.len());
+    let mut indent = "";
+    for line in header.lines() {
+        if line == "SS_API" {
+            text += "SS_API ";
+            indent = "       ";
+            continue;
+        }
+        text += if line.starts_with(' ') { indent } else { "" };
+        text += line;
+        text += "\n";
+        if line.ends_with(';') {
+            indent = "";
+        }
+    }
+    text
 }
 
 /// cbindgen knows no headings; a reader of a long header needs them.

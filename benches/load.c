@@ -16,7 +16,8 @@
  *     --seconds S       of measuring (1), or
  *     --count N         measure so many messages or connections, after a warm-up of one for each connection
  *     --pid PID         the server: its processor time is measured over the same span
- *     --pause           when warmed up print "ready" and wait for a line of input, and when done for another one
+ *     --windows         measure again and again: print "ready", then at each line of input warm up, measure, print the results
+ *     --pause           with --count: print "ready" after the warm-up and wait for a line of input, at the end for another
  */
 #define _GNU_SOURCE
 #include "pattern.h"
@@ -62,7 +63,7 @@ static struct {
     uint32_t connections, depth, idle;
     uint64_t size, count;
     double warmup, seconds;
-    bool pause;
+    bool pause, windows;
 } options = {.connections = 1, .depth = 1, .size = 64, .warmup = 0.2, .seconds = 1};
 
 static struct connection *connections; /* the idle ones behind the busy ones */
@@ -422,8 +423,6 @@ static void end_streams(void)
 /* The end of the input instead of a line ends the load: nobody wants it to go on. */
 static void wait_for_a_line(const char *say)
 {
-    if (!options.pause)
-        return;
     printf("%s\n", say);
     fflush(stdout);
     for (int c = getchar(); c != '\n'; c = getchar())
@@ -444,8 +443,8 @@ static void parse(int argc, char **argv)
     for (int i = 2; known && i < argc; i++) {
         const char *name = argv[i];
         double value;
-        if (strcmp(name, "--pause") == 0) {
-            options.pause = true;
+        if (strcmp(name, "--pause") == 0 || strcmp(name, "--windows") == 0) {
+            *(name[2] == 'p' ? &options.pause : &options.windows) = true;
             continue;
         }
         value = i + 1 < argc ? atof(argv[++i]) : -1;
@@ -467,10 +466,55 @@ static void parse(int argc, char **argv)
         fail("a stream has no --count");
 }
 
+/* Lets everything run that the options say, for a while or up to a count, and measures; prints the results. */
+static void measure(void)
+{
+    uint64_t start = now(), processor = server_time(), before = done, bytes_before = bytes;
+    double seconds;
+
+    memset(histogram, 0, sizeof histogram);
+    measuring = true;
+    if (options.count > 0) {
+        begin_all(options.count);
+        run_out();
+    } else
+        run_until(start + (uint64_t)(options.seconds * 1e9));
+    processor = server_time() - processor;
+    seconds = (double)(now() - start) / 1e9;
+    measuring = false;
+    before = done - before;
+    bytes_before = streaming() ? bytes - bytes_before : before * options.size;
+
+    left = 0;
+    run_out();
+    printf("{\"done\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_ns\": %llu, \"p50\": %.2f, \"p99\": %.2f, "
+           "\"p999\": %.2f}\n",
+           (unsigned long long)before, (unsigned long long)bytes_before, seconds, (unsigned long long)processor,
+           percentile_us(0.5), percentile_us(0.99), percentile_us(0.999));
+    fflush(stdout);
+}
+
+static void warm_up(void)
+{
+    begin_all(UINT64_MAX);
+    run_until(now() + (uint64_t)(options.warmup * 1e9));
+}
+
+/* The connections stay; between two windows the server comes to rest. */
+static void measure_in_windows(void)
+{
+    wait_for_a_line("ready");
+    for (int c = '\n'; c != EOF; c = getchar())
+        if (c == '\n') {
+            alarm(PATIENCE);
+            warm_up();
+            measure();
+        }
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit limit;
-    uint64_t start, end, processor, before, bytes_before;
 
     parse(argc, argv);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -481,41 +525,21 @@ int main(int argc, char **argv)
     alarm(PATIENCE + (unsigned)(options.warmup + options.seconds));
     open_connections();
 
-    if (options.count > 0) {
+    if (options.windows)
+        measure_in_windows();
+    else if (options.count > 0) {
         begin_all(options.connections);
         run_out();
-        wait_for_a_line("ready");
+        if (options.pause)
+            wait_for_a_line("ready");
+        measure();
+        if (options.pause)
+            wait_for_a_line("done");
     } else {
-        wait_for_a_line("ready");
-        begin_all(UINT64_MAX);
-        run_until(now() + (uint64_t)(options.warmup * 1e9));
+        warm_up();
+        measure();
     }
-
-    measuring = true;
-    before = done;
-    bytes_before = bytes;
-    processor = server_time();
-    start = now();
-    if (options.count > 0) {
-        begin_all(options.count);
-        run_out();
-    } else
-        run_until(start + (uint64_t)(options.seconds * 1e9));
-    end = now();
-    processor = server_time() - processor;
-    measuring = false;
-    before = done - before;
-    bytes = streaming() ? bytes - bytes_before : before * options.size;
-
-    left = 0;
     if (streaming())
         end_streams();
-    else
-        run_out();
-    printf("{\"done\": %llu, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_ns\": %llu, \"p50\": %.2f, \"p99\": %.2f, "
-           "\"p999\": %.2f}\n",
-           (unsigned long long)before, (unsigned long long)bytes, (double)(end - start) / 1e9,
-           (unsigned long long)processor, percentile_us(0.5), percentile_us(0.99), percentile_us(0.999));
-    wait_for_a_line("done");
     return 0;
 }

@@ -7,7 +7,9 @@
 #include <server_socket.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 
 static int fail(const char *what)
 {
@@ -58,6 +60,7 @@ static void on_connect(ss_event *event, void *user_data)
 /* Every connection takes a descriptor, and the usual limit is low: raise it as far as allowed. */
 static void raise_descriptor_limit(void)
 {
+#ifndef _WIN32 /* which has no such limit */
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -68,6 +71,7 @@ static void raise_descriptor_limit(void)
 #endif
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         perror("echo_server: the descriptor limit stays as it was");
+#endif
 }
 
 int main(int argc, char **argv)

@@ -688,10 +688,9 @@ SS_API ss_status ss_close(ss_server *server);
  * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
  * server is bound or closed already, or there is no such descriptor.
  */
-SS_API
-ss_status ss_adopt(ss_server *server,
-                   int64_t fd,
-                   bool listening);
+SS_API ss_status ss_adopt(ss_server *server,
+                          int64_t fd,
+                          bool listening);
 
 /**
  * Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
@@ -777,13 +776,12 @@ SS_API ss_status ss_native_handle(ss_object *object, int64_t *fd);
  * while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
  * are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
  */
-SS_API
-ss_status ss_add_listener(ss_object *target,
-                          const char *type,
-                          ss_listener listener,
-                          void *user_data,
-                          bool use_capture,
-                          int32_t priority);
+SS_API ss_status ss_add_listener(ss_object *target,
+                                 const char *type,
+                                 ss_listener listener,
+                                 void *user_data,
+                                 bool use_capture,
+                                 int32_t priority);
 
 /**
  * ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
@@ -793,25 +791,23 @@ ss_status ss_add_listener(ss_object *target,
  * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
  * called.
  */
-SS_API
-ss_status ss_add_listener_full(ss_object *target,
-                               const char *type,
-                               ss_listener listener,
-                               void *user_data,
-                               ss_task destroy,
-                               bool use_capture,
-                               int32_t priority);
+SS_API ss_status ss_add_listener_full(ss_object *target,
+                                      const char *type,
+                                      ss_listener listener,
+                                      void *user_data,
+                                      ss_task destroy,
+                                      bool use_capture,
+                                      int32_t priority);
 
 /**
  * EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
  * dispatch that is under way. Removing what is not registered does nothing.
  */
-SS_API
-ss_status ss_remove_listener(ss_object *target,
-                             const char *type,
-                             ss_listener listener,
-                             void *user_data,
-                             bool use_capture);
+SS_API ss_status ss_remove_listener(ss_object *target,
+                                    const char *type,
+                                    ss_listener listener,
+                                    void *user_data,
+                                    bool use_capture);
 
 /**
  * EventDispatcher.hasEventListener: whether anybody is registered for the type.
@@ -964,10 +960,9 @@ SS_API ss_socket *ss_socket_new(ss_loop *loop);
  * A connection or an attempt that the socket has already is closed first, without an event.
  * SS_ERR_SECURITY 2003: no such port. SS_ERR_IO 2002: host is NULL or "".
  */
-SS_API
-ss_status ss_socket_connect(ss_socket *socket,
-                            const char *host,
-                            int32_t port);
+SS_API ss_status ss_socket_connect(ss_socket *socket,
+                                   const char *host,
+                                   int32_t port);
 
 /**
  * Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
@@ -995,8 +990,7 @@ SS_API ss_status ss_socket_flush(ss_socket *socket);
  * Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
  * comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
  */
-SS_API
-ss_status ss_socket_pause(ss_socket *socket);
+SS_API ss_status ss_socket_pause(ss_socket *socket);
 
 /**
  * Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
@@ -1045,8 +1039,7 @@ SS_API int32_t ss_socket_remote_port(ss_socket *socket);
 /**
  * Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
  */
-SS_API
-uint32_t ss_socket_timeout(ss_socket *socket);
+SS_API uint32_t ss_socket_timeout(ss_socket *socket);
 
 /**
  * Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
@@ -1159,21 +1152,19 @@ SS_API ss_status ss_socket_read_double(ss_socket *socket, double *value);
  * dst NULL ask for it. As in Flash a byte order mark is dropped and a NUL within ends the text. The bytes are not
  * checked to be UTF-8.
  */
-SS_API
-ss_status ss_socket_read_utf(ss_socket *socket,
-                             char *dst,
-                             size_t capacity,
-                             size_t *length);
+SS_API ss_status ss_socket_read_utf(ss_socket *socket,
+                                    char *dst,
+                                    size_t capacity,
+                                    size_t *length);
 
 /**
  * Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
  */
-SS_API
-ss_status ss_socket_read_utf_bytes(ss_socket *socket,
-                                   size_t byte_length,
-                                   char *dst,
-                                   size_t capacity,
-                                   size_t *length);
+SS_API ss_status ss_socket_read_utf_bytes(ss_socket *socket,
+                                          size_t byte_length,
+                                          char *dst,
+                                          size_t capacity,
+                                          size_t *length);
 
 /**
  * Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
@@ -1187,13 +1178,12 @@ ss_status ss_socket_read_utf_bytes(ss_socket *socket,
  * Flash; so do those of AIR's that are missing here: the other DOS and Mac pages, EBCDIC, IA5, ISCII, Johab,
  * "hz-gb-2312", "iso-2022-kr" and "utf-7".
  */
-SS_API
-ss_status ss_socket_read_multi_byte(ss_socket *socket,
-                                    size_t byte_length,
-                                    const char *charset,
-                                    char *dst,
-                                    size_t capacity,
-                                    size_t *length);
+SS_API ss_status ss_socket_read_multi_byte(ss_socket *socket,
+                                           size_t byte_length,
+                                           const char *charset,
+                                           char *dst,
+                                           size_t capacity,
+                                           size_t *length);
 
 /**
  * Socket.writeBoolean: one byte, 1 or 0.
@@ -1461,9 +1451,8 @@ SS_API ss_status ss_value_set_class_name(ss_value *value, const char *name);
  *
  * SS_ERR_ARGUMENT 2004: the value has parts.
  */
-SS_API
-ss_status ss_value_assign(ss_value *value,
-                          ss_value *other);
+SS_API ss_status ss_value_assign(ss_value *value,
+                                 ss_value *other);
 
 /**
  * Adds an item to an array, vector or dictionary. It is undefined until it is set. Borrowed.

@@ -102,6 +102,8 @@ pub(crate) enum Stage {
     /// It is an attempt, and not yet a connection.
     Connecting,
     Open,
+    /// A fault of the library's own has left it half served: it is given up.
+    Broken,
 }
 
 /// What the kernel may have for us.
@@ -226,7 +228,8 @@ impl Connection {
         if limit.is_none() && self.timing.is_none() {
             return Ok(());
         }
-        let timing = self.timing(reactor.now)?;
+        // Not the turn's time, which may be long ago outside of turns.
+        let timing = self.timing(Instant::now())?;
         let due = limit.map(|limit| timing.last_traffic + limit);
         reactor.timers.set(key, &mut timing.deadline, due);
         if due.is_none() {
@@ -256,6 +259,12 @@ impl Connection {
     /// Whether the peer has said something, or ended, that was not read yet.
     pub(crate) fn has_input(&self) -> bool {
         !matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Nothing is to be done for it but receive.
+    #[inline]
+    pub(crate) fn only_receives(&self) -> bool {
+        self.flags.stage == Stage::Open && self.owner.is_some() && self.output.is_empty()
     }
 
     pub(crate) fn register(&mut self, reactor: &Reactor, key: Key) -> io::Result<()> {

@@ -70,6 +70,12 @@ impl Event {
         }
     }
 
+    /// One that is being dispatched.
+    #[inline]
+    pub(crate) fn of_target(target: Key, kind: EventType, detail: Detail) -> Self {
+        Event { life: Life::PINNED, target: Some(target), ..Event::new(kind, detail) }
+    }
+
     /// `clone()`: the same in all that the constructor sets, fresh in all that a dispatch leaves behind.
     pub(crate) fn duplicate(&self) -> Self {
         Event { bubbles: self.bubbles, cancelable: self.cancelable, ..Event::new(self.kind, self.detail) }

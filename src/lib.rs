@@ -35,6 +35,11 @@ mod event;
 mod ffi;
 mod foreign;
 mod handle;
+#[cfg(feature = "inject-panic")]
+#[doc(hidden)]
+pub mod inject;
+#[cfg(not(feature = "inject-panic"))]
+mod inject;
 mod log;
 mod memory;
 mod names;

@@ -2,6 +2,7 @@
 //!
 //! One server by itself. Which events come of it, and what else lives on the loop, is `objects`' business.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub(crate) struct Server {
     /// What its sockets share; made anew when the options change.
     origin: Option<Rc<Origin>>,
     pub figures: Figures,
+    pub bytes_in: Rc<Cell<u64>>,
     state: State,
     local: Option<(SocketAddr, CString)>,
     /// The kernel said that peers wait, and nothing has shown since that none is left.
@@ -55,7 +57,6 @@ pub(crate) struct Figures {
     pub open: u64,
     pub refused: u64,
     pub accept_deferred: u64,
-    pub bytes_in: u64,
     pub bytes_out: u64,
     pub errors: u64,
 }
@@ -78,6 +79,7 @@ impl Server {
             server_options: ServerOptions::default(),
             origin: None,
             figures: Figures::default(),
+            bytes_in: Rc::default(),
             state: State::Fresh,
             local: None,
             peers_wait: false,
@@ -191,7 +193,12 @@ impl Server {
         match &self.origin {
             Some(origin) => Ok(origin.clone()),
             None => {
-                let origin = Origin { home: self.home, server: Some(key), options: self.options };
+                let origin = Origin {
+                    home: self.home,
+                    server: Some(key),
+                    bytes_in: self.bytes_in.clone(),
+                    options: self.options,
+                };
                 Ok(self.origin.insert(memory::shared(origin)?).clone())
             }
         }

@@ -9,9 +9,10 @@ use crate::dispatch::{self, announce};
 use crate::error::{Failure, Result};
 use crate::event::Detail;
 use crate::handle::{Key, Kind};
+use crate::inject;
 use crate::log::Level;
 use crate::names::EventType;
-use crate::objects::{Accepted, Ending, Objects, Work, run_due, step, with};
+use crate::objects::{Accepted, Ending, Objects, Work, after_a_panic, run_due, step, with};
 use crate::reactor::{Answer, Posted, Ready};
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
@@ -26,29 +27,82 @@ const READS: u32 = 16;
 /// of events that listeners got.
 pub(crate) fn poll(home: Key, timeout: i32) -> Result<u32> {
     let limit = u64::try_from(timeout).ok().map(Duration::from_millis);
-    let called = with(|objects| objects.begin_turn(home, limit))?;
-    let mut turn = Turn { home, events: 0 };
-    let outcome = called.map(|called| turn.work(called));
-    step(|objects| objects.end_turn(home));
+    with(|objects| objects.begin_turn(home))?;
+    let mut turn = Turn { home, events: 0, served: None };
+    let outcome = with(|objects| objects.wait(home, limit)).map(|called| turn.work(called));
+    let events = turn.events;
+    drop(turn);
     run_due();
-    outcome.map(|()| turn.events)
+    outcome.map(|()| events)
 }
 
 /// Turns until somebody calls stop, or until nothing on the loop can ever bring an event again.
 pub(crate) fn run(home: Key) -> Result<()> {
     with(|objects| objects.begin_run(home))?;
+    let running = Running(home);
     let mut outcome = Ok(());
     while outcome.is_ok() && step(|objects| objects.has_future(home)) {
         outcome = poll(home, -1).map(|_| ());
     }
-    step(|objects| objects.unpin(home));
+    drop(running);
     run_due();
     outcome
+}
+
+struct Running(Key);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        after_a_panic(|| step(|objects| objects.unpin(self.0)));
+    }
 }
 
 struct Turn {
     home: Key,
     events: u32,
+    /// The connection whose turn it is.
+    served: Option<Key>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        after_a_panic(|| {
+            step(|objects| {
+                // Only a panic comes here with one: what has become of its bytes is not known.
+                if let Some(key) = self.served {
+                    objects.break_connection(key);
+                }
+                objects.end_turn(self.home);
+            });
+        });
+    }
+}
+
+/// A peer that was accepted, until the listeners of its connect event have returned.
+struct Admission {
+    server: Key,
+    socket: Key,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        after_a_panic(|| step(|objects| objects.admit(self.server, self.socket)));
+    }
+}
+
+/// Tasks that are to be run. What a panic leaves of them is run in the next turn.
+struct Tasks {
+    home: Key,
+    left: std::vec::IntoIter<Posted>,
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut self.left);
+        if left.len() > 0 {
+            after_a_panic(|| step(|objects| objects.put_tasks_back(self.home, left.collect())));
+        }
+    }
 }
 
 impl Turn {
@@ -80,7 +134,8 @@ impl Turn {
         for answer in answers {
             step(|objects| objects.resolved(answer));
         }
-        for Posted { task, cancelled } in tasks {
+        let mut tasks = Tasks { home: self.home, left: tasks.into_iter() };
+        for Posted { task, cancelled } in tasks.left.by_ref() {
             if step(|objects| objects.is_alive(self.home)) {
                 task.run();
                 step(Objects::flush_dirty);
@@ -95,18 +150,22 @@ impl Turn {
     /// are put aside: connections come before new ones.
     fn serve_all(&mut self, batch: &[Ready], left_over: usize) {
         for ready in batch {
-            let work = step(|objects| objects.take_up(self.home, *ready));
+            self.served = Some(ready.key);
+            let work = step(|objects| objects.take_up_or_put_aside(self.home, *ready));
             self.serve(ready.key, work);
+            self.served = None;
         }
         for _ in 0..left_over {
             match step(|objects| objects.next_left_over(self.home)) {
-                Some(key) if key.kind() == Some(Kind::Socket) => self.report_failure(key),
+                Some(key) if key.kind() == Some(Kind::Socket) => self.report_what_is_due(key),
                 Some(key) => {
+                    self.served = Some(key);
                     let work = step(|objects| objects.begin_service(self.home, key));
                     self.serve(key, work);
                 }
                 None => {}
             }
+            self.served = None;
         }
     }
 
@@ -121,7 +180,7 @@ impl Turn {
                         dispatch::run(dispatch);
                         self.events += 1;
                     }
-                    if !step(|objects| objects.settle(key, socket, count)) {
+                    if !step(|objects| objects.settle(self.home, key, socket, count)) {
                         return;
                     }
                 }
@@ -135,15 +194,16 @@ impl Turn {
             if reads == READS {
                 return step(|objects| objects.continue_later(key));
             }
-            work = step(|objects| objects.receive(key));
+            work = step(|objects| objects.receive(self.home, key));
         }
     }
 
-    /// An attempt to connect has failed.
-    fn report_failure(&mut self, socket: Key) {
+    /// An attempt to connect has failed, or a panic came between an end and its event.
+    fn report_what_is_due(&mut self, socket: Key) {
         if let Some(os_error) = step(|objects| objects.take_failure(socket)) {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
         }
+        self.report_close(socket);
     }
 
     fn report_end(&mut self, ending: Ending) {
@@ -151,7 +211,11 @@ impl Turn {
         if let Some(os_error) = ending.lost_output {
             self.announce(socket, EventType::IO_ERROR, Detail::IoError { os_error });
         }
-        // Not if a listener has closed the socket meanwhile, or connected it anew.
+        self.report_close(socket);
+    }
+
+    /// Not if a listener has closed the socket meanwhile, or connected it anew.
+    fn report_close(&mut self, socket: Key) {
         if step(|objects| objects.take_close(socket)) {
             self.announce(socket, EventType::CLOSE, Detail::Plain);
         }
@@ -171,8 +235,9 @@ impl Turn {
             match step(|objects| objects.accept(self.home, server)) {
                 Accepted::Peer(socket) => {
                     failures = 0;
+                    let admission = Admission { server, socket };
                     self.announce(server, EventType::CONNECT, Detail::Connect { socket });
-                    step(|objects| objects.admit(server, socket));
+                    drop(admission);
                     run_due();
                 }
                 Accepted::Nobody if failures < ACCEPT_FAILURES => failures += 1,
@@ -219,16 +284,22 @@ impl Turn {
 }
 
 impl Objects {
-    /// Waits. Inside is whether another thread called, or why waiting failed; outside, that no turn could begin.
-    fn begin_turn(&mut self, home: Key, limit: Option<Duration>) -> Result<Result<bool>> {
+    fn begin_turn(&mut self, home: Key) -> Result<()> {
         self.event_loop(home)?.check_idle()?;
         self.pin(home);
+        self.event_loop_mut(home)?.polling = true;
+        Ok(())
+    }
+
+    /// Waits. Returns whether another thread called.
+    fn wait(&mut self, home: Key, limit: Option<Duration>) -> Result<bool> {
         self.flush_dirty();
+        inject::point();
         let event_loop = self.event_loop_mut(home)?;
-        event_loop.polling = true;
         let limit = if event_loop.progress.is_empty() { limit } else { Some(Duration::ZERO) };
         let outcome = event_loop.reactor.wait(limit, &mut event_loop.batch);
-        Ok(outcome.map_err(|error| Failure::invalid_socket().with_system("wait for events", &error, "")))
+        inject::point();
+        outcome.map_err(|error| Failure::invalid_socket().with_system("wait for events", &error, ""))
     }
 
     fn end_turn(&mut self, home: Key) {
@@ -264,6 +335,12 @@ impl Objects {
         self.event_loop(home).map(|event_loop| event_loop.reactor.remote().collect()).unwrap_or_default()
     }
 
+    fn put_tasks_back(&mut self, home: Key, tasks: Vec<Posted>) {
+        if let Ok(event_loop) = self.event_loop(home) {
+            event_loop.reactor.remote().put_back(tasks);
+        }
+    }
+
     fn next_due_timer(&mut self, home: Key) -> Option<Key> {
         let reactor = &mut self.event_loop_mut(home).ok()?.reactor;
         reactor.timers.pop_due(reactor.now)
@@ -294,15 +371,12 @@ impl Objects {
     }
 
     /// First step with what the kernel named.
-    fn take_up(&mut self, home: Key, ready: Ready) -> Work {
+    fn take_up_or_put_aside(&mut self, home: Key, ready: Ready) -> Work {
         if ready.key.kind() == Some(Kind::Server) {
             self.put_aside(home, ready.key);
             return Work::Nothing;
         }
-        match self.note(ready) {
-            true => self.begin_service(home, ready.key),
-            false => Work::Nothing,
-        }
+        self.take_up(home, ready)
     }
 
     fn next_left_over(&mut self, home: Key) -> Option<Key> {

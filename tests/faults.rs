@@ -848,6 +848,17 @@ fn ten_thousand_idle_connections_cost_nothing_and_all_of_them_answer() {
     });
 }
 
+/// Silence counts from when the timeout is set at the earliest, however long ago the last turn was.
+#[test]
+fn an_idle_timeout_that_is_set_long_after_the_last_turn_is_given_its_time() {
+    let pair = Pair::new();
+    thread::sleep(Duration::from_millis(300));
+    let start = Instant::now();
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_TIMEOUT, 200));
+    pair.events.pump_until(|| pair.log.contains("close"));
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+}
+
 /// The host does something else for longer than the idle timeout, during which the peer speaks, or after which the host
 /// answers before the loop turns again: nobody was silent for too long.
 #[test]

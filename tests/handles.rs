@@ -7,6 +7,7 @@
 )]
 
 mod support;
+mod table;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};
@@ -583,6 +584,109 @@ fn anything_may_be_ended_inside_any_listener() {
             stage.sockets.iter().for_each(|socket| either_way(release(*socket)));
         }
     }
+}
+
+#[test]
+fn every_function_of_the_header_is_in_the_table() {
+    let header = include_str!("../include/server_socket.h");
+    let declared: HashSet<&str> = header
+        .lines()
+        .filter(|line| !line.trim_start().starts_with(['*', '/', '#']))
+        .filter_map(|line| line.split_once('(').map(|(before, _)| before))
+        .filter_map(|before| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("ss_"))
+        .collect();
+    let listed: HashSet<&str> = table::FUNCTIONS.iter().map(|(name, _)| *name).collect();
+    assert!(declared.len() > 100, "the header was not understood");
+    assert_eq!(declared.symmetric_difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+#[test]
+fn every_function_may_be_called_from_every_listener() {
+    let value = ss_value_new(SS_VALUE_ARRAY);
+    for (event_name, trigger) in TRIGGERS {
+        for (name, call) in table::FUNCTIONS {
+            let mut stage = Stage::new();
+            let (target, kind) = trigger(&mut stage);
+            let handles = [
+                stage.sockets[0].object(),
+                stage.sockets[1].object(),
+                stage.server.object(),
+                value.cast(),
+                null_mut(),
+                stage.events.object(),
+            ];
+            let log = stage.log.clone();
+            on(target, kind, {
+                let (log, called) = (log.clone(), Cell::new(false));
+                move |event| {
+                    if called.replace(true) {
+                        return;
+                    }
+                    let mut room = [0_u64; 64];
+                    for handle in [event.object()].iter().chain(&handles) {
+                        call(*handle, room.as_mut_ptr());
+                    }
+                    log.add("called");
+                    assert_eq!(event.kind().as_deref(), kind.to_str().ok(), "{event_name}, {name}: the event lives on");
+                    assert_eq!(event.target(), target, "{event_name}, {name}");
+                }
+            });
+            on(target, kind, log.adds("later"));
+            if kind == c"mine" {
+                let event = Event::new(kind, false, false);
+                either_way(try_dispatch(target, event).0);
+                either_way(release(event));
+            }
+            let mut turns = 0;
+            while !log.contains("called") || turns < 3 {
+                turns += 1;
+                assert!(turns < 20_000, "{event_name} did not come to {name}");
+                let status = unsafe { ss_loop_poll(stage.events.0, 1, null_mut()) };
+                rethrow();
+                assert!([SS_OK, SS_ERR_HANDLE].contains(&status), "{event_name}, {name}: {status:?}");
+                if status == SS_ERR_HANDLE {
+                    break;
+                }
+            }
+            let stops = name == "ss_event_stop_immediate_propagation";
+            assert_eq!(log.contains("later"), !stops, "{event_name}, {name}");
+            stage.sockets.iter().for_each(|socket| either_way(release(*socket)));
+        }
+    }
+}
+
+/// A socket ended in its data listener, and so on, a hundred thousand times: nothing is left behind.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hundred_thousand_peers_closed_in_the_connect_listener_leave_nothing_behind() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let closed = shared::<usize>();
+        on(&server, CONNECT, {
+            let closed = closed.clone();
+            move |event| {
+                ok(event.socket().close());
+                increment(&closed);
+            }
+        });
+        let round = |count: usize| {
+            for _ in 0..count / 100 {
+                let wanted = closed.get() + 100;
+                // Torn by the peers, so that no port is left waiting.
+                let peers: Vec<TcpStream> = (0..100).map(|_| server.client()).collect();
+                events.pump_until(|| closed.get() == wanted);
+                peers.into_iter().for_each(reset);
+            }
+            (open_descriptors(), resident_memory())
+        };
+        let before = round(10_000);
+        let after = round(100_000);
+        println!("descriptors {} -> {}, resident KiB {} -> {}", before.0, after.0, before.1 >> 10, after.1 >> 10);
+        assert_eq!(after.0, before.0);
+        assert!(after.1 < before.1 + (1 << 20), "memory grows: {} -> {}", before.1, after.1);
+    });
 }
 
 #[test]

@@ -242,8 +242,8 @@ fn releasing_a_socket_that_is_connecting_ends_the_attempt() {
             let out = Outbound::new(&events);
             ok(out.connect(host, hole.port));
         }
-        events.settle();
-        assert_eq!(open_descriptors(), before);
+        // The resolver's thread lives on for a moment.
+        events.pump_until(|| open_descriptors() == before);
         ok(ss_loop_run(events.0));
     });
 }
@@ -422,6 +422,33 @@ fn an_error_that_nobody_listens_for_is_logged_in_airs_words() {
         events.settle();
         assert_eq!(lines.borrow().len(), 1, "nobody reads the log any more");
     });
+}
+
+#[test]
+fn an_accepted_socket_that_is_connected_anew_does_not_count_for_its_server() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    ok(ss_set_option(server.object(), SS_OPT_MAX_CONNECTIONS, 1));
+    let accepted = server.keep_accepted();
+    let _first = server.client();
+    events.pump_until(|| accepted.len() == 1);
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = elsewhere.local_addr().expect("an address").port();
+    let mut stats = ss_stats { size: size_of::<ss_stats>(), ..ss_stats::default() };
+    for round in 1..4 {
+        ok(unsafe { ss_socket_connect(accepted.get(0).0, c"127.0.0.1".as_ptr(), port.into()) });
+        if round > 1 {
+            events.pump_until(|| accepted.get(0).connected());
+        }
+        ok(accepted.get(0).close());
+        ok(unsafe { ss_server_stats(server.0, &mut stats) });
+        assert_eq!((stats.accepted, stats.open), (1, 0));
+    }
+    // There is room for one, and not for two.
+    let _others = [server.client(), server.client()];
+    events.pump_until(|| accepted.len() == 2);
+    events.settle();
+    assert_eq!(accepted.len(), 2);
 }
 
 #[test]

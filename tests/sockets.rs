@@ -600,6 +600,7 @@ fn a_peer_that_ends_its_side_and_then_resets_leaves_nothing_open() {
     let start = std::time::Instant::now();
     ok(ss_loop_run(events.0));
     figure(format_args!("FIN, then RST while 30 MB are unsent: nothing left after {:?}", start.elapsed()));
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "not before the linger was over");
     assert_eq!(log.take(), ["close"]);
 }
 
@@ -896,6 +897,28 @@ fn closing_with_unread_input_loses_nothing_of_the_answer() {
         assert_same_bytes(&received, &answer);
         figure(format_args!("closed with {unread} bytes of input unread: {} of 4000000 bytes arrive", received.len()));
     }
+}
+
+/// The same for a peer that talks on while it reads: all of the answer is with the system long before it is with the peer.
+#[test]
+fn closing_loses_nothing_of_the_answer_for_a_peer_that_talks_while_it_reads() {
+    let pair = Pair::new();
+    let answer = pattern(2_000_000);
+    ok(pair.socket.write(&answer));
+    ok(pair.socket.close());
+    let mut peer = pair.peer.try_clone().expect("a second handle");
+    let talker = thread::spawn(move || {
+        let (mut received, mut part) = (Vec::new(), vec![0; 20_000]);
+        loop {
+            peer.write_all(&[7; 20_000])?;
+            match peer.read(&mut part)? {
+                0 => return std::io::Result::Ok(received),
+                length => received.extend_from_slice(&part[..length]),
+            }
+            thread::yield_now();
+        }
+    });
+    assert_same_bytes(&pair.events.join(talker).expect("no reset"), &answer);
 }
 
 /// The same where the whole answer is with the system already, and the input comes just before the close or after it.

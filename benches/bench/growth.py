@@ -6,6 +6,7 @@ from statistics import median
 from . import measure, svg
 from .scenarios import Scenario
 
+WINDOWS = 3
 STEPS = [10, 30, 100, 300, 1_000, 3_000, 10_000]
 TURNS = {"idle": "idle connections", "pending": "sockets with pending output", "timeouts": "idle timeouts"}
 
@@ -29,10 +30,11 @@ def measured(programs, servers, rounds, seconds, say):
     ours = [server for server in servers if server.is_ours]
     for number in range(rounds):
         for step in STEPS:
-            for server in servers:
-                for plot, scenario in (("idle", _echo(64, step)), ("active", _echo(step, 0))):
-                    run = measure.timed(programs, server, scenario, seconds, seconds / 3)
-                    add(plot, server.name, step, run["cpu"])
+            for plot, scenario in (("idle", _echo(64, step)), ("active", _echo(step, 0))):
+                runs = measure.windows(programs, servers, scenario, WINDOWS, seconds, seconds / 2)
+                for name, figures in runs.items():
+                    for window in figures:
+                        add(plot, name, step, window["cpu"])
             for server in ours:
                 label = f", {server.name}" if len(ours) > 1 else ""
                 for mode, name in TURNS.items():

@@ -7,10 +7,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 DEADLINE = 60
 SERVER_CORE, LOAD_CORE = 0, 1
+REST = 0.02  # seconds after which a server has read what the system still had for it
 
 
 def _pinned(cores):
@@ -83,15 +84,11 @@ class Load:
         self.process.stdout.close()
 
 
-def timed(programs, server, scenario, seconds, warmup):
-    """One run: units a second, the server's processor time per unit, latencies."""
-    with running(server, scenario.mode) as (process, port):
-        arguments = f"{scenario.load} --seconds {seconds} --warmup {warmup}"
-        with Load(programs, arguments, port, process.pid) as load:
-            result = load.result()
-    amount = result["bytes"] / 2**20 if scenario.unit == "MiB" else result["done"]
+def _figures(result, unit):
+    """Units a second, the server's processor time per unit, latencies."""
+    amount = result["bytes"] / 2**20 if unit == "MiB" else result["done"]
     if amount == 0:
-        raise RuntimeError(f"{server.name}: nothing came about in {scenario.name}")
+        raise RuntimeError("nothing came about")
     return {
         "rate": amount / result["seconds"],
         "cpu": result["cpu_ns"] / 1000 / amount,
@@ -100,6 +97,29 @@ def timed(programs, server, scenario, seconds, warmup):
         "p99": result["p99"],
         "p999": result["p999"],
     }
+
+
+def windows(programs, servers, scenario, number, seconds, warmup):
+    """Starts all the servers, each with a load of its own, and lets them work in turn, a moment each, so many times.
+
+    Only one pair works at a time. What a slow machine, or a neighbour on it, does for seconds meets all of them alike.
+    Returns what was measured, {server: [figures, ...]}.
+    """
+    found = {server.name: [] for server in servers}
+    with ExitStack() as stack:
+        loads = []
+        for server in servers:
+            process, port = stack.enter_context(running(server, scenario.mode))
+            arguments = f"{scenario.load} --seconds {seconds} --warmup {warmup} --windows"
+            load = stack.enter_context(Load(programs, arguments, port, process.pid))
+            load.expect("ready")
+            loads.append((server.name, load))
+        for _ in range(number):
+            for name, load in loads:
+                load.go()
+                found[name].append(_figures(load.result(), scenario.unit))
+                time.sleep(REST)
+    return found
 
 
 @contextmanager

@@ -9,7 +9,7 @@ REFERENCE = "epoll"
 
 
 def ratios(results, scenario, server, metric, base=None):
-    """The run's value over the reference's in the same round, for each round."""
+    """Its figure over the reference's of the same turn, for each turn."""
     runs, others = results["runs"][scenario][server], base or results["runs"][scenario][REFERENCE]
     return [mine[metric] / theirs[metric] for mine, theirs in zip(runs, others) if theirs[metric] > 0]
 
@@ -173,7 +173,7 @@ def table(results):
              "; ".join(f"{key}: {value}" for key, value in about.items()) + ".", ""]
     lines += targets(results, servers)
     lines += _ratio_table(results, servers, "Server CPU per message, connection or MiB", "cpu",
-                          "Lower is better. Median of the rounds' ratios (least–most).")
+                          "Lower is better. Median of the turns' ratios (least–most).")
     lines += _ratio_table(results, servers, "Messages, connections or MiB a second", "rate",
                           "Higher is better. The load has one core and is often what limits.")
     lines += builds(results)
@@ -185,6 +185,12 @@ def table(results):
     return "\n".join(lines)
 
 
+def five_numbers(values):
+    """Least, lower quarter, median, upper quarter, most."""
+    lower, middle, upper = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return min(values), lower, middle, upper, max(values)
+
+
 def plot(results):
     """CPU relative to hand-written epoll, of all scenarios; None if there is nothing to compare."""
     servers = [server for server in results["servers"] if server != REFERENCE]
@@ -193,10 +199,10 @@ def plot(results):
         runs = results["runs"].get(scenario.name, {})
         if REFERENCE in runs:
             values = {server: ratios(results, scenario.name, server, "cpu") for server in servers}
-            rows.append((scenario.title, {s: (median(v), min(v), max(v)) for s, v in values.items()}))
+            rows.append((scenario.title, {s: five_numbers(v) for s, v in values.items()}))
     if not rows or not servers:
         return None
     about = results["about"]
-    note = (f"1 = a server written by hand with epoll, in the same round; less is better. Median of {about['rounds']} rounds, "
-            "with least and most.")
+    note = (f"1 = a server written by hand with epoll, in the same turn; less is better. Of {about['turns']}: median, "
+            "middle half (thick), least and most (thin).")
     return svg.ratios("The server's processor time per message, connection or MiB", note, servers, rows)

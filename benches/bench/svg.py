@@ -43,10 +43,10 @@ def _scale(low, high, start, end):
 
 
 def ratios(title, note, servers, rows):
-    """rows: (name, {server: (median, least, most)}), relative to 1, on a logarithmic axis."""
+    """rows: (name, {server: (least, lower quarter, median, upper quarter, most)}), on a logarithmic axis around 1."""
     band, left, width, top = 8 + 9 * len(servers), 300, 900, 74
     height = top + band * len(rows) + 44
-    values = [value for _, row in rows for three in row.values() for value in three]
+    values = [value for _, row in rows for five in row.values() for value in five]
     ticks = [tick for tick in (0.25, 0.5, 0.7, 0.85, 1, 1.15, 1.5, 2, 3, 5, 8, 12, 20, 40)
              if min(*values, 0.8) * 0.9 <= tick <= max(*values, 1.25) * 1.1]
     place = _scale(min(*values, ticks[0]), max(*values, ticks[-1]), left + 10, width - 20)
@@ -64,9 +64,10 @@ def ratios(title, note, servers, rows):
         picture.text(16, y + band / 2 + 4, name)
         for lane, (server, colour) in enumerate(zip(servers, COLOURS)):
             if server in row:
-                middle, least, most = row[server]
+                least, lower, middle, upper, most = row[server]
                 lane_y = y + 9 + 9 * lane
-                picture.line(place(least), lane_y, place(most), lane_y, colour=colour, width=2)
+                picture.line(place(least), lane_y, place(most), lane_y, colour=colour)
+                picture.line(place(lower), lane_y, place(upper), lane_y, colour=colour, width=4)
                 picture.dot(place(middle), lane_y, colour)
     picture.line(16, height - 34, width - 16, height - 34)
     return str(picture)

@@ -36,7 +36,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 /// A program takes no longer than this many steps, however it is read.
 const MAX_STEPS: usize = 400;
 /// How much all the peers and sockets of a program may send.
-const MAX_TRAFFIC: usize = 1 << 20;
+const MAX_TRAFFIC: usize = 1 << 18;
 
 struct Trial {
     program: Program,

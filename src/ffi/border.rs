@@ -11,7 +11,7 @@ use super::status::ss_status;
 use crate::error::{Class, Failure, Result};
 use crate::handle::Key;
 use crate::log::{self, Level};
-use crate::objects::with;
+use crate::objects::{Objects, step, with};
 
 /// Runs the body of a function that returns a status.
 #[inline]
@@ -33,8 +33,16 @@ pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
 
 #[inline]
 fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Unwind safe: no borrow of the objects outlives a panic, and each object is checked before it is used.
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(Failure::panicked()))
+    // Unwind safe: no borrow of the objects outlives a panic, each object is checked before it is used, and what may
+    // have been left half done is done anew.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| recover())
+}
+
+#[cold]
+fn recover<T>() -> Result<T> {
+    // A panic in here must not get out either.
+    let _ = catch_unwind(|| step(Objects::recover));
+    Err(Failure::panicked())
 }
 
 /// Has panics of this library's own code written to the log, if there is one, and not to the host's standard error.

@@ -82,7 +82,7 @@ pub extern "C" fn ss_event_phase(event: *mut ss_event) -> i32 {
 /// is not there any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_target(event: *mut ss_event) -> *mut ss_object {
-    living(event, |event| event.target)
+    get(std::ptr::null_mut(), |objects| Ok(objects.target_of(key(event))?.map_or(std::ptr::null_mut(), handle)))
 }
 
 /// Event.currentTarget: the same as ss_event_target, since sockets have no parents.

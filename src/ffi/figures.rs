@@ -38,7 +38,7 @@ pub struct ss_stats {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_stats) -> ss_status {
     status(|| {
-        let figures = with(|objects| objects.figures(key(server)))?;
+        let (figures, bytes_in) = with(|objects| objects.figures(key(server)))?;
         if stats.is_null() {
             return Err(Failure::null("stats"));
         }
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_
             open: figures.open,
             refused: figures.refused,
             accept_deferred: figures.accept_deferred,
-            bytes_in: figures.bytes_in,
+            bytes_in,
             bytes_out: figures.bytes_out,
             errors: figures.errors,
         };

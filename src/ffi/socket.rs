@@ -181,12 +181,7 @@ pub unsafe extern "C" fn ss_socket_peek(socket: *mut ss_socket, length: *mut usi
 /// SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_skip(socket: *mut ss_socket, length: usize) -> ss_status {
-    status(|| {
-        with(|objects| {
-            objects.check_available(key(socket), length)?;
-            objects.consume(key(socket), length)
-        })
-    })
+    status(|| with(|objects| objects.skip(key(socket), length)))
 }
 
 /// Socket.readBytes: reads exactly length bytes into dst.

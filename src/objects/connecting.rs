@@ -14,6 +14,7 @@ use crate::address;
 use crate::connection::{Connection, ErrorNumber, Stage};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::inject;
 use crate::memory;
 use crate::origin::Origin;
 use crate::reactor::{Answer, Reactor, Request, resolve};
@@ -25,6 +26,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 impl Objects {
     pub(crate) fn connect(&mut self, key: Key, host: &str, port: i32) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find(key)?;
         let home = self.loops.find(socket.home())?;
         let remote = home.reactor.remote().clone();
@@ -32,6 +34,11 @@ impl Objects {
             .map_err(|_| Failure::forbidden_port().because(format!("port {port}: the valid range is 0 to 65535")))?;
         if host.is_empty() {
             return Err(Failure::invalid_socket().because("give the name or the address of the host to connect to"));
+        }
+        if socket.origin.server.is_some() {
+            // What it becomes is no connection of the server that once accepted it.
+            let origin = memory::shared(Origin { server: None, ..Origin::clone(&socket.origin) })?;
+            self.sockets.find_mut(key)?.origin = origin;
         }
         // What was before ends without an event.
         let _ = self.close_socket(key);
@@ -70,6 +77,7 @@ impl Objects {
 
     /// A name was looked up. The answer may be one that nobody waits for any more.
     pub(crate) fn resolved(&mut self, answer: Answer) {
+        inject::point();
         let Some(socket) = self.sockets.get_mut(answer.socket) else { return };
         let Some(attempt) = socket.attempt_mut() else { return };
         if attempt.number != answer.number {
@@ -85,6 +93,7 @@ impl Objects {
 
     /// Tries the next address. Without one, and with none being tried, the attempt has failed.
     fn race(&mut self, key: Key) {
+        inject::point();
         loop {
             let Some(socket) = self.sockets.get_mut(key) else { return };
             let Some(attempt) = socket.attempt_mut() else { return };
@@ -119,6 +128,7 @@ impl Objects {
     }
 
     fn start(&mut self, key: Key, origin: Rc<Origin>, address: SocketAddr) -> io::Result<Key> {
+        inject::point();
         let stream = TcpStream::connect(address)?;
         let out_of_memory = |_: Failure| io::Error::from(io::ErrorKind::OutOfMemory);
         let home = origin.home;
@@ -137,6 +147,7 @@ impl Objects {
 
     /// The kernel said something about an address that is being tried. Returns the socket if it is connected now.
     pub(crate) fn check_attempt(&mut self, key: Key) -> Option<Key> {
+        inject::point();
         let connection = self.connections.get_mut(key)?;
         let socket_key = connection.owner?;
         match connection.outcome() {
@@ -208,6 +219,7 @@ impl Objects {
     }
 
     fn end_attempt(&mut self, key: Key) -> Option<Attempt> {
+        inject::point();
         let socket = self.sockets.get_mut(key)?;
         let home = socket.home();
         let rare = socket.rare_mut()?;
@@ -230,7 +242,7 @@ impl Objects {
 }
 
 /// Sets the attempt's timer to whatever comes first.
-fn arm(key: Key, socket: &mut Socket, reactor: &mut Reactor) {
+pub(super) fn arm(key: Key, socket: &mut Socket, reactor: &mut Reactor) {
     let waiting = socket.attempt().filter(|attempt| !attempt.addresses.is_empty());
     let next_start = waiting.and_then(|attempt| attempt.next_start);
     let due = [next_start, deadline(socket)].into_iter().flatten().min();

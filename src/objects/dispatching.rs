@@ -1,12 +1,14 @@
 //! Dispatches among the thread's objects: how one begins, goes from listener to listener, and ends.
 
-use super::Objects;
+use super::{Loop, Objects, after_a_panic, step};
 use crate::dispatcher::Walk;
 use crate::error::{Failure, Result};
 use crate::event::{Detail, Event, Life};
 use crate::foreign::Callback;
-use crate::handle::Key;
+use crate::handle::{Key, Table};
+use crate::inject;
 use crate::names::EventType;
+use crate::socket::Socket;
 
 /// AIR's "default maximum is 256".
 const MAX_DEPTH: u32 = 256;
@@ -19,6 +21,19 @@ pub(crate) struct Dispatch {
     walk: Walk,
     /// The listener whose turn it is.
     pub next: Callback,
+    /// 1 until it has been taken leave of. A number, like those of the walk.
+    ends_owed: u32,
+}
+
+/// If a panic of ours cut it short: what it kept alive is let go, and what it counted counted back.
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        if self.ends_owed > 0 {
+            after_a_panic(|| {
+                step(|objects| objects.end_dispatch(self));
+            });
+        }
+    }
 }
 
 /// What comes after a listener.
@@ -30,6 +45,26 @@ pub(crate) enum Then {
 impl Default for Then {
     fn default() -> Self {
         Then::Over { not_prevented: true, something_is_due: false }
+    }
+}
+
+impl Dispatch {
+    /// Begins to tell the listeners of a socket, all of whose surroundings are at hand, of its data. `None`: nobody
+    /// listens. The depth is to be counted by the caller.
+    #[inline]
+    pub(super) fn of_data(
+        socket: &mut Socket,
+        event_loop: &mut Loop,
+        events: &mut Table<Event>,
+        event: Event,
+    ) -> Option<Dispatch> {
+        let mut walk = socket.dispatcher.walk(event.kind);
+        let next = socket.dispatcher.next(&mut walk)?;
+        let target = event.target?;
+        let event = events.insert(event).ok()?;
+        socket.life.pins += 1;
+        event_loop.enter();
+        Some(Dispatch { target, event, home: socket.home(), walk, next, ends_owed: 1 })
     }
 }
 
@@ -76,8 +111,7 @@ impl Objects {
             return None;
         }
         self.names.retain(kind);
-        let event = Event { life: Life::PINNED, target: Some(target), ..Event::new(kind, detail) };
-        let event = self.new_event(event).ok()?;
+        let event = self.new_event(Event::of_target(target, kind, detail)).ok()?;
         self.begin(target, event, walk, next).ok()
     }
 
@@ -86,16 +120,16 @@ impl Objects {
     fn begin(&mut self, target: Key, event: Key, walk: Walk, next: Callback) -> Result<Dispatch> {
         let home = self.pin_target(target)?;
         if let Some(event_loop) = self.loops.get_mut(home) {
-            event_loop.life.pins += 1;
-            event_loop.dispatches += 1;
+            event_loop.enter();
         }
         self.depth += 1;
-        Ok(Dispatch { target, event, home, walk, next })
+        Ok(Dispatch { target, event, home, walk, next, ends_owed: 1 })
     }
 
     /// A listener has ended: what it wrote leaves now.
     pub(crate) fn go_on(&mut self, dispatch: &mut Dispatch) -> Then {
         self.flush_dirty();
+        inject::point();
         if !dispatch.walk.is_over()
             && self.events.get(dispatch.event).is_some_and(|event| !event.stopped)
             && let Some(next) = self.next_listener(dispatch.target, &mut dispatch.walk)
@@ -106,17 +140,20 @@ impl Objects {
     }
 
     #[inline]
-    fn end_dispatch(&mut self, dispatch: &Dispatch) -> Then {
+    fn end_dispatch(&mut self, dispatch: &mut Dispatch) -> Then {
+        dispatch.ends_owed = 0;
         // Less than nothing only in a child that was forked inside a listener.
         self.depth = self.depth.saturating_sub(1);
-        let not_prevented = self.unpin_event(dispatch.event);
-        self.unpin(dispatch.target);
-        if let Some(event_loop) = self.loops.get_mut(dispatch.home) {
+        // First what cannot go wrong: a loop that counts a dispatch which is over would never be polled again.
+        let loop_is_over = self.loops.get_mut(dispatch.home).is_some_and(|event_loop| {
             event_loop.dispatches -= 1;
             event_loop.life.pins -= 1;
-            if event_loop.life.is_over() {
-                self.destroy(dispatch.home);
-            }
+            event_loop.life.is_over()
+        });
+        let not_prevented = self.unpin_event(dispatch.event);
+        self.unpin(dispatch.target);
+        if loop_is_over {
+            self.destroy(dispatch.home);
         }
         Then::Over { not_prevented, something_is_due: self.is_something_due() }
     }

@@ -10,6 +10,7 @@ use crate::connection::{Connection, Stage};
 use crate::error::Result;
 use crate::event::Life;
 use crate::handle::Key;
+use crate::inject;
 use crate::log::Level;
 use crate::names::EventType;
 use crate::reactor::BACK_OFF;
@@ -33,6 +34,7 @@ pub(crate) enum Accepted {
 
 impl Objects {
     pub(crate) fn listen(&mut self, key: Key, backlog: i32) -> Result<()> {
+        inject::point();
         let server = self.servers.find_mut(key)?;
         let was_listening = server.is_listening();
         let home = self.loops.find_mut(server.home)?;
@@ -42,6 +44,7 @@ impl Objects {
     }
 
     pub(crate) fn close_server(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let server = self.servers.find_mut(key)?;
         let was_listening = server.is_listening();
         let home = self.loops.find_mut(server.home)?;
@@ -66,6 +69,7 @@ impl Objects {
 
     /// Something that kept the server from accepting is gone.
     pub(crate) fn resume_accepting(&mut self, key: Key) {
+        inject::point();
         let Some(server) = self.servers.get_mut(key) else { return };
         if server.peers_wait
             && server.may_accept()
@@ -94,6 +98,7 @@ impl Objects {
 
     /// Takes one peer out of the kernel's queue, unless nobody would hear of it.
     pub(crate) fn accept(&mut self, home: Key, key: Key) -> Accepted {
+        inject::point();
         if !self.is_alive(home) {
             return Accepted::Done;
         }
@@ -193,6 +198,7 @@ impl Objects {
     /// The connect event is over: the socket goes to the poller if anybody kept it. It was not registered before,
     /// so that a peer which is turned away costs no system call for it.
     pub(crate) fn admit(&mut self, server: Key, socket: Key) {
+        inject::point();
         let kept = |socket: &Socket| socket.life.references > 0 && socket.connection.is_some();
         if !self.sockets.get(socket).is_some_and(kept) {
             self.count_refused(server);

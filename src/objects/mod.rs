@@ -7,6 +7,7 @@
 mod connecting;
 mod dispatching;
 mod listening;
+mod recovery;
 mod settings;
 mod traffic;
 mod typed;
@@ -14,6 +15,7 @@ mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use crate::error::{Failure, Result};
 use crate::event::{Event, Life};
 use crate::foreign::{Call, Callback, UserData};
 use crate::handle::{self, Key, Kind, Table};
+use crate::inject;
 use crate::log::{self, Level};
 use crate::names::{EventType, Names};
 use crate::reactor::{Reactor, Ready};
@@ -66,6 +69,8 @@ pub(crate) struct Objects {
 /// An event loop and what its turns need.
 pub(crate) struct Loop {
     pub life: Life,
+    /// The thread's own, which nobody holds a reference to.
+    is_default: bool,
     pub user: UserData,
     pub reactor: Reactor,
     pub polling: bool,
@@ -85,6 +90,19 @@ thread_local! {
 }
 
 impl Loop {
+    /// A dispatch begins.
+    #[inline]
+    fn enter(&mut self) {
+        self.life.pins += 1;
+        self.dispatches += 1;
+    }
+
+    /// The host has given it up in the middle of a turn: it lives on only until that ends, and brings no events.
+    #[inline]
+    fn is_released(&self) -> bool {
+        self.life.references == 0 && !self.is_default
+    }
+
     /// Neither polled nor in a listener: a turn may begin.
     pub(crate) fn check_idle(&self) -> Result<()> {
         match self.polling || self.dispatches > 0 {
@@ -116,6 +134,14 @@ pub(crate) fn with<T>(step: impl FnOnce(&mut Objects) -> Result<T>) -> Result<T>
 #[inline]
 pub(crate) fn step<T: Default>(step: impl FnOnce(&mut Objects) -> T) -> T {
     with(|objects| Ok(step(objects))).unwrap_or_default()
+}
+
+/// Cleaning up on the way out of a function, which may be a panic's: a second one would end the process.
+pub(crate) fn after_a_panic(clean_up: impl FnOnce()) {
+    match std::thread::panicking() {
+        false => clean_up(),
+        true => drop(catch_unwind(AssertUnwindSafe(clean_up))),
+    }
 }
 
 /// Runs the destructors that are due, unless a listener is running: what it uses must not go away under it.
@@ -176,11 +202,13 @@ impl Objects {
     }
 
     pub(crate) fn new_loop(&mut self, life: Life) -> Result<Key> {
+        inject::point();
         let reactor =
             Reactor::new().map_err(|error| Failure::invalid_socket().with_system("make an event loop", &error, ""))?;
         let remote = reactor.remote().clone();
         let key = self.loops.insert(Loop {
             life,
+            is_default: false,
             user: UserData::NONE,
             reactor,
             polling: false,
@@ -202,15 +230,14 @@ impl Objects {
             return Ok(key);
         }
         let key = self.new_loop(Life::PINNED)?;
+        self.loops.find_mut(key)?.is_default = true;
         self.default_loop = Some(key);
         Ok(key)
     }
 
-    /// Not so when the host has released the loop in the middle of a turn: then it lives on only until the turn
-    /// ends, and brings no events.
+    #[inline]
     pub(crate) fn is_alive(&self, home: Key) -> bool {
-        let released = |event_loop: &Loop| event_loop.life.references == 0 && self.default_loop != Some(home);
-        self.loops.get(home).is_some_and(|event_loop| !released(event_loop))
+        self.loops.get(home).is_some_and(|event_loop| !event_loop.is_released())
     }
 
     /// The descriptor on which a host may wait for the loop. From now on it tells of our own work, too.
@@ -237,6 +264,7 @@ impl Objects {
     }
 
     pub(crate) fn new_server(&mut self, home: Key) -> Result<Key> {
+        inject::point();
         self.loops.find(home)?;
         self.servers.insert(Server::new(home))
     }
@@ -276,6 +304,14 @@ impl Objects {
         self.events.find_mut(key)
     }
 
+    /// The target of an event, if it is still there.
+    #[inline]
+    pub(crate) fn target_of(&self, event: Key) -> Result<Option<Key>> {
+        let event = self.events.find(event)?;
+        // While the event is dispatched its target is pinned.
+        Ok(event.target.filter(|target| event.life.pins > 0 || self.lives(*target)))
+    }
+
     /// Whether an object that was remembered, a target say, is still there.
     pub(crate) fn lives(&self, key: Key) -> bool {
         self.servers.get(key).is_some() || self.sockets.get(key).is_some()
@@ -298,6 +334,7 @@ impl Objects {
     }
 
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let life = self.life(key)?;
         life.references = life.references.checked_add(1).ok_or_else(Failure::out_of_range)?;
         Ok(())
@@ -358,6 +395,7 @@ impl Objects {
     }
 
     fn destroy_event(&mut self, key: Key) {
+        inject::point();
         if let Some(event) = self.events.remove(key) {
             self.names.release(event.kind);
             self.due.extend(event.user.into_destructor());
@@ -365,6 +403,7 @@ impl Objects {
     }
 
     fn destroy_server(&mut self, key: Key) {
+        inject::point();
         let _ = self.close_server(key);
         if let Some(mut server) = self.servers.remove(key) {
             self.bury(&mut server.dispatcher, server.user);
@@ -373,6 +412,7 @@ impl Objects {
 
     /// `gently`: what was written is still sent.
     fn destroy_socket(&mut self, key: Key, gently: bool) {
+        inject::point();
         if gently {
             let _ = self.close_socket(key);
         }
@@ -488,6 +528,7 @@ impl Objects {
         capture: bool,
         priority: i32,
     ) -> Result<()> {
+        inject::point();
         self.dispatcher(target)?;
         let kind = self.names.acquire(kind)?;
         let new = Registration { kind, callback, destroy, capture, priority };
@@ -513,6 +554,7 @@ impl Objects {
         callback: &Callback,
         capture: bool,
     ) -> Result<()> {
+        inject::point();
         let kind = self.names.find(kind);
         let dispatcher = self.dispatcher_mut(target)?;
         if let Some(kind) = kind

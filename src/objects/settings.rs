@@ -94,17 +94,14 @@ impl Objects {
         None
     }
 
-    pub(crate) fn figures(&self, key: Key) -> Result<Figures> {
-        let mut figures = self.servers.find(key)?.figures;
+    /// What has happened on a server, and how many bytes have come to it.
+    pub(crate) fn figures(&self, key: Key) -> Result<(Figures, u64)> {
+        let server = self.servers.find(key)?;
+        let mut figures = server.figures;
         let is_its = |connection: &&Connection| connection.origin.server == Some(key);
-        figures.bytes_out += self
-            .connections
-            .iter()
-            .map(|(_, connection)| connection)
-            .filter(is_its)
-            .map(|connection| connection.sent)
-            .sum::<u64>();
-        Ok(figures)
+        let open = self.connections.iter().map(|(_, connection)| connection).filter(is_its);
+        figures.bytes_out += open.map(|connection| connection.sent).sum::<u64>();
+        Ok((figures, server.bytes_in.get()))
     }
 }
 

@@ -1,13 +1,15 @@
 //! Sockets and their connections among the thread's objects: what comes in, what goes out, and how it ends.
 
 use std::io;
+use std::rc::Rc;
 
 use super::dispatching::Dispatch;
 use super::{Loop, Objects};
 use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
 use crate::error::Result;
-use crate::event::{Detail, Life};
+use crate::event::{Detail, Event, Life};
 use crate::handle::{Key, Table};
+use crate::inject;
 use crate::memory;
 use crate::names::EventType;
 use crate::options::Options;
@@ -43,64 +45,66 @@ impl Objects {
 
     pub(crate) fn new_socket(&mut self, home: Key) -> Result<Key> {
         self.loops.find(home)?;
-        let origin = memory::shared(Origin { home, server: None, options: Options::default() })?;
+        let origin =
+            memory::shared(Origin { home, server: None, bytes_in: Rc::default(), options: Options::default() })?;
         self.sockets.insert(Socket::new(origin, Life::OWNED))
     }
 
-    /// Takes note of a readiness event. Returns whether its connection is to be served now.
-    pub(crate) fn note(&mut self, ready: Ready) -> bool {
-        let Some(connection) = self.connections.get_mut(ready.key) else { return false };
+    /// Takes note of a readiness event, and serves its connection unless that is in line already.
+    pub(crate) fn take_up(&mut self, home: Key, ready: Ready) -> Work {
+        let Some(connection) = self.connections.get_mut(ready.key) else { return Work::Nothing };
         if ready.to_the_end {
             connection.flags.inbound = Inbound::TheEnd;
         } else if ready.readable && connection.flags.inbound == Inbound::Nothing {
             connection.flags.inbound = Inbound::Bytes;
         }
         connection.flags.full &= !ready.writable;
-        !connection.flags.queued
+        if connection.flags.queued {
+            return Work::Nothing;
+        }
+        match connection.only_receives() {
+            true => self.receive(home, ready.key),
+            false => self.begin_service(home, ready.key),
+        }
     }
 
     /// Serving begins: sees an attempt through, sends what waited for room, receives.
-    #[inline]
     pub(crate) fn begin_service(&mut self, home: Key, key: Key) -> Work {
-        if !self.is_alive(home) {
-            return Work::Nothing;
-        }
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         connection.flags.queued = false;
         if connection.owner.is_none() {
             self.wind_up(key, true);
             return Work::Nothing;
         }
-        if connection.flags.stage == Stage::Connecting {
-            return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
+        match connection.flags.stage {
+            Stage::Connecting => {
+                return self.check_attempt(key).map_or(Work::Nothing, |socket| Work::Connected { socket });
+            }
+            Stage::Broken => return Work::Ended { error: Some(io::Error::from_raw_os_error(sys::BROKEN)) },
+            Stage::Fresh | Stage::Open => {}
         }
         if connection.pending() > 0 && !connection.flags.full {
             self.flush_connection(key);
         }
-        self.receive(key)
+        self.receive(home, key)
     }
 
-    /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection.
-    pub(crate) fn receive(&mut self, key: Key) -> Work {
-        match self.read(key) {
-            Work::Received { socket, count, .. } => {
-                let detail = Detail::Progress { loaded: count as u64 };
-                let dispatch = self.begin_announcement(socket, EventType::SOCKET_DATA, detail);
-                Work::Received { socket, count, dispatch }
-            }
-            work => work,
-        }
-    }
-
-    fn read(&mut self, key: Key) -> Work {
+    /// Reads once into the loop's buffer, if there may be anything, for the socket of this connection, and begins to tell
+    /// its listeners.
+    pub(crate) fn receive(&mut self, home: Key, key: Key) -> Work {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return Work::Nothing };
         if !connection.flags.unread() {
             return Work::Nothing;
         }
         let Some(socket_key) = connection.owner else { return Work::Nothing };
         let Some(socket) = self.sockets.get_mut(socket_key) else { return Work::Nothing };
-        let Some(home) = self.loops.get_mut(connection.home()) else { return Work::Nothing };
-        let reactor = &mut home.reactor;
+        let Some(event_loop) = self.loops.get_mut(home) else { return Work::Nothing };
+        if event_loop.is_released() {
+            return Work::Nothing;
+        }
+        let reactor = &mut event_loop.reactor;
         let room = socket.options().read_limit.saturating_sub(socket.kept().len());
         if room == 0 || connection.flags.paused {
             // What is inbound stays noted, and reading some brings the connection back.
@@ -111,10 +115,10 @@ impl Objects {
             Ok(0) => Work::Ended { error: None },
             Ok(count) => {
                 connection.flags.was_read(count, want);
+                inject::point();
                 connection.note_traffic();
-                if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
-                    server.figures.bytes_in += count as u64;
-                }
+                let bytes_in = &connection.origin.bytes_in;
+                bytes_in.set(bytes_in.get() + count as u64);
                 match socket.rare_mut() {
                     Some(rare) if !rare.kept.is_empty() => {
                         if rare.kept.append(&reactor.receive_buffer.bytes[..count], &mut reactor.pool).is_err() {
@@ -123,7 +127,11 @@ impl Objects {
                     }
                     _ => reactor.receive_buffer.lend(socket_key, count),
                 }
-                Work::Received { socket: socket_key, count, dispatch: None }
+                let event =
+                    Event::of_target(socket_key, EventType::SOCKET_DATA, Detail::Progress { loaded: count as u64 });
+                let dispatch = Dispatch::of_data(socket, event_loop, &mut self.events, event);
+                self.depth += u32::from(dispatch.is_some());
+                Work::Received { socket: socket_key, count, dispatch }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 connection.flags.inbound = Inbound::Nothing;
@@ -158,10 +166,18 @@ impl Objects {
 
     /// The listeners have seen the bytes: what they left is kept. Returns whether to read on in this turn, which
     /// is so only to meet an end that was announced; other bytes wait for the next turn.
-    pub(crate) fn settle(&mut self, key: Key, socket_key: Key, count: usize) -> bool {
+    pub(crate) fn settle(&mut self, home: Key, key: Key, socket_key: Key, count: usize) -> bool {
+        inject::point();
+        let Some(event_loop) = self.loops.get_mut(home) else { return false };
+        let reactor = &mut event_loop.reactor;
+        if reactor.receive_buffer.lent_to(socket_key).is_empty()
+            && let Some(connection) = self.connections.get(key)
+            && connection.owner == Some(socket_key)
+            && !connection.flags.unread()
+        {
+            return false;
+        }
         let Some(socket) = self.sockets.get_mut(socket_key) else { return false };
-        let Some(home) = self.loops.get_mut(socket.home()) else { return false };
-        let reactor = &mut home.reactor;
         let kept = keep_what_is_lent(socket_key, socket, reactor);
         if socket.connection != Some(key) {
             return false;
@@ -192,6 +208,7 @@ impl Objects {
 
     /// The connection has ended by itself. The socket keeps what is unread.
     pub(crate) fn end_connection(&mut self, key: Key, error: Option<io::Error>) -> Option<Ending> {
+        inject::point();
         let socket_key = self.detach(key)?;
         let connection = self.connections.get_mut(key)?;
         let socket = self.sockets.get_mut(socket_key)?;
@@ -271,29 +288,33 @@ impl Objects {
     /// Counts bytes as read; not more than there are.
     #[inline]
     pub(crate) fn consume(&mut self, key: Key, count: usize) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find_mut(key)?;
-        let home = self.loops.find_mut(socket.home())?;
-        let limit = socket.options().read_limit;
-        let was_full = socket.kept().len() >= limit;
-        if let Some(rare) = socket.rare_mut() {
-            rare.consumed = rare.consumed.wrapping_add(count as u64);
+        let event_loop = self.loops.find_mut(socket.home())?;
+        consume(socket, event_loop, &mut self.connections, count);
+        Ok(())
+    }
+
+    /// Counts as many bytes as read, if there are so many.
+    pub(crate) fn skip(&mut self, key: Key, count: usize) -> Result<()> {
+        let socket = self.sockets.find_mut(key)?;
+        let event_loop = self.loops.find_mut(socket.home())?;
+        let available = match socket.kept() {
+            [] => event_loop.reactor.receive_buffer.lent_to(key).len(),
+            kept => kept.len(),
+        };
+        if available == 0 && socket.connection.is_none() {
+            return Err(socket::not_connected());
         }
-        match socket.rare_mut() {
-            Some(rare) if !rare.kept.is_empty() => rare.kept.consume(count, &mut home.reactor.pool),
-            _ => home.reactor.receive_buffer.consume(count),
+        if count > available {
+            return Err(socket::too_few());
         }
-        if was_full
-            && socket.kept().len() < limit
-            && let Some(key) = socket.connection
-            && let Some(connection) = self.connections.get_mut(key)
-            && connection.flags.unread()
-        {
-            queue(connection, &mut home.reactor, key);
-        }
+        consume(socket, event_loop, &mut self.connections, count);
         Ok(())
     }
 
     pub(crate) fn write(&mut self, key: Key, bytes: &[u8]) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find(key)?;
         let limit = socket.options().write_limit;
         let connection_key = socket.connection()?;
@@ -327,7 +348,8 @@ impl Objects {
         while let Some(key) = self.dirty.pop() {
             let Some(connection) = self.connections.get_mut(key) else { continue };
             connection.flags.dirty = false;
-            self.flush_connection(key);
+            let Some(event_loop) = self.loops.get_mut(connection.home()) else { continue };
+            flush(connection, event_loop, &self.sockets, key);
         }
     }
 
@@ -336,14 +358,15 @@ impl Objects {
     }
 
     fn flush_connection(&mut self, key: Key) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
-        let flushed = connection.flush(&mut home.reactor.pool);
-        account(connection, home, &self.sockets, key, flushed);
+        flush(connection, home, &self.sockets, key);
     }
 
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         let connecting = self.cancel_attempt(key);
         let had_unread = self.bytes_available(key)? > 0;
         let socket = self.sockets.find_mut(key)?;
@@ -365,6 +388,7 @@ impl Objects {
 
     /// Ends the connection with RST; unsent output is dropped.
     pub(crate) fn abort_socket(&mut self, key: Key) -> Result<()> {
+        inject::point();
         if self.cancel_attempt(key) {
             return Ok(());
         }
@@ -381,6 +405,7 @@ impl Objects {
 
     /// A connection goes on without its socket, until everything is sent and the peer has ended too.
     fn retire(&mut self, key: Key, linger: u32) {
+        inject::point();
         self.detach(key);
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.owes_nothing() || linger == 0 {
@@ -404,6 +429,7 @@ impl Objects {
     }
 
     fn wind_up(&mut self, key: Key, may_read: bool) {
+        inject::point();
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(home) = self.loops.get_mut(connection.home()) else { return };
         if connection.wind_up(&mut home.reactor, may_read) {
@@ -449,7 +475,9 @@ impl Objects {
 
     /// Closes the descriptor. `not_ours`: it was taken from us, and its number may be a stranger's by now.
     pub(super) fn drop_connection(&mut self, key: Key, not_ours: bool) {
+        inject::point();
         self.detach(key);
+        inject::point();
         let Some(connection) = self.connections.remove(key) else { return };
         if let Some(server) = connection.origin.server.and_then(|server| self.servers.get_mut(server)) {
             server.figures.bytes_out += connection.sent;
@@ -508,8 +536,35 @@ fn rest_if_starved(connection: &Connection, reactor: &mut Reactor, key: Key) {
     }
 }
 
+/// Counts `count` of the unread bytes as read. What was full may then have room for more.
+fn consume(socket: &mut Socket, event_loop: &mut Loop, connections: &mut Table<Connection>, count: usize) {
+    let reactor = &mut event_loop.reactor;
+    let limit = socket.options().read_limit;
+    let Some(rare) = socket.rare_mut() else { return reactor.receive_buffer.consume(count) };
+    rare.consumed = rare.consumed.wrapping_add(count as u64);
+    if rare.kept.is_empty() {
+        return reactor.receive_buffer.consume(count);
+    }
+    let was_full = rare.kept.unread().len() >= limit;
+    rare.kept.consume(count, &mut reactor.pool);
+    if was_full
+        && rare.kept.unread().len() < limit
+        && let Some(key) = socket.connection
+        && let Some(connection) = connections.get_mut(key)
+        && connection.flags.unread()
+    {
+        queue(connection, reactor, key);
+    }
+}
+
+fn flush(connection: &mut Connection, event_loop: &mut Loop, sockets: &Table<Socket>, key: Key) {
+    let flushed = connection.flush(&mut event_loop.reactor.pool);
+    account(connection, event_loop, sockets, key, flushed);
+}
+
 /// Takes note of what a flush did, for the turn to act on.
 fn account(connection: &mut Connection, home: &mut Loop, sockets: &Table<Socket>, key: Key, flushed: Flushed) {
+    inject::point();
     rest_if_starved(connection, &mut home.reactor, key);
     if connection.send_error.is_some() {
         // What the peer sent before its end is read first, then the end itself.

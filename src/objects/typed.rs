@@ -6,6 +6,7 @@ use super::Objects;
 use crate::data::{Charset, Endian, Reading, Written, text_of, utf_prefix};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::inject;
 use crate::socket::too_few;
 
 /// A text that was found in the unread bytes, and how many of them it takes up.
@@ -25,6 +26,7 @@ impl Objects {
     }
 
     pub(crate) fn read_number<T, const N: usize>(&mut self, key: Key, reading: &Reading<T, N>) -> Result<T> {
+        inject::point();
         let endian = self.endian(key)?;
         let bytes = *self.unread(key)?.first_chunk::<N>().ok_or_else(too_few)?;
         self.consume(key, N)?;
@@ -58,6 +60,7 @@ impl Objects {
 
     /// `writeUTF`: the text with its length before it.
     pub(crate) fn write_utf(&mut self, key: Key, text: &[u8]) -> Result<()> {
+        inject::point();
         let endian = self.endian(key)?;
         self.socket(key)?.connection()?;
         let prefix = utf_prefix(text.len())?;

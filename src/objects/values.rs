@@ -9,6 +9,7 @@ use crate::error::{Failure, Result};
 use crate::event::Life;
 use crate::foreign::UserData;
 use crate::handle::Key;
+use crate::inject;
 use crate::socket::Socket;
 
 /// What a host's handle of a value stands for.
@@ -27,6 +28,7 @@ pub(crate) struct Whole {
 
 impl Objects {
     pub(crate) fn new_value(&mut self, graph: Graph) -> Result<Key> {
+        inject::point();
         self.values.insert(Value::Whole(Box::new(Whole {
             life: Life::OWNED,
             user: UserData::NONE,
@@ -163,6 +165,7 @@ impl Objects {
 
     /// `readObject()`: all of it or, if it has not arrived yet or is no good, nothing.
     pub(crate) fn read_object(&mut self, key: Key) -> Result<Key> {
+        inject::point();
         let mut input = std::mem::take(&mut self.sockets.find_mut(key)?.make_rare()?.objects);
         let outcome = self.look_at_object(key, &mut input);
         self.sockets.find_mut(key)?.make_rare()?.objects = input;
@@ -182,6 +185,7 @@ impl Objects {
 
     /// `writeObject()`: all of it or nothing.
     pub(crate) fn write_object(&mut self, key: Key, value: Key) -> Result<()> {
+        inject::point();
         let socket = self.sockets.find(key)?;
         let connection = self.connections.find(socket.connection()?)?;
         let room = socket.options().write_limit.saturating_sub(connection.pending());

@@ -121,6 +121,11 @@ impl Reactor {
         std::mem::take(&mut self.starved)
     }
 
+    /// The list of the ready is made anew.
+    pub(crate) fn forget_ready(&mut self) {
+        self.ready.clear();
+    }
+
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {
         self.ready.pop_front()
     }

@@ -64,6 +64,12 @@ impl Remote {
         }
     }
 
+    /// As `wake`, also when nobody knows whether an earlier one was heard.
+    pub(crate) fn rouse(&self) {
+        self.called.store(false, Ordering::Release);
+        self.wake();
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.wake();
@@ -110,6 +116,16 @@ impl Remote {
         self.called.store(false, Ordering::Release);
         let mut inbox = self.lock();
         (std::mem::take(&mut inbox.tasks), std::mem::take(&mut inbox.answers))
+    }
+
+    /// Tasks that were collected and not run come first in the next turn.
+    pub(crate) fn put_back(&self, mut tasks: Vec<Posted>) {
+        {
+            let mut inbox = self.lock();
+            tasks.append(&mut inbox.tasks);
+            inbox.tasks = tasks;
+        }
+        self.wake();
     }
 
     /// The loop ends. Posts fail from now on; what is still there is handed back to be cancelled.

@@ -18,7 +18,7 @@
 //! - `keep_alive(period)`: probes after that much silence, and as often from then on, as far as the system takes it.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
-//! - `TIMED_OUT`, `REFUSED`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
+//! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
 #[cfg(unix)]

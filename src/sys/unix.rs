@@ -235,6 +235,7 @@ pub(crate) fn is_not_ours(error: &io::Error) -> bool {
 
 pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
 pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
+pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
@@ -248,5 +249,15 @@ pub(crate) fn interface_index(name: &str) -> io::Result<u32> {
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {
         0 => Err(io::Error::last_os_error()),
         index => Ok(index),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_has_no_address_any_more_closes_no_server() {
+        assert_eq!(accept_error(&io::ErrorKind::InvalidInput.into()), AcceptError::Next);
     }
 }

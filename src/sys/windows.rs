@@ -182,6 +182,7 @@ pub(crate) fn is_not_ours(error: &io::Error) -> bool {
 
 pub(crate) const TIMED_OUT: i32 = WinSock::WSAETIMEDOUT;
 pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
+pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {

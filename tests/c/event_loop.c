@@ -1,8 +1,10 @@
 /* The event loop through the C interface: turns, stop, wake, post, the pollable descriptor, signals and descriptors. */
 #include "check.h"
 
+#ifndef _WIN32
 #include <sys/resource.h>
 #include <sys/time.h>
+#endif
 
 /* ---- Turns ---- */
 
@@ -389,7 +391,40 @@ static void a_task_may_release_its_loop(void)
     CHECK_STATUS(SS_ERR_HANDLE, ss_loop_poll(f.loop, 0, NULL));
 }
 
-/* ---- The pollable descriptor ---- */
+/* ---- Descriptors ---- */
+
+/* One server and one client through the whole of a connection's life. */
+static void use_everything(ss_loop *loop)
+{
+    ss_server *server = new_listening_server(loop);
+    int accepted = 0, client, ran = 0;
+    ss_socket *socket = accept_client(loop, server, &client);
+    CHECK_OK(ss_loop_post(loop, count_call, &ran, NULL));
+    CHECK_OK(ss_socket_write_bytes(socket, "x", 1));
+    settle(loop);
+    close(client);
+    settle(loop);
+    CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, accept_echo, &accepted, false, 0));
+    client = client_connect(ss_local_port(server));
+    client_check_echo(loop, client, 10000);
+    client_reset(client);
+    settle(loop);
+}
+
+static void no_descriptor_is_left_of_many_connections_and_loops(void)
+{
+    int before = count_descriptors(), round, i;
+    for (round = 0; round < 10; ++round) {
+        ss_loop *loop = new_loop();
+        for (i = 0; i < 3; ++i) use_everything(loop);
+        CHECK_OK(ss_release(loop));
+        CHECK_EQ(count_descriptors(), before);
+    }
+}
+
+/* ---- The pollable descriptor, which Windows does not have ---- */
+
+#ifndef _WIN32
 
 /* The loop as a host sees it: a descriptor, and ss_loop_poll only when that is readable or a timer is due. */
 typedef struct {
@@ -701,24 +736,6 @@ static void signals_do_not_end_a_run(void)
     CHECK_OK(ss_release(s.loop));
 }
 
-/* One server and one client through the whole of a connection's life. */
-static void use_everything(ss_loop *loop)
-{
-    ss_server *server = new_listening_server(loop);
-    int accepted = 0, client, ran = 0;
-    ss_socket *socket = accept_client(loop, server, &client);
-    CHECK_OK(ss_loop_post(loop, count_call, &ran, NULL));
-    CHECK_OK(ss_socket_write_bytes(socket, "x", 1));
-    settle(loop);
-    close(client);
-    settle(loop);
-    CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, accept_echo, &accepted, false, 0));
-    client = client_connect(ss_local_port(server));
-    client_check_echo(loop, client, 10000);
-    client_reset(client);
-    settle(loop);
-}
-
 static void signal_dispositions_and_the_mask_stay_as_they_were(void)
 {
     struct sigaction before[65], after;
@@ -743,7 +760,7 @@ static void signal_dispositions_and_the_mask_stay_as_they_were(void)
     }
 }
 
-/* ---- Descriptors ---- */
+/* ---- Inheritance, and the limit of descriptors ---- */
 
 static void every_descriptor_is_close_on_exec(void)
 {
@@ -768,17 +785,6 @@ static void every_descriptor_is_close_on_exec(void)
     close(clients[0]);
     close(clients[1]);
     CHECK_OK(ss_release(loop));
-}
-
-static void no_descriptor_is_left_of_many_connections_and_loops(void)
-{
-    int before = count_descriptors(), round, i;
-    for (round = 0; round < 10; ++round) {
-        ss_loop *loop = new_loop();
-        for (i = 0; i < 3; ++i) use_everything(loop);
-        CHECK_OK(ss_release(loop));
-        CHECK_EQ(count_descriptors(), before);
-    }
 }
 
 /* Lets this process have no descriptor more than it has; returns how many it took to fill the holes. */
@@ -887,6 +893,8 @@ static void without_descriptors_a_loop_and_a_bind_fail_and_can_be_tried_again(vo
     CHECK_OK(ss_release(loop));
 }
 
+#endif
+
 int main(int argc, char **argv)
 {
     static const check_case cases[] = {
@@ -905,20 +913,20 @@ int main(int argc, char **argv)
         CASE(a_loop_that_ends_amid_posts_runs_or_cancels_each_task_once),
         CASE(tasks_left_at_the_end_are_cancelled_once),
         CASE(a_task_may_release_its_loop),
-        CASE(an_idle_descriptor_is_not_readable),
-        CASE(the_descriptor_tells_of_posts_wakes_and_stops),
-        CASE(the_descriptor_tells_of_peers_data_and_ends),
-        CASE(the_descriptor_tells_of_writes_made_outside_a_turn),
-        CASE(the_descriptor_tells_of_room_for_pending_output),
-        CASE(a_host_that_turns_only_when_told_serves_everything),
-        CASE(a_storm_of_signals_disturbs_nothing),
-        CASE(a_signal_ends_the_wait_of_a_poll_without_an_error),
-        CASE(signals_do_not_end_a_run),
-        CASE(signal_dispositions_and_the_mask_stay_as_they_were),
-        CASE(every_descriptor_is_close_on_exec),
+        UNIX_CASE(an_idle_descriptor_is_not_readable, "a loop has no descriptor there"),
+        UNIX_CASE(the_descriptor_tells_of_posts_wakes_and_stops, "a loop has no descriptor there"),
+        UNIX_CASE(the_descriptor_tells_of_peers_data_and_ends, "a loop has no descriptor there"),
+        UNIX_CASE(the_descriptor_tells_of_writes_made_outside_a_turn, "a loop has no descriptor there"),
+        UNIX_CASE(the_descriptor_tells_of_room_for_pending_output, "a loop has no descriptor there"),
+        UNIX_CASE(a_host_that_turns_only_when_told_serves_everything, "a loop has no descriptor there"),
+        UNIX_CASE(a_storm_of_signals_disturbs_nothing, "there are no signals"),
+        UNIX_CASE(a_signal_ends_the_wait_of_a_poll_without_an_error, "there are no signals"),
+        UNIX_CASE(signals_do_not_end_a_run, "there are no signals"),
+        UNIX_CASE(signal_dispositions_and_the_mask_stay_as_they_were, "there are no signals"),
+        UNIX_CASE(every_descriptor_is_close_on_exec, "tests/windows.rs looks at what is inherited"),
         CASE(no_descriptor_is_left_of_many_connections_and_loops),
-        CASE(without_descriptors_peers_wait_others_are_served_and_none_is_lost),
-        CASE(without_descriptors_a_loop_and_a_bind_fail_and_can_be_tried_again),
+        UNIX_CASE(without_descriptors_peers_wait_others_are_served_and_none_is_lost, "descriptors have no limit there"),
+        UNIX_CASE(without_descriptors_a_loop_and_a_bind_fail_and_can_be_tried_again, "descriptors have no limit there"),
     };
     return check_main(cases, COUNT_OF(cases), argc, argv);
 }

@@ -2,7 +2,9 @@
 #include "check.h"
 
 #include <limits.h>
+#ifndef _WIN32
 #include <net/if.h>
+#endif
 
 /* ---- Helpers ---- */
 
@@ -45,6 +47,7 @@ static int have_ipv6(void)
     return usable;
 }
 
+#ifndef _WIN32
 static int read_number(const char *path, long *value)
 {
     FILE *file = fopen(path, "re");
@@ -52,6 +55,7 @@ static int read_number(const char *path, long *value)
     if (file) fclose(file);
     return found;
 }
+#endif
 
 /* ---- Library ---- */
 
@@ -172,6 +176,7 @@ static void the_ipv6_wildcard_takes_no_ipv4(void)
     CHECK_OK(ss_release(loop));
 }
 
+#ifndef _WIN32
 static void scoped_ipv6_addresses_are_well_formed(void)
 {
     ss_loop *loop;
@@ -188,6 +193,7 @@ static void scoped_ipv6_addresses_are_well_formed(void)
     check_unbound(server);
     CHECK_OK(ss_release(loop));
 }
+#endif
 
 static void a_port_out_of_range_is_a_range_error_before_all_else(void)
 {
@@ -247,6 +253,7 @@ static void an_address_of_another_machine_is_an_io_error_and_bind_may_be_tried_a
     CHECK_OK(ss_release(loop));
 }
 
+#ifndef _WIN32
 static void a_privileged_port_is_an_io_error(void)
 {
     ss_loop *loop;
@@ -268,6 +275,7 @@ static void a_privileged_port_is_an_io_error(void)
     check_unbound(server);
     CHECK_OK(ss_release(loop));
 }
+#endif
 
 /* ---- A port in use ---- */
 
@@ -395,15 +403,15 @@ static void a_negative_backlog_is_a_range_error(void)
 }
 
 #ifdef __linux__
-/* The backlog that the kernel holds for a listening socket. */
-static uint32_t backlog_of(ss_server *server)
+/* The backlog that the kernel holds for a listening socket; -1 under an emulator that passes only part of it on. */
+static long backlog_of(ss_server *server)
 {
     struct tcp_info info;
     socklen_t length = sizeof info;
     int64_t fd;
     CHECK_OK(ss_native_handle(server, &fd));
     CHECK_EQ(getsockopt((int)fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
-    return info.tcpi_sacked;
+    return length < sizeof info / 2 ? -1 : (long)info.tcpi_sacked;
 }
 #endif
 
@@ -416,6 +424,11 @@ static void backlog_zero_and_a_huge_one_mean_the_maximum_of_the_system(void)
     CHECK(read_number("/proc/sys/net/core/somaxconn", &maximum));
     CHECK_OK(ss_bind(server, 0, "127.0.0.1"));
     CHECK_OK(ss_listen(server, 0));
+    if (backlog_of(server) < 0) {
+        skip_case("the emulator does not tell the backlog of a socket");
+        CHECK_OK(ss_release(loop));
+        return;
+    }
     CHECK_EQ(backlog_of(server), maximum);
     CHECK_OK(ss_listen(server, 7));
     CHECK_EQ(backlog_of(server), 7);
@@ -794,7 +807,7 @@ static void peers_that_were_not_accepted_are_reset(void)
     int client = client_connect(ss_local_port(server));
     settle(loop);
     CHECK_OK(ss_close(server));
-    CHECK_EQ(client_end(loop, client), ECONNRESET);
+    CHECK_EQ(client_end(loop, client), reset_error());
     close(client);
     CHECK_OK(ss_release(loop));
 }
@@ -865,6 +878,7 @@ static void releasing_the_last_reference_closes_the_server(void)
     CHECK_OK(ss_release(loop));
 }
 
+#ifndef _WIN32
 static void see_close(ss_event *event, void *user_data)
 {
     ss_server *server = (ss_server *)ss_event_target(event);
@@ -895,6 +909,7 @@ static void the_system_closing_the_listening_socket_brings_one_close_event(void)
     CHECK_FAILS(SS_ERR_ERROR, AIR_2002, ANY_OS_ERROR, ss_close(server));
     CHECK_OK(ss_release(loop));
 }
+#endif
 
 static void a_close_event_may_be_dispatched_by_hand_before_closing(void)
 {
@@ -923,11 +938,11 @@ int main(int argc, char **argv)
         CASE(after_bind_the_real_port_and_address_are_known_at_once),
         CASE(bind_takes_the_port_that_was_asked_for),
         CASE(the_ipv6_wildcard_takes_no_ipv4),
-        CASE(scoped_ipv6_addresses_are_well_formed),
+        UNIX_CASE(scoped_ipv6_addresses_are_well_formed, "interfaces are numbers there"),
         CASE(a_port_out_of_range_is_a_range_error_before_all_else),
         CASE(a_malformed_address_is_an_argument_error),
         CASE(an_address_of_another_machine_is_an_io_error_and_bind_may_be_tried_again),
-        CASE(a_privileged_port_is_an_io_error),
+        UNIX_CASE(a_privileged_port_is_an_io_error, "no port is privileged there"),
         CASE(a_port_in_use_fails_in_bind_and_leaves_the_first_server_undisturbed),
         CASE(a_port_that_is_bound_but_not_listening_is_in_use),
         CASE(a_port_of_another_program_is_in_use_bound_or_listening),
@@ -954,7 +969,7 @@ int main(int argc, char **argv)
         CASE(a_closed_server_cannot_be_opened_again),
         CASE(closing_in_the_own_connect_listener_ends_accepting_at_once),
         CASE(releasing_the_last_reference_closes_the_server),
-        CASE(the_system_closing_the_listening_socket_brings_one_close_event),
+        UNIX_CASE(the_system_closing_the_listening_socket_brings_one_close_event, "shutdown does not end a listening socket there"),
         CASE(a_close_event_may_be_dispatched_by_hand_before_closing),
     };
     return check_main(cases, COUNT_OF(cases), argc, argv);

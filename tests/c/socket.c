@@ -422,7 +422,7 @@ static void the_writes_of_one_listener_leave_together(void)
         struct tcp_info info;
         socklen_t length = sizeof info;
         CHECK_EQ(getsockopt(p.client, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
-        CHECK_EQ(info.tcpi_data_segs_in, 1);
+        if (length > sizeof info / 2) CHECK_EQ(info.tcpi_data_segs_in, 1); /* else an emulator passes only part of it on */
     }
 #endif
     end_pair(&p);
@@ -697,7 +697,7 @@ static void abort_resets_and_drops_the_output(void)
     check_not_open(p.socket);
     check_no_addresses(p.socket);
     CHECK(client_receive_some(p.loop, p.client, got, volume, &end) < volume);
-    CHECK_EQ(end, ECONNRESET);
+    CHECK_EQ(end, reset_error());
     settle(p.loop);
     CHECK_EQ(p.closes + p.errors, 0);
     free(sent);
@@ -710,10 +710,11 @@ static void abort_of_an_idle_connection_is_a_reset_too(void)
     pair p;
     open_pair(&p);
     CHECK_OK(ss_socket_abort(p.socket));
-    CHECK_EQ(client_end(p.loop, p.client), ECONNRESET);
+    CHECK_EQ(client_end(p.loop, p.client), reset_error());
     end_pair(&p);
 }
 
+#ifndef _WIN32
 /* Writes to a peer that is gone, without a turn of the loop that could tell of its end. */
 static void write_to_the_gone(int by_reset)
 {
@@ -745,6 +746,7 @@ static void sigpipe_never_reaches_the_host(void)
     CHECK_EQ(sigaction(SIGPIPE, NULL, &disposition), 0);
     CHECK(disposition.sa_handler == SIG_DFL);
 }
+#endif
 
 /* ---- User data ---- */
 
@@ -831,7 +833,7 @@ int main(int argc, char **argv)
         CASE(releasing_the_last_reference_closes_after_sending),
         CASE(abort_resets_and_drops_the_output),
         CASE(abort_of_an_idle_connection_is_a_reset_too),
-        CASE(sigpipe_never_reaches_the_host),
+        UNIX_CASE(sigpipe_never_reaches_the_host, "there are no signals"),
         CASE(the_user_data_of_an_unretained_socket_is_destroyed_once),
         CASE(user_data_lives_until_the_last_reference_not_until_the_close),
         CASE(user_data_of_a_connected_socket_is_destroyed_once_with_its_loop),

@@ -1087,6 +1087,8 @@ mod windows {
     /// This process' open handles, sockets among them. Asked one by one, since Wine does not know their number.
     pub fn open_descriptors() -> usize {
         const HIGHEST: usize = 1 << 15;
+        // With its first socket a thread gets a handle that it keeps.
+        drop(std::net::TcpListener::bind("127.0.0.1:0").expect("a free port"));
         let is_open = |handle: &usize| unsafe { GetHandleInformation(*handle as HANDLE, &mut 0) } != 0;
         let count = (4..HIGHEST).step_by(4).filter(is_open).count();
         assert_ne!(count, 0);
@@ -1149,14 +1151,14 @@ mod linux {
         limits
     }
 
-    pub fn set_descriptor_limit(soft: u64) {
+    pub fn set_descriptor_limit(soft: libc::rlim_t) {
         let limits = libc::rlimit { rlim_cur: soft, ..descriptor_limits() };
         let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limits) };
         assert_eq!(result, 0, "{}", io::Error::last_os_error());
     }
 
     /// Allows this process as many of `wanted` descriptors as the system does: how many.
-    pub fn raise_descriptor_limit(wanted: u64) -> u64 {
+    pub fn raise_descriptor_limit(wanted: libc::rlim_t) -> libc::rlim_t {
         let limits = descriptor_limits();
         let allowed = wanted.min(limits.rlim_max);
         set_descriptor_limit(allowed.max(limits.rlim_cur));
@@ -1177,7 +1179,7 @@ mod linux {
     /// Takes every descriptor that this process may still open; dropping them gives them back.
     pub fn take_all_descriptors() -> Vec<std::os::fd::OwnedFd> {
         let stdin = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().expect("one more");
-        set_descriptor_limit(stdin.as_raw_fd() as u64 + 50);
+        set_descriptor_limit(stdin.as_raw_fd() as libc::rlim_t + 50);
         let mut taken = vec![stdin];
         while let Ok(another) = taken[0].try_clone() {
             taken.push(another);
