@@ -42,7 +42,10 @@ PEERS = {
     "libuv": Peer("libuv.c", ["libuv1-dev"], "uv.h", ["-luv"]),
     "libevent": Peer("libevent.c", ["libevent-dev"], "event2/event.h", ["-levent_core"]),
     "asio": Peer("asio.cpp", ["libboost-dev"], "boost/asio.hpp", ["-pthread"]),
+    "uring": Peer("uring.c", ["liburing-dev"], "liburing.h", ["-luring"]),
 }
+OPTIONAL = ["uring"]  # an experiment: measured only when it is named
+DEFAULT = [name for name in PEERS if name not in OPTIONAL]
 TOOLS = {"strace": "strace", "valgrind": "valgrind", "cc": "gcc", "c++": "g++"}  # and their packages
 
 

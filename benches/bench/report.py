@@ -80,15 +80,24 @@ def targets(results, servers):
 # ---- Tables ----
 
 
-def _ratio_table(results, servers, title, metric, note):
-    others = [server for server in servers if server != REFERENCE]
+def _ratio_table(results, servers, title, metric, note, reference=REFERENCE):
+    others = [server for server in servers if server != reference]
     rows = []
     for scenario in SCENARIOS:
         runs = results["runs"].get(scenario.name)
-        if not runs or REFERENCE not in runs or not any(run[metric] for run in runs[REFERENCE]):
+        if not runs or reference not in runs or not any(run[metric] for run in runs[reference]):
             continue
-        rows.append([scenario.title, *(spread(ratios(results, scenario.name, server, metric)) for server in others)])
-    return [f"## {title}", "", note, ""] + _table(["× hand-written epoll", *others], rows) if rows and others else []
+        pairs = (ratios(results, scenario.name, server, metric, runs[reference]) for server in others)
+        rows.append([scenario.title, *map(spread, pairs)])
+    name = "hand-written epoll" if reference == REFERENCE else reference
+    return [f"## {title}", "", note, ""] + _table([f"× {name}", *others], rows) if rows and others else []
+
+
+def builds(results):
+    """Other builds of the library against the present one."""
+    servers = [server for server in results["servers"] if server.startswith("ours:")]
+    return _ratio_table(results, servers, "Other builds of the library: server CPU", "cpu",
+                        "Against the present one in the same round; median (least–most).", "ours")
 
 
 def _absolute(results, servers):
@@ -167,6 +176,7 @@ def table(results):
                           "Lower is better. Median of the turns' ratios (least–most).")
     lines += _ratio_table(results, servers, "Messages, connections or MiB a second", "rate",
                           "Higher is better. The load has one core and is often what limits.")
+    lines += builds(results)
     for percentile, title in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")):
         lines += _ratio_table(results, servers, f"Latency, {title}", percentile, "Lower is better.")
     lines += _counted(results, servers)
