@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 
 /// What kind of failure it is: AIR's error classes, then what only a C library has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,18 @@ pub(crate) enum Class {
     Panic,
 }
 
-/// One failed operation. `text` is AIR's bare text where AIR has one; `detail` is for people: what was
-/// attempted, what the system said, what can be done.
+/// One failed operation. Every result has room for one, also where all goes well, so that it is small: what it has to
+/// tell lies elsewhere.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) enum Failure {
+    Known(&'static Record),
+    Told(Box<Record>),
+}
+
+/// What a failure has to tell. `text` is AIR's bare text where AIR has one; `detail` is for people: what was
+/// attempted, what the system said, what can be done.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
     pub class: Class,
     pub id: i32,
     pub text: Cow<'static, str>,
@@ -44,133 +53,200 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) const SOCKET_ERROR_ID: i32 = 2031;
 pub(crate) const SOCKET_ERROR_TEXT: &std::ffi::CStr = c"Error #2031: Socket Error.";
 
-impl Failure {
+impl Record {
     const fn air(class: Class, id: i32, text: &'static str) -> Self {
-        Failure { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(""), os_error: 0 }
+        Record { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(""), os_error: 0 }
     }
 
     /// A failure that AIR does not know; the text is ours and already says what to do.
     const fn ours(class: Class, text: &'static str) -> Self {
-        Failure::air(class, 0, text)
+        Record::air(class, 0, text)
+    }
+
+    /// As [`Failure::because`], for one that is so common that it must cost nothing.
+    const fn with_detail(self, detail: &'static str) -> Self {
+        let Record { class, id, os_error, .. } = self;
+        let text = match &self.text {
+            Cow::Borrowed(text) => *text,
+            Cow::Owned(_) => "",
+        };
+        std::mem::forget(self);
+        Record { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(detail), os_error }
+    }
+}
+
+impl Deref for Failure {
+    type Target = Record;
+
+    fn deref(&self) -> &Record {
+        match self {
+            Failure::Known(record) => record,
+            Failure::Told(record) => record,
+        }
+    }
+}
+
+impl Failure {
+    fn told(record: Record) -> Self {
+        Failure::Told(Box::new(record))
+    }
+
+    #[cold]
+    fn into_record(self) -> Box<Record> {
+        match self {
+            Failure::Known(record) => Box::new(record.clone()),
+            Failure::Told(record) => record,
+        }
     }
 
     /// Adds the sentence for people.
-    pub(crate) fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
-        self.detail = detail.into();
-        self
+    pub(crate) fn because(self, detail: impl Into<Cow<'static, str>>) -> Self {
+        let mut record = self.into_record();
+        record.detail = detail.into();
+        Failure::Told(record)
     }
 
     /// Adds what the operating system said. `attempt` reads like "bind 127.0.0.1:80".
-    pub(crate) fn with_system(mut self, attempt: impl fmt::Display, error: &io::Error, advice: &str) -> Self {
-        self.os_error = error.raw_os_error().unwrap_or(0);
+    pub(crate) fn with_system(self, attempt: impl fmt::Display, error: &io::Error, advice: &str) -> Self {
+        let mut record = self.into_record();
+        record.os_error = error.raw_os_error().unwrap_or(0);
         let stop = if advice.is_empty() { "" } else { ": " };
-        self.detail = Cow::Owned(format!("{attempt}: {error}{stop}{advice}"));
-        self
+        record.detail = Cow::Owned(format!("{attempt}: {error}{stop}{advice}"));
+        Failure::Told(record)
     }
 
     /// IOError 2002: the socket is not in a state that allows this.
-    pub(crate) const fn invalid_socket() -> Self {
-        Failure::air(Class::Io, 2002, "Operation attempted on invalid socket.")
+    pub(crate) fn invalid_socket() -> Self {
+        static RECORD: Record = Record::air(Class::Io, 2002, "Operation attempted on invalid socket.");
+        Failure::Known(&RECORD)
     }
 
     /// Error 2002: `ServerSocket.close()` of a socket that is not open.
-    pub(crate) const fn cannot_close() -> Self {
-        Failure::air(Class::Error, 2002, "Operation attempted on invalid socket.")
+    pub(crate) fn cannot_close() -> Self {
+        static RECORD: Record = Record::air(Class::Error, 2002, "Operation attempted on invalid socket.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn invalid_port() -> Self {
-        Failure::air(Class::Range, 2003, "Invalid socket port number specified.")
+    pub(crate) fn invalid_port() -> Self {
+        static RECORD: Record = Record::air(Class::Range, 2003, "Invalid socket port number specified.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn invalid_parameter() -> Self {
-        Failure::air(Class::Argument, 2004, "One of the parameters is invalid.")
+    pub(crate) fn invalid_parameter() -> Self {
+        static RECORD: Record = Record::air(Class::Argument, 2004, "One of the parameters is invalid.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn out_of_range() -> Self {
-        Failure::air(Class::Range, 2006, "The supplied index is out of bounds.")
+    pub(crate) fn out_of_range() -> Self {
+        static RECORD: Record = Record::air(Class::Range, 2006, "The supplied index is out of bounds.");
+        Failure::Known(&RECORD)
     }
 
     /// TypeError 2007: a parameter that must not be NULL is.
     pub(crate) fn null(parameter: &str) -> Self {
-        let mut failure = Failure::air(Class::Type, 2007, "");
-        failure.text = Cow::Owned(format!("Parameter {parameter} must be non-null."));
-        failure
+        let text = Cow::Owned(format!("Parameter {parameter} must be non-null."));
+        Failure::told(Record { text, ..Record::air(Class::Type, 2007, "") })
     }
 
     /// ArgumentError 2008: a value that is none of those that can be chosen.
     pub(crate) fn not_accepted(parameter: &str) -> Self {
-        let mut failure = Failure::air(Class::Argument, 2008, "");
-        failure.text = Cow::Owned(format!("Parameter {parameter} must be one of the accepted values."));
-        failure
+        let text = Cow::Owned(format!("Parameter {parameter} must be one of the accepted values."));
+        Failure::told(Record { text, ..Record::air(Class::Argument, 2008, "") })
     }
 
     /// SecurityError 2003: `Socket.connect` to a port that does not exist.
-    pub(crate) const fn forbidden_port() -> Self {
-        Failure::air(Class::Security, 2003, "Invalid socket port number specified.")
+    pub(crate) fn forbidden_port() -> Self {
+        static RECORD: Record = Record::air(Class::Security, 2003, "Invalid socket port number specified.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn end_of_file() -> Self {
-        Failure::air(Class::Eof, 2030, "End of file was encountered.")
+    pub(crate) fn end_of_file() -> Self {
+        static RECORD: Record = Record::air(Class::Eof, 2030, "End of file was encountered.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn recursion_overflow() -> Self {
-        Failure::air(Class::Error, 2094, "Event dispatch recursion overflow.")
+    /// IOError 2002, of a socket that is not connected.
+    pub(crate) fn not_connected() -> Self {
+        static RECORD: Record = Record::air(Class::Io, 2002, "Operation attempted on invalid socket.")
+            .with_detail("the socket is not connected; look at ss_socket_connected first");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn stale_handle() -> Self {
-        Failure::ours(
+    /// EOFError 2030, of a read for which too little has come.
+    pub(crate) fn too_few() -> Self {
+        static RECORD: Record = Record::air(Class::Eof, 2030, "End of file was encountered.")
+            .with_detail("fewer bytes have come than were asked for; nothing was read");
+        Failure::Known(&RECORD)
+    }
+
+    pub(crate) fn recursion_overflow() -> Self {
+        static RECORD: Record = Record::air(Class::Error, 2094, "Event dispatch recursion overflow.");
+        Failure::Known(&RECORD)
+    }
+
+    pub(crate) fn stale_handle() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Handle,
             "This is not a handle of a living object of that kind. It may have been released, or its loop may have ended.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn nothing_to_release() -> Self {
-        Failure::ours(
+    pub(crate) fn nothing_to_release() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Handle,
             "The object has no reference left to give back. Release only what was created or retained.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn wrong_thread() -> Self {
-        Failure::ours(
+    pub(crate) fn wrong_thread() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Thread,
             "The object belongs to another thread. Call from the thread that made its loop, or hand the work over with ss_loop_post.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn forked() -> Self {
-        Failure::ours(
+    pub(crate) fn forked() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Forked,
             "The object belongs to the parent process. Make new objects in the child, or exec.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn reentrant() -> Self {
-        Failure::ours(
+    pub(crate) fn reentrant() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Reentrant,
             "The loop is already being polled. Do not poll it inside its own listeners, or from a signal handler.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn write_limit() -> Self {
-        Failure::ours(
+    pub(crate) fn write_limit() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Full,
             "The unsent output would exceed the socket's write limit. Nothing was written: wait for outputProgress, or close the socket.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn no_memory() -> Self {
-        Failure::ours(Class::NoMemory, "Out of memory. Nothing was changed.")
+    pub(crate) fn no_memory() -> Self {
+        static RECORD: Record = Record::ours(Class::NoMemory, "Out of memory. Nothing was changed.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn unsupported() -> Self {
-        Failure::ours(Class::Unsupported, "This system does not offer that.")
+    pub(crate) fn unsupported() -> Self {
+        static RECORD: Record = Record::ours(Class::Unsupported, "This system does not offer that.");
+        Failure::Known(&RECORD)
     }
 
-    pub(crate) const fn panicked() -> Self {
-        Failure::ours(
+    pub(crate) fn panicked() -> Self {
+        static RECORD: Record = Record::ours(
             Class::Panic,
             "The library failed inside: a fault of its own. The call had no defined effect; other objects go on working.",
-        )
+        );
+        Failure::Known(&RECORD)
     }
 }

@@ -104,7 +104,7 @@ impl Socket {
 
     /// The connection, if there is one to write to.
     pub(crate) fn connection(&self) -> Result<Key> {
-        self.connection.ok_or_else(not_connected)
+        self.connection.ok_or_else(Failure::not_connected)
     }
 
     #[inline]
@@ -184,14 +184,6 @@ impl Socket {
         }
         Ok(endpoints.as_deref_mut())
     }
-}
-
-pub(crate) fn not_connected() -> Failure {
-    Failure::invalid_socket().because("the socket is not connected; look at ss_socket_connected first")
-}
-
-pub(crate) fn too_few() -> Failure {
-    Failure::end_of_file().because("fewer bytes have come than were asked for; nothing was read")
 }
 
 /// An attempt to connect: the addresses still to be tried, and those being tried.

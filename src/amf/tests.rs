@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::value::{Graph, Node, Text, Type};
 use super::{Encoding, ObjectInput, write};
-use crate::error::{Class, Failure, Result};
+use crate::error::{Class, Result};
 
 use Encoding::{Amf0, Amf3};
 
@@ -824,7 +824,7 @@ fn comes_back(tree: &Tree, encoding: Encoding) {
 fn reads_the_same_in_pieces(encoding: Encoding, bytes: &[u8]) {
     let outcome = |result: Result<(Graph, usize)>| match result {
         Ok((graph, length)) => (describe(&graph, encoding), length),
-        Err(Failure { class, detail, .. }) => (format!("{class:?} {detail}"), 0),
+        Err(failure) => (format!("{:?} {}", failure.class, failure.detail), 0),
     };
     let mut input = ObjectInput { encoding, ..Default::default() };
     for length in (0..bytes.len()).step_by(3) {

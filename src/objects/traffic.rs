@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::dispatching::Dispatch;
 use super::{Loop, Objects};
 use crate::connection::{Connection, ErrorNumber, Flushed, Inbound, Stage};
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::event::{Detail, Event, Life};
 use crate::handle::{Key, Table};
 use crate::inject;
@@ -15,7 +15,7 @@ use crate::names::EventType;
 use crate::options::Options;
 use crate::origin::Origin;
 use crate::reactor::{Reactor, Ready};
-use crate::socket::{self, Endpoint, Endpoints, Socket};
+use crate::socket::{Endpoint, Endpoints, Socket};
 use crate::sys;
 
 /// What there is to do next for a connection that is being served.
@@ -271,7 +271,7 @@ impl Objects {
         let socket = self.sockets.find(key)?;
         let input = self.input(key, socket)?;
         match input.is_empty() && socket.connection.is_none() {
-            true => Err(socket::not_connected()),
+            true => Err(Failure::not_connected()),
             false => Ok(input),
         }
     }
@@ -304,10 +304,10 @@ impl Objects {
             kept => kept.len(),
         };
         if available == 0 && socket.connection.is_none() {
-            return Err(socket::not_connected());
+            return Err(Failure::not_connected());
         }
         if count > available {
-            return Err(socket::too_few());
+            return Err(Failure::too_few());
         }
         consume(socket, event_loop, &mut self.connections, count);
         Ok(())
@@ -376,7 +376,7 @@ impl Objects {
         let linger = socket.options().linger;
         let connection = socket.connection.take();
         if connection.is_none() && !had_unread && !connecting {
-            return Err(socket::not_connected());
+            return Err(Failure::not_connected());
         }
         // Without a connection the peer has closed it, and with this the host says that it does not want the rest.
         socket.close_due = false;
@@ -500,7 +500,7 @@ impl Objects {
     pub(crate) fn check_available(&self, key: Key, count: usize) -> Result<()> {
         match count <= self.unread(key)?.len() {
             true => Ok(()),
-            false => Err(socket::too_few()),
+            false => Err(Failure::too_few()),
         }
     }
 }

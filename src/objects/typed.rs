@@ -7,7 +7,6 @@ use crate::data::{Charset, Endian, Reading, Written, text_of, utf_prefix};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
-use crate::socket::too_few;
 
 /// A text that was found in the unread bytes, and how many of them it takes up.
 pub(crate) struct Found<'a> {
@@ -28,7 +27,7 @@ impl Objects {
     pub(crate) fn read_number<T, const N: usize>(&mut self, key: Key, reading: &Reading<T, N>) -> Result<T> {
         inject::point();
         let endian = self.endian(key)?;
-        let bytes = *self.unread(key)?.first_chunk::<N>().ok_or_else(too_few)?;
+        let bytes = *self.unread(key)?.first_chunk::<N>().ok_or_else(Failure::too_few)?;
         self.consume(key, N)?;
         Ok(reading.read(bytes, endian))
     }
@@ -42,19 +41,19 @@ impl Objects {
     pub(crate) fn find_utf(&self, key: Key) -> Result<Found<'_>> {
         let endian = self.endian(key)?;
         let unread = self.unread(key)?;
-        let (prefix, rest) = unread.split_first_chunk::<2>().ok_or_else(too_few)?;
+        let (prefix, rest) = unread.split_first_chunk::<2>().ok_or_else(Failure::too_few)?;
         let prefix = Reading { big: u16::from_be_bytes, little: u16::from_le_bytes }.read(*prefix, endian);
-        let text = rest.get(..prefix.into()).ok_or_else(too_few)?;
+        let text = rest.get(..prefix.into()).ok_or_else(Failure::too_few)?;
         Ok(Found { text: text_of(text).into(), length: 2 + text.len() })
     }
 
     pub(crate) fn find_utf_bytes(&self, key: Key, length: usize) -> Result<Found<'_>> {
-        let text = self.unread(key)?.get(..length).ok_or_else(too_few)?;
+        let text = self.unread(key)?.get(..length).ok_or_else(Failure::too_few)?;
         Ok(Found { text: text_of(text).into(), length })
     }
 
     pub(crate) fn find_multi_byte(&self, key: Key, length: usize, charset: Charset) -> Result<Found<'_>> {
-        let text = self.unread(key)?.get(..length).ok_or_else(too_few)?;
+        let text = self.unread(key)?.get(..length).ok_or_else(Failure::too_few)?;
         Ok(Found { text: charset.decode(text), length })
     }
 
