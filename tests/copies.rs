@@ -14,7 +14,7 @@ use std::time::Duration;
 fn program(name: &str) -> std::path::PathBuf {
     let program = harness::scratch_dir(name).join("copies");
     let mut command = harness::compiler(Language::C99);
-    command.arg(harness::c_dir().join("copies.c")).arg("-o").arg(&program).arg("-ldl");
+    command.arg(harness::c_dir().with_file_name("copies").join("copies.c")).arg("-o").arg(&program).arg("-ldl");
     harness::compile(command);
     program
 }
