@@ -154,11 +154,15 @@ impl<T> Place<T> {
 
 struct Block<T> {
     places: Box<[Place<T>; BLOCK]>,
-    slots: Arc<Slots>,
+    slots: &'static Slots,
 }
 
 /// A word for each slot of a block: its generation, and whether it is alive. Written by the owner; read by it at
 /// every look-up, and by other threads that want to know whether a handle which is not theirs is somebody's.
+///
+/// Words are written whenever an object comes or goes, as an event does with each message: so no two blocks share a
+/// cache line, and no loop makes another one's processor wait.
+#[repr(align(64))]
 struct Slots([AtomicU32; BLOCK]);
 
 /// The word of a slot whose object lives. One that is vacant has the generation that it will have next.
@@ -354,16 +358,17 @@ struct Registry {
 struct Owned {
     epoch: u32,
     kind: Kind,
-    slots: Arc<Slots>,
+    slots: &'static Slots,
 }
 
 impl Registry {
-    fn claim(&mut self, kind: Kind) -> Result<(usize, Arc<Slots>)> {
+    fn claim(&mut self, kind: Kind) -> Result<(usize, &'static Slots)> {
         let number = match self.free.pop() {
             Some(number) => number,
             None if self.blocks.len() < MAX_BLOCKS => {
                 let first = vacant(first_generation());
-                let slots = Arc::new(Slots(std::array::from_fn(|_| AtomicU32::new(first))));
+                // Never given back: another thread may look at it at any time.
+                let slots = Box::leak(Box::new(Slots(std::array::from_fn(|_| AtomicU32::new(first)))));
                 self.blocks.push(Owned { epoch: 0, kind, slots });
                 self.blocks.len() - 1
             }
@@ -372,7 +377,7 @@ impl Registry {
         let block = &mut self.blocks[number];
         block.epoch = sys::fork_epoch();
         block.kind = kind;
-        Ok((number, block.slots.clone()))
+        Ok((number, block.slots))
     }
 
     /// Whoever claims the block next goes on with later generations, so that no key of now fits then.
