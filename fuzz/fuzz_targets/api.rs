@@ -1119,6 +1119,8 @@ fn connect() {
         trial.model.leave(index);
         let socket = &mut trial.model.sockets[index];
         (socket.state, socket.number, socket.reset) = (State::Connecting(listener), number, false);
+        // From now on it is nobody's.
+        socket.server = None;
     });
     assert_eq!(call(handle, c"127.0.0.1".as_ptr(), port.into()), SS_OK);
     check_socket(index);
