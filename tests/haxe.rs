@@ -171,8 +171,9 @@ fn constants(header: &str) -> BTreeSet<String> {
     let defined = header.lines().filter_map(|line| line.strip_prefix("#define "));
     let enumerated = header.lines().map(str::trim_start).filter(|line| line.starts_with("SS_") && line.contains(" = "));
     let name = |line: &str| line.split_whitespace().next().expect("a name").to_owned();
-    let wanted =
-        |name: &String| name.starts_with("SS_") && !name.starts_with("SS_VERSION") && !name.starts_with("SS_EVENT");
+    let wanted = |name: &String| {
+        name.starts_with("SS_") && !name.starts_with("SS_VERSION") && !name.starts_with("SS_EVENT") && name != "SS_API"
+    };
     defined.map(name).chain(enumerated.map(name)).filter(wanted).collect()
 }
 
