@@ -1226,7 +1226,9 @@ mod linux {
         body: impl FnOnce() + Send + 'static,
     ) {
         if cfg!(target_arch = "x86") {
-            return println!("SKIPPED: on 32-bit x86 the C library makes its calls by socketcall, which tells not which");
+            return println!(
+                "SKIPPED: on 32-bit x86 the C library makes its calls by socketcall, which tells not which"
+            );
         }
         let (to_supervisor, from_filtered) = mpsc::channel();
         // Started before the filter is there, so that it is not under it.
