@@ -55,7 +55,7 @@ pub(crate) const SOCKET_ERROR_TEXT: &std::ffi::CStr = c"Error #2031: Socket Erro
 
 impl Record {
     const fn air(class: Class, id: i32, text: &'static str) -> Self {
-        Record { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(""), os_error: 0 }
+        Record::detailed(class, id, text, "")
     }
 
     /// A failure that AIR does not know; the text is ours and already says what to do.
@@ -63,15 +63,9 @@ impl Record {
         Record::air(class, 0, text)
     }
 
-    /// As [`Failure::because`], for one that is so common that it must cost nothing.
-    const fn with_detail(self, detail: &'static str) -> Self {
-        let Record { class, id, os_error, .. } = self;
-        let text = match &self.text {
-            Cow::Borrowed(text) => *text,
-            Cow::Owned(_) => "",
-        };
-        std::mem::forget(self);
-        Record { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(detail), os_error }
+    /// One with its sentence for people, so common that it must not allocate as [`Failure::because`] does.
+    const fn detailed(class: Class, id: i32, text: &'static str, detail: &'static str) -> Self {
+        Record { class, id, text: Cow::Borrowed(text), detail: Cow::Borrowed(detail), os_error: 0 }
     }
 }
 
@@ -167,15 +161,23 @@ impl Failure {
 
     /// IOError 2002, of a socket that is not connected.
     pub(crate) fn not_connected() -> Self {
-        static RECORD: Record = Record::air(Class::Io, 2002, "Operation attempted on invalid socket.")
-            .with_detail("the socket is not connected; look at ss_socket_connected first");
+        static RECORD: Record = Record::detailed(
+            Class::Io,
+            2002,
+            "Operation attempted on invalid socket.",
+            "the socket is not connected; look at ss_socket_connected first",
+        );
         Failure::Known(&RECORD)
     }
 
     /// EOFError 2030, of a read for which too little has come.
     pub(crate) fn too_few() -> Self {
-        static RECORD: Record = Record::air(Class::Eof, 2030, "End of file was encountered.")
-            .with_detail("fewer bytes have come than were asked for; nothing was read");
+        static RECORD: Record = Record::detailed(
+            Class::Eof,
+            2030,
+            "End of file was encountered.",
+            "fewer bytes have come than were asked for; nothing was read",
+        );
         Failure::Known(&RECORD)
     }
 

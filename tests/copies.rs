@@ -37,11 +37,7 @@ fn two_copies_in_one_process_work_side_by_side_and_refuse_each_others_handles() 
 
 #[test]
 fn nothing_is_lost_or_touched_wrongly_by_loading_and_unloading_under_valgrind() {
-    if cfg!(debug_assertions) && std::env::var_os("SS_TEST_VALGRIND").is_none() {
-        println!("SKIPPED: valgrind is for release builds, or set SS_TEST_VALGRIND");
-        return;
-    }
-    if !harness::have_tool("valgrind") {
+    if !harness::may_use_valgrind() {
         return;
     }
     let mut valgrind = Command::new("valgrind");

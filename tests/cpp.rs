@@ -76,11 +76,7 @@ fn the_program_on_top_of_the_header_serves_a_client() {
 
 #[test]
 fn the_suite_leaks_nothing_under_valgrind() {
-    if cfg!(debug_assertions) && std::env::var_os("SS_TEST_VALGRIND").is_none() {
-        println!("SKIPPED: valgrind is for release builds, or set SS_TEST_VALGRIND");
-        return;
-    }
-    if !harness::have_tool("valgrind") {
+    if !harness::may_use_valgrind() {
         return;
     }
     let mut valgrind = Command::new("valgrind");

@@ -3,17 +3,11 @@
 mod harness;
 
 use harness::Language;
-use std::env;
 use std::process::Command;
 use std::time::Duration;
 
 fn run(name: &str) {
-    // The debug library is no other code, only slower: there valgrind is for who asks for it.
-    if cfg!(debug_assertions) && env::var_os("SS_TEST_VALGRIND").is_none() {
-        println!("SKIPPED: valgrind is for release builds, or set SS_TEST_VALGRIND");
-        return;
-    }
-    if !harness::have_tool("valgrind") {
+    if !harness::may_use_valgrind() {
         return;
     }
     let program = harness::build(&harness::c_dir().join(format!("{name}.c")), name, Language::C99);

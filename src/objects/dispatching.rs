@@ -73,7 +73,8 @@ impl Objects {
     /// returns then.
     pub(crate) fn begin_redispatch(&mut self, target: Key, event_key: Option<Key>) -> Result<(Option<Dispatch>, bool)> {
         let dispatcher = self.dispatcher(target)?;
-        let event = self.events.find(event_key.ok_or_else(|| Failure::null("event"))?)?;
+        let event_key = event_key.ok_or_else(|| Failure::null("event"))?;
+        let event = self.events.find(event_key)?;
         let (kind, stopped) = (event.kind, event.stopped);
         let was_dispatched = event.target.is_some();
         // One that was delivered before would be dispatched as a fresh clone.
@@ -92,7 +93,6 @@ impl Objects {
             let clone = self.new_event(clone)?;
             return Ok((Some(self.begin(target, clone, walk, next)?), unheard));
         }
-        let event_key = event_key.expect("looked up above");
         let event = self.events.find_mut(event_key)?;
         event.target = Some(target);
         if stopped {

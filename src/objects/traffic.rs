@@ -197,7 +197,7 @@ impl Objects {
         false
     }
 
-    /// The turn's share is used up; the next turn goes on with this connection.
+    /// The next turn goes on with this connection.
     pub(crate) fn continue_later(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key)
             && let Some(home) = self.loops.get_mut(connection.home())
@@ -276,13 +276,9 @@ impl Objects {
         }
     }
 
-    /// What is kept comes first, and nothing is lent then.
     #[inline]
     fn input<'a>(&'a self, key: Key, socket: &'a Socket) -> Result<&'a [u8]> {
-        match socket.kept() {
-            [] => Ok(self.loops.find(socket.home())?.reactor.receive_buffer.lent_to(key)),
-            kept => Ok(kept),
-        }
+        Ok(input(key, socket, &self.loops.find(socket.home())?.reactor))
     }
 
     /// Counts bytes as read; not more than there are.
@@ -299,10 +295,7 @@ impl Objects {
     pub(crate) fn skip(&mut self, key: Key, count: usize) -> Result<()> {
         let socket = self.sockets.find_mut(key)?;
         let event_loop = self.loops.find_mut(socket.home())?;
-        let available = match socket.kept() {
-            [] => event_loop.reactor.receive_buffer.lent_to(key).len(),
-            kept => kept.len(),
-        };
+        let available = input(key, socket, &event_loop.reactor).len();
         if available == 0 && socket.connection.is_none() {
             return Err(Failure::not_connected());
         }
@@ -465,11 +458,8 @@ impl Objects {
 
     /// What kept the connection from being read is gone, perhaps.
     pub(super) fn read_on(&mut self, key: Key) {
-        if let Some(connection) = self.connections.get_mut(key)
-            && connection.flags.unread()
-            && let Some(home) = self.loops.get_mut(connection.home())
-        {
-            queue(connection, &mut home.reactor, key);
+        if self.connections.get(key).is_some_and(|connection| connection.flags.unread()) {
+            self.continue_later(key);
         }
     }
 
@@ -533,6 +523,15 @@ fn give_up(connection: &mut Connection, reactor: &mut Reactor, key: Key, error: 
 fn rest_if_starved(connection: &Connection, reactor: &mut Reactor, key: Key) {
     if connection.flags.starved {
         reactor.starve(connection.home(), key);
+    }
+}
+
+/// The unread bytes. What is kept comes first, and nothing is lent then.
+#[inline]
+fn input<'a>(key: Key, socket: &'a Socket, reactor: &'a Reactor) -> &'a [u8] {
+    match socket.kept() {
+        [] => reactor.receive_buffer.lent_to(key),
+        kept => kept,
     }
 }
 

@@ -193,6 +193,16 @@ pub fn have_tool(tool: &str) -> bool {
     found
 }
 
+/// Whether programs are to be run under valgrind. The debug library is no other code, only slower: there it is for who
+/// asks for it.
+pub fn may_use_valgrind() -> bool {
+    if cfg!(debug_assertions) && env::var_os("SS_TEST_VALGRIND").is_none() {
+        println!("SKIPPED: valgrind is for release builds, or set SS_TEST_VALGRIND");
+        return false;
+    }
+    have_tool("valgrind")
+}
+
 /// A function as the header declares it.
 #[derive(Debug)]
 pub struct Declaration {
