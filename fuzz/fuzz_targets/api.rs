@@ -13,6 +13,7 @@
 
 mod common;
 mod model;
+mod values;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
@@ -67,6 +68,7 @@ fn byte() -> usize {
 impl Trial {
     fn begin(data: &[u8]) {
         others();
+        values::prepare();
         let mut model = Model::default();
         let default = ss_loop_default();
         model.loops.push(Loop { life: Life::new(default.addr(), 0), is_default: true, tasks: Default::default() });
@@ -95,6 +97,7 @@ enum Wanted {
     Server,
     Socket,
     Event,
+    Value,
     /// A server or a socket.
     Target,
     Any,
@@ -106,16 +109,17 @@ enum Subject {
     Bad(Handle, &'static [ss_status]),
 }
 
-/// Objects of another thread, which waits for the end of the process: loop, server, socket, event.
-fn others() -> [Handle; 4] {
-    static OTHERS: OnceLock<[Handle; 4]> = OnceLock::new();
+/// Objects of another thread, which waits for the end of the process: loop, server, socket, event, value.
+fn others() -> [Handle; 5] {
+    static OTHERS: OnceLock<[Handle; 5]> = OnceLock::new();
     *OTHERS.get_or_init(|| {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let events = ss_loop_new();
             // SAFETY: a constant.
             let event = unsafe { ss_event_new(c"other".as_ptr(), false, false) };
-            let all = [events.addr(), ss_new(events).addr(), ss_socket_new(events).addr(), event.addr()];
+            let value = ss_value_new(SS_VALUE_ARRAY);
+            let all = [events.addr(), ss_new(events).addr(), ss_socket_new(events).addr(), event.addr(), value.addr()];
             sender.send(all).expect("the other end waits");
             loop {
                 std::thread::park();
@@ -131,6 +135,7 @@ fn fits(wanted: Wanted, id: Id) -> bool {
         Wanted::Server => matches!(id, Id::Server(_)),
         Wanted::Socket => matches!(id, Id::Socket(_)),
         Wanted::Event => matches!(id, Id::Event(_)),
+        Wanted::Value => matches!(id, Id::Value(_)),
         Wanted::Target => matches!(id, Id::Server(_) | Id::Socket(_)),
         Wanted::Any => true,
     }
@@ -149,6 +154,7 @@ impl Model {
         self.servers.iter().enumerate().for_each(|(index, object)| add(Id::Server(index), &object.life));
         self.sockets.iter().enumerate().for_each(|(index, object)| add(Id::Socket(index), &object.life));
         self.events.iter().enumerate().for_each(|(index, object)| add(Id::Event(index), &object.life));
+        self.values.iter().enumerate().for_each(|(index, life)| add(Id::Value(index), life));
         found
     }
 }
@@ -183,8 +189,9 @@ fn bad(wanted: Wanted, choice: usize) -> Subject {
             Wanted::Server => others()[1],
             Wanted::Socket => others()[2],
             Wanted::Event => others()[3],
+            Wanted::Value => others()[4],
             Wanted::Target => others()[1 + detail % 2],
-            Wanted::Any => others()[detail % 4],
+            Wanted::Any => others()[detail % 5],
         };
         match choice % 6 {
             0 => garbage(0),
@@ -218,6 +225,8 @@ macro_rules! good {
     };
 }
 
+use good;
+
 fn pointer<T>(id: Id) -> *mut T {
     std::ptr::without_provenance_mut(with(|trial| trial.model.life(id).handle))
 }
@@ -241,6 +250,11 @@ fn step() -> bool {
     }) else {
         return false;
     };
+    if code >= 224 {
+        values::step();
+        check_destructors();
+        return true;
+    }
     match code % 64 {
         0..=9 => poll(),
         10 => new_loop(),

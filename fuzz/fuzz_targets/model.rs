@@ -28,6 +28,8 @@ pub enum Id {
     Server(usize),
     Socket(usize),
     Event(usize),
+    /// A whole.
+    Value(usize),
 }
 
 /// What all objects have.
@@ -329,6 +331,9 @@ pub struct Model {
     pub servers: Vec<Server>,
     pub sockets: Vec<Socket>,
     pub events: Vec<Event>,
+    pub values: Vec<Life>,
+    /// What the values are, with all their parts.
+    pub parts: crate::values::Values,
     pub frames: Vec<Frame>,
     pub farewells: Vec<Farewell>,
     pub births: u64,
@@ -348,6 +353,7 @@ impl Model {
             Id::Server(index) => &mut self.servers[index].life,
             Id::Socket(index) => &mut self.sockets[index].life,
             Id::Event(index) => &mut self.events[index].life,
+            Id::Value(index) => &mut self.values[index],
         }
     }
 
@@ -375,6 +381,7 @@ impl Model {
             .or(position(self.servers.iter().position(|object| is(&object.life)), Id::Server))
             .or(position(self.sockets.iter().position(|object| is(&object.life)), Id::Socket))
             .or(position(self.events.iter().position(|object| is(&object.life)), Id::Event))
+            .or(position(self.values.iter().position(is), Id::Value))
     }
 
     /// Whether the loop still brings events: it has not been released.
@@ -447,6 +454,7 @@ impl Model {
                 self.servers[index].state = ServerState::Closed;
             }
             Id::Socket(index) => self.leave(index),
+            Id::Value(index) => self.stale.extend(self.parts.end(index)),
             Id::Event(_) | Id::Loop(_) => {}
         }
         if matches!(id, Id::Server(_) | Id::Socket(_)) {

@@ -256,7 +256,8 @@ fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_
     text.push(']');
 }
 
-fn counted(get: impl FnOnce(*mut usize) -> *const c_char) -> Option<Vec<u8>> {
+/// Bytes that the library hands out: there are as many as it says, and a NUL behind them.
+pub fn counted(get: impl FnOnce(*mut usize) -> *const c_char) -> Option<Vec<u8>> {
     let mut length = usize::MAX;
     let start = get(&mut length);
     if start.is_null() {
