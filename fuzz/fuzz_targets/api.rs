@@ -382,7 +382,7 @@ fn retain() {
 }
 
 fn release() {
-    let id = good!(Wanted::Any, |handle| match std::ptr::null_mut::<c_void>() == handle {
+    let id = good!(Wanted::Any, |handle| match <*mut c_void>::is_null(handle) {
         true => {
             assert_eq!(ss_release(handle), SS_OK);
             SS_ERR_HANDLE
@@ -1039,8 +1039,7 @@ fn pause_server() {
 }
 
 fn look_at_server() {
-    let mut stats = ss_stats::default();
-    stats.size = size_of::<ss_stats>();
+    let mut stats = ss_stats { size: size_of::<ss_stats>(), ..Default::default() };
     let id = good!(Wanted::Server, |handle| {
         assert!(!ss_bound(handle) && !ss_listening(handle) && ss_local_port(handle) == 0);
         assert!(ss_local_address(handle).is_null());
@@ -1256,7 +1255,7 @@ fn write_number(index: usize, fill: u8) {
             (_, true) => number.to_le_bytes().to_vec(),
             (_, false) => number.to_be_bytes().to_vec(),
         };
-        let call = if fill % 3 == 0 { ss_socket_write_byte } else { ss_socket_write_int };
+        let call = if fill.is_multiple_of(3) { ss_socket_write_byte } else { ss_socket_write_int };
         match (socket.is_connected(), pending + bytes.len() <= socket.options[WRITE_LIMIT] as usize) {
             (false, _) => (SS_ERR_IO, call),
             (true, false) => (SS_ERR_FULL, call),
@@ -1482,7 +1481,7 @@ fn event_calls() {
     let Id::Event(index) = id else { unreachable!() };
     with(|trial| {
         let event = &mut trial.model.events[index];
-        event.prevented |= choice % 3 == 0 && event.cancelable;
+        event.prevented |= choice.is_multiple_of(3) && event.cancelable;
         event.stopped |= choice % 3 == 2;
     });
     assert_eq!(call(pointer(id)), SS_OK);

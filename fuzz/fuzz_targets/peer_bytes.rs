@@ -49,7 +49,7 @@ const CHARSETS: [&CStr; 13] = [
 ];
 
 /// The reads of numbers, each with how many bytes it takes.
-const NUMBERS: [(usize, fn(&mut Trial) -> Outcome); 9] = [
+const NUMBERS: [(usize, NumberRead); 9] = [
     (1, |trial| trial.number(ss_socket_read_boolean)),
     (1, |trial| trial.number(ss_socket_read_byte)),
     (1, |trial| trial.number(ss_socket_read_unsigned_byte)),
@@ -63,6 +63,8 @@ const NUMBERS: [(usize, fn(&mut Trial) -> Outcome); 9] = [
 
 /// A status and, if that is SS_OK, the bytes of the result as this machine has them in memory.
 type Outcome = (ss_status, Vec<u8>);
+
+type NumberRead = fn(&mut Trial) -> Outcome;
 
 thread_local! {
     /// The scratch socket has a loop of its own, since it is used inside listeners of the other.
