@@ -508,8 +508,8 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
 #define SS_OPT_LINGER 7
 
 /**
- * Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
- * ETIMEDOUT), then close. Default 0: never.
+ * Milliseconds without a byte either way, or with fewer than SS_OPT_IDLE_BYTES, after which a connection is given up:
+ * ioError (ss_event_os_error is ETIMEDOUT), then close. Default 0: never.
  */
 #define SS_OPT_IDLE_TIMEOUT 8
 
@@ -519,6 +519,13 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
  * 0: it does not.
  */
 #define SS_OPT_KEEP_ALIVE 9
+
+/**
+ * How many bytes have to go either way within each SS_OPT_IDLE_TIMEOUT for a connection not to be idle: a rate that
+ * peers must keep to. With the default, 1, any byte will do; with more, a peer that sends or reads one now and then, and
+ * would hold the connection for ever, is given up as one that is silent. From 1 to 4294967295.
+ */
+#define SS_OPT_IDLE_BYTES 10
 
 #ifdef __cplusplus
 extern "C" {

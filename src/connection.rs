@@ -40,10 +40,23 @@ pub(crate) struct Connection {
     timing: Option<Box<Timing>>,
 }
 
+/// What counts as silence: fewer bytes than these in so much time.
+#[derive(Clone, Copy)]
+pub(crate) struct Silence {
+    pub time: Duration,
+    pub bytes: usize,
+}
+
+/// Long enough for a turn that reads, and for those that rest meanwhile since the system is out of memory.
+const SOON: Duration = Duration::from_millis(10);
+
 /// What only a connection needs whose silence is timed, or that goes on without its socket.
 struct Timing {
-    /// When a byte last went either way.
+    /// When as many bytes as are wanted had last gone either way.
     last_traffic: Instant,
+    /// How many have gone since.
+    moved: usize,
+    wanted: usize,
     /// The deadline of the background sending; while the socket is open, of the silence.
     deadline: Option<Instant>,
     drained: usize,
@@ -214,28 +227,39 @@ impl Connection {
         self.output.length()
     }
 
-    /// A byte went either way. The time is taken exactly, and only if somebody counts the silence: the turn may have
+    /// Bytes went either way. The time is taken exactly, and only if somebody counts the silence: the turn may have
     /// begun long ago for a host that does much in its listeners, or outside of turns.
     #[inline]
-    pub(crate) fn note_traffic(&mut self) {
+    pub(crate) fn note_traffic(&mut self, bytes: usize) {
         if let Some(timing) = &mut self.timing {
-            timing.last_traffic = Instant::now();
+            timing.moved = timing.moved.saturating_add(bytes);
+            if timing.moved >= timing.wanted {
+                (timing.last_traffic, timing.moved) = (Instant::now(), 0);
+            }
         }
     }
 
     /// Sets when to look whether the connection has been silent for too long; `None`: nobody wants to know.
-    pub(crate) fn watch_silence(&mut self, limit: Option<Duration>, reactor: &mut Reactor, key: Key) -> Result<()> {
+    pub(crate) fn watch_silence(&mut self, limit: Option<Silence>, reactor: &mut Reactor, key: Key) -> Result<()> {
         if limit.is_none() && self.timing.is_none() {
             return Ok(());
         }
         // Not the turn's time, which may be long ago outside of turns.
         let timing = self.timing(Instant::now())?;
-        let due = limit.map(|limit| timing.last_traffic + limit);
+        let due = limit.map(|limit| timing.last_traffic + limit.time);
+        timing.wanted = limit.map_or(1, |limit| limit.bytes);
         reactor.timers.set(key, &mut timing.deadline, due);
         if due.is_none() {
             self.timing = None;
         }
         Ok(())
+    }
+
+    /// As [`watch_silence`](Self::watch_silence), for a look soon: what has come is to be read before.
+    pub(crate) fn look_again(&mut self, reactor: &mut Reactor, key: Key) {
+        if let Some(timing) = &mut self.timing {
+            reactor.timers.set(key, &mut timing.deadline, Some(Instant::now() + SOON));
+        }
     }
 
     /// The deadline has come. Returns since when the connection has been silent.
@@ -249,8 +273,15 @@ impl Connection {
         match &mut self.timing {
             Some(timing) => Ok(timing),
             none => {
-                let timing =
-                    Timing { last_traffic: now, deadline: None, drained: 0, peer_ended: false, shut_down: false };
+                let timing = Timing {
+                    last_traffic: now,
+                    moved: 0,
+                    wanted: 1,
+                    deadline: None,
+                    drained: 0,
+                    peer_ended: false,
+                    shut_down: false,
+                };
                 Ok(none.insert(memory::boxed(timing)?))
             }
         }

@@ -19,6 +19,8 @@ pub(crate) struct Options {
     pub linger: u32,
     /// Milliseconds without a byte either way after which the connection is given up; 0 = never.
     pub idle_timeout: u32,
+    /// How many bytes have to go either way in that time.
+    pub idle_bytes: u32,
     /// Seconds of silence after which the system probes the peer; 0 = never.
     pub keep_alive: u32,
 }
@@ -31,6 +33,7 @@ impl Default for Options {
             write_limit: 64 * 1024 * 1024,
             linger: 30_000,
             idle_timeout: 0,
+            idle_bytes: 1,
             keep_alive: 0,
         }
     }
@@ -59,10 +62,11 @@ pub(crate) enum Name {
     Linger,
     IdleTimeout,
     KeepAlive,
+    IdleBytes,
 }
 
 impl Name {
-    const ALL: [Name; 9] = [
+    const ALL: [Name; 10] = [
         Name::NoDelay,
         Name::DualStack,
         Name::ReusePort,
@@ -72,6 +76,7 @@ impl Name {
         Name::Linger,
         Name::IdleTimeout,
         Name::KeepAlive,
+        Name::IdleBytes,
     ];
 
     pub(crate) fn from_number(number: i32) -> Result<Name> {
@@ -97,6 +102,7 @@ impl Options {
             Name::Linger => number(value).map(|value| self.linger = value),
             Name::IdleTimeout => number(value).map(|value| self.idle_timeout = value),
             Name::KeepAlive => seconds(value).map(|value| self.keep_alive = value),
+            Name::IdleBytes => count(value).map(|value| self.idle_bytes = value),
             Name::DualStack | Name::ReusePort | Name::MaxConnections => return None,
         };
         Some(outcome)
@@ -110,6 +116,7 @@ impl Options {
             Name::Linger => Some(self.linger.into()),
             Name::IdleTimeout => Some(self.idle_timeout.into()),
             Name::KeepAlive => Some(self.keep_alive.into()),
+            Name::IdleBytes => Some(self.idle_bytes.into()),
             Name::DualStack | Name::ReusePort | Name::MaxConnections => None,
         }
     }
@@ -159,6 +166,11 @@ fn flag(value: i64) -> Result<bool> {
 fn size(value: i64) -> Result<usize> {
     let size = usize::try_from(value).ok().filter(|size| (1..=isize::MAX as usize).contains(size));
     size.ok_or_else(|| out_of_range(value, "a number of bytes from 1 up"))
+}
+
+fn count(value: i64) -> Result<u32> {
+    let count = u32::try_from(value).ok().filter(|count| *count > 0);
+    count.ok_or_else(|| out_of_range(value, "a number of bytes from 1 to 4294967295"))
 }
 
 fn number(value: i64) -> Result<u32> {

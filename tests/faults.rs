@@ -711,6 +711,28 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_up_after_the_idle_timeout() {
     assert_eq!(pair.log.take(), ["ioError 2031", "close"]);
 }
 
+/// Unless more is asked of it than a byte.
+#[test]
+fn a_peer_that_sends_a_byte_now_and_then_is_given_up_where_more_is_asked_of_it() {
+    let pair = Pair::new();
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_BYTES, 1_000));
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_TIMEOUT, 500));
+    let (start, mut sent) = (Instant::now(), 0);
+    pair.events.pump_until(|| {
+        if start.elapsed() > Duration::from_millis(20 * sent) {
+            sent += 1;
+            // Nobody takes it when the connection has just been given up.
+            let _ = (&pair.peer).write(&[7]);
+        }
+        pair.log.contains("close")
+    });
+    figure(format_args!(
+        "a byte every 20 ms, 1,000 wanted in 500 ms: given up after {} ms and {sent} bytes",
+        start.elapsed().as_millis()
+    ));
+    assert!(pair.log.take().ends_with(&["ioError 2031".into(), "close".into()]));
+}
+
 /// Who sends a byte now and then is not idle: it costs its bytes, no more, and is the program's to end.
 #[test]
 fn a_peer_that_sends_a_byte_now_and_then_costs_a_descriptor_and_can_be_ended() {

@@ -9,7 +9,7 @@ use support::*;
 
 use server_socket::*;
 
-const ALL: [(ss_option, i64); 9] = [
+const ALL: [(ss_option, i64); 10] = [
     (SS_OPT_NO_DELAY, 1),
     (SS_OPT_DUAL_STACK, 0),
     (SS_OPT_REUSE_PORT, 0),
@@ -19,6 +19,7 @@ const ALL: [(ss_option, i64); 9] = [
     (SS_OPT_LINGER, 30_000),
     (SS_OPT_IDLE_TIMEOUT, 0),
     (SS_OPT_KEEP_ALIVE, 0),
+    (SS_OPT_IDLE_BYTES, 1),
 ];
 
 const ONLY_SERVERS: [ss_option; 3] = [SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT, SS_OPT_MAX_CONNECTIONS];
@@ -76,6 +77,7 @@ fn what_is_set_is_got_and_a_wrong_value_changes_nothing() {
         (SS_OPT_LINGER, 0),
         (SS_OPT_IDLE_TIMEOUT, 4_294_967_295),
         (SS_OPT_KEEP_ALIVE, 32_767),
+        (SS_OPT_IDLE_BYTES, 4_294_967_295),
         (SS_OPT_DUAL_STACK, 1),
         (SS_OPT_REUSE_PORT, cfg!(unix).into()), // Windows has only 0
     ]);
@@ -95,6 +97,7 @@ fn what_is_set_is_got_and_a_wrong_value_changes_nothing() {
         (SS_OPT_LINGER, 4_294_967_296),
         (SS_OPT_IDLE_TIMEOUT, -1),
         (SS_OPT_KEEP_ALIVE, 32_768),
+        (SS_OPT_IDLE_BYTES, 0),
     ];
     for (option, value) in out_of_range {
         let before = get(&server, option);
@@ -109,7 +112,7 @@ fn an_unknown_option_and_a_servers_option_on_a_socket_are_refused() {
     let server = Server::new(&events);
     let socket = ss_socket_new(events.0);
     let mut value = 77;
-    let unknown = [0, 10, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
+    let unknown = [0, 11, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
     let not_a_sockets = ONLY_SERVERS.map(|option| (socket.cast(), option));
     for (object, option) in unknown.into_iter().chain(not_a_sockets) {
         assert_eq!(ss_set_option(object, option, 1), SS_ERR_ARGUMENT, "option {option}");
@@ -366,6 +369,23 @@ fn traffic_either_way_keeps_a_connection_from_being_idle() {
     ok(set(*pair.socket, SS_OPT_IDLE_TIMEOUT, 0));
     pair.events.settle();
     assert_eq!(ss_loop_timeout(pair.events.0), -1, "no timer any more");
+}
+
+#[test]
+fn a_connection_that_moves_the_bytes_that_are_asked_of_it_is_not_idle() {
+    let pair = Pair::new();
+    ok(set(*pair.socket, SS_OPT_IDLE_TIMEOUT, 400));
+    ok(set(*pair.socket, SS_OPT_IDLE_BYTES, 1_000));
+    let start = std::time::Instant::now();
+    while start.elapsed().as_millis() < 1200 {
+        // It is their sum that counts.
+        pair.send(&[b'x'; 500]);
+        ok(pair.socket.write(&[b'y'; 500]));
+        pair.events.turn(40);
+    }
+    assert!(pair.socket.connected());
+    ok(set(*pair.socket, SS_OPT_IDLE_BYTES, 1 << 30));
+    pair.events.pump_until(|| !pair.socket.connected());
 }
 
 #[test]

@@ -1400,7 +1400,7 @@ fn settings() {
 }
 
 /// (option, value, whether it fits)
-const VALUES: [(usize, i64, bool); 20] = [
+const VALUES: [(usize, i64, bool); 22] = [
     (1, 0, true),
     (1, 1, true),
     (1, 2, false),
@@ -1421,6 +1421,8 @@ const VALUES: [(usize, i64, bool); 20] = [
     (8, u32::MAX as i64, true),
     (9, 60, true),
     (9, 32_768, false),
+    (10, 100, true),
+    (10, 0, false),
 ];
 
 fn option() {
@@ -1434,7 +1436,7 @@ fn option() {
         status
     });
     let handle = pointer(id);
-    for unknown in [0, 10, -1] {
+    for unknown in [0, 11, -1] {
         assert_eq!(ss_set_option(handle, unknown, 1), SS_ERR_ARGUMENT);
     }
     let of_servers = (2..=4).contains(&option);

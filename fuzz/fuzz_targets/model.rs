@@ -119,7 +119,7 @@ pub struct Server {
     pub port: i32,
     pub backlog: usize,
     pub paused: bool,
-    pub options: [i64; 10],
+    pub options: [i64; 11],
     pub dispatcher: Dispatcher,
     /// Clients in the kernel's queue, the oldest first.
     pub waiting: VecDeque<Peer>,
@@ -176,7 +176,7 @@ pub struct Socket {
     pub little_endian: bool,
     pub amf0: bool,
     pub timeout: u32,
-    pub options: [i64; 10],
+    pub options: [i64; 11],
     pub dispatcher: Dispatcher,
     /// It has ended, and the close event has not come yet.
     pub owes_close: bool,
@@ -185,7 +185,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    pub fn new(handle: Handle, references: u32, home: usize, options: [i64; 10]) -> Socket {
+    pub fn new(handle: Handle, references: u32, home: usize, options: [i64; 11]) -> Socket {
         Socket {
             life: Life::new(handle, references),
             home,
@@ -236,7 +236,7 @@ impl Socket {
 }
 
 /// SS_OPT_... by number, and what they are at first.
-pub const DEFAULT_OPTIONS: [i64; 10] = [0, 1, 0, 0, 0, 1 << 20, 64 << 20, 30_000, 0, 0];
+pub const DEFAULT_OPTIONS: [i64; 11] = [0, 1, 0, 0, 0, 1 << 20, 64 << 20, 30_000, 0, 0, 1];
 pub const MAX_CONNECTIONS: usize = 4;
 pub const READ_LIMIT: usize = 5;
 pub const WRITE_LIMIT: usize = 6;

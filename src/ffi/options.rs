@@ -27,13 +27,17 @@ pub const SS_OPT_READ_LIMIT: ss_option = 5;
 pub const SS_OPT_WRITE_LIMIT: ss_option = 6;
 /// Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
 pub const SS_OPT_LINGER: ss_option = 7;
-/// Milliseconds without a byte either way after which a connection is given up: ioError (ss_event_os_error is
-/// ETIMEDOUT), then close. Default 0: never.
+/// Milliseconds without a byte either way, or with fewer than SS_OPT_IDLE_BYTES, after which a connection is given up:
+/// ioError (ss_event_os_error is ETIMEDOUT), then close. Default 0: never.
 pub const SS_OPT_IDLE_TIMEOUT: ss_option = 8;
 /// Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that
 /// answers nothing for ten times as long is given up, on Linux also while output is under way. At most 32767; default
 /// 0: it does not.
 pub const SS_OPT_KEEP_ALIVE: ss_option = 9;
+/// How many bytes have to go either way within each SS_OPT_IDLE_TIMEOUT for a connection not to be idle: a rate that
+/// peers must keep to. With the default, 1, any byte will do; with more, a peer that sends or reads one now and then, and
+/// would hold the connection for ever, is given up as one that is silent. From 1 to 4294967295.
+pub const SS_OPT_IDLE_BYTES: ss_option = 10;
 
 /// Sets an option.
 ///

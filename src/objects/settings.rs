@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Ending, Objects};
-use crate::connection::{Connection, ErrorNumber};
+use crate::connection::{Connection, ErrorNumber, Silence};
 use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind};
 use crate::options::Name;
@@ -40,7 +40,7 @@ impl Objects {
         }
         socket.set_options(options);
         match (name, connection_key) {
-            (Name::IdleTimeout, Some(connection)) => self.watch_silence(connection)?,
+            (Name::IdleTimeout | Name::IdleBytes, Some(connection)) => self.watch_silence(connection)?,
             (Name::ReadLimit, Some(connection)) => self.read_on(connection),
             _ => {}
         }
@@ -79,11 +79,13 @@ impl Objects {
             return None;
         };
         let socket = self.sockets.get(owner)?;
-        let limit = silence_limit(socket)?;
+        let limit = silence_limit(socket)?.time;
         let reads = !connection.flags.paused && socket.kept().len() < socket.options().read_limit;
         if reads && connection.has_input() {
-            // The peer was not silent: the host was busy.
-            connection.note_traffic();
+            // The peer may not have been silent: the host was busy. How many bytes there are the next turn will tell.
+            let home = self.loops.get_mut(connection.home())?;
+            connection.look_again(&mut home.reactor, key);
+            return None;
         } else if Instant::now() >= last_traffic + limit {
             let mut ending = self.end_connection(key, Some(std::io::Error::from_raw_os_error(sys::TIMED_OUT)))?;
             ending.lost_output = Some(sys::TIMED_OUT);
@@ -105,11 +107,10 @@ impl Objects {
     }
 }
 
-fn silence_limit(socket: &Socket) -> Option<Duration> {
-    match socket.options().idle_timeout {
-        0 => None,
-        milliseconds => Some(Duration::from_millis(milliseconds.into())),
-    }
+fn silence_limit(socket: &Socket) -> Option<Silence> {
+    let options = socket.options();
+    let time = Duration::from_millis(options.idle_timeout.into());
+    (!time.is_zero()).then_some(Silence { time, bytes: options.idle_bytes as usize })
 }
 
 fn only_servers() -> Failure {

@@ -116,7 +116,7 @@ impl Objects {
             Ok(count) => {
                 connection.flags.was_read(count, want);
                 inject::point();
-                connection.note_traffic();
+                connection.note_traffic(count);
                 let bytes_in = &connection.origin.bytes_in;
                 bytes_in.set(bytes_in.get() + count as u64);
                 match socket.rare_mut() {
@@ -575,7 +575,7 @@ fn account(connection: &mut Connection, home: &mut Loop, sockets: &Table<Socket>
     if flushed.moved == 0 {
         return;
     }
-    connection.note_traffic();
+    connection.note_traffic(flushed.moved);
     if let Some(socket_key) = connection.owner
         && !connection.flags.progress_due
         && let Some(socket) = sockets.get(socket_key)

@@ -68,6 +68,7 @@ extern class Native {
 	static inline final SS_OPT_LINGER = 7;
 	static inline final SS_OPT_IDLE_TIMEOUT = 8;
 	static inline final SS_OPT_KEEP_ALIVE = 9;
+	static inline final SS_OPT_IDLE_BYTES = 10;
 
 @:native("::ss_status_name") static function ss_status_name(status:cpp.Int32):cpp.ConstCharStar;
 	@:native("::ss_last_error_id") static function ss_last_error_id():cpp.Int32;

@@ -28,4 +28,7 @@ enum abstract SocketOption(Int) to Int {
 
 	/** Seconds of silence until the system probes the peer; 0 = never, the default. **/
 	var KEEP_ALIVE = 9;
+
+	/** How many bytes have to go either way within the idle timeout; default 1. **/
+	var IDLE_BYTES = 10;
 }
