@@ -58,8 +58,8 @@
  *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
  *     and close or release anything, their own target included. They must not throw or longjmp out.
  *  5. Errors. A function that can fail returns a status (a constructor NULL), and leaves the details with this
- *     thread: ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results are written
- *     only on SS_OK. A call that failed changed nothing, and no listener will run for it.
+ *     thread: ss_last_status, ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results
+ *     are written only on SS_OK. A call that failed changed nothing, and no listener will run for it.
  *  6. Every function that takes a handle can return SS_ERR_HANDLE, SS_ERR_THREAD and SS_ERR_FORKED, so that the
  *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, or that a
  *     pointer for a result may be NULL.
@@ -539,6 +539,12 @@ extern "C" {
  * Any number is allowed; one that is no status is "UnknownStatus". Never NULL, never to be freed. Any thread.
  */
 SS_API const char *ss_status_name(int32_t status);
+
+/**
+ * The status of this thread's last failure; SS_OK before any. For functions that return an object or a value, and NULL
+ * or nothing when they fail: a success in between does not change it.
+ */
+SS_API ss_status ss_last_status(void);
 
 /**
  * AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.

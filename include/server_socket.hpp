@@ -204,12 +204,8 @@ protected:
     /** Takes a reference over that was given to us; NULL is a constructor's failure. */
     static Handle *made(Handle *handle)
     {
-        if (handle == nullptr) {
-            // A constructor leaves no status, only the details.
-            if (ss_last_error_id() == 2007)
-                raise(SS_ERR_TYPE);
-            raise(ss_last_os_error() != 0 ? SS_ERR_IO : SS_ERR_ERROR);
-        }
+        if (handle == nullptr)
+            raise(ss_last_status());
         return handle;
     }
     struct adopt {};

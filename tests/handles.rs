@@ -351,9 +351,12 @@ fn a_getter_on_another_thread_leaves_a_reason() {
     let server = AnyThread::new(zoo.pair.server.0);
     thread::spawn(move || {
         assert!(!ss_bound(server.get()));
-        let wrong_thread = last_error();
+        assert_eq!(last_error().status, SS_ERR_THREAD);
         assert!(!ss_bound(std::ptr::without_provenance_mut(usize::MAX)));
-        assert_ne!(last_error(), wrong_thread);
+        assert_eq!(last_error().status, SS_ERR_HANDLE);
+        // What succeeds leaves it as it is.
+        assert!(!ss_loop_default().is_null());
+        assert_eq!(last_error().status, SS_ERR_HANDLE);
     })
     .join()
     .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -371,7 +374,7 @@ fn errors_are_each_threads_own() {
     let server = Server::new(&events);
     fails(server.bind(-1, c"127.0.0.1"), SS_ERR_RANGE, 2003);
     thread::spawn(|| {
-        assert_eq!(last_error(), LastError { id: 0, text: String::new(), os_error: 0 });
+        assert_eq!(last_error(), LastError { status: SS_OK, id: 0, text: String::new(), os_error: 0 });
         fails(ss_close(ss_new(null_mut())), SS_ERR_ERROR, 2002);
     })
     .join()

@@ -234,10 +234,7 @@ fn pointer<T>(id: Id) -> *mut T {
 /// A getter's answer to a bad handle, as a status: the reason is left as the last error, the answer is nothing.
 fn nothing(is_nothing: bool) -> ss_status {
     assert!(is_nothing);
-    // Which of the two it was is in the text for people only.
-    // SAFETY: never NULL, and looked at at once.
-    let detail = unsafe { CStr::from_ptr(ss_last_error_detail()) }.to_string_lossy().into_owned();
-    if detail.contains("thread") { SS_ERR_THREAD } else { SS_ERR_HANDLE }
+    ss_last_status()
 }
 
 // ---- Steps ----------------------------------------------------------------------------------------------------------

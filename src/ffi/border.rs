@@ -65,6 +65,7 @@ pub(super) fn quieten_panics() {
 /// The last failure on this thread. The buffers are reused, so that a failure which is common, a full socket
 /// say, allocates nothing.
 struct LastError {
+    status: ss_status,
     id: i32,
     os_error: i32,
     text: Vec<u8>,
@@ -73,22 +74,34 @@ struct LastError {
 
 thread_local! {
     static LAST_ERROR: RefCell<LastError> = const {
-        RefCell::new(LastError { id: 0, os_error: 0, text: Vec::new(), detail: Vec::new() })
+        RefCell::new(LastError {
+            status: ss_status::SS_OK,
+            id: 0,
+            os_error: 0,
+            text: Vec::new(),
+            detail: Vec::new(),
+        })
     };
 }
 
 #[cold]
 fn record(failure: Failure) -> ss_status {
+    let status = status_of(failure.class);
     let _ = LAST_ERROR.try_with(|last| {
         if let Ok(mut last) = last.try_borrow_mut() {
             let last = &mut *last;
+            last.status = status;
             last.id = failure.id;
             last.os_error = failure.os_error;
             write_c_string(&mut last.text, &failure.text);
             write_c_string(&mut last.detail, if failure.detail.is_empty() { &failure.text } else { &failure.detail });
         }
     });
-    match failure.class {
+    status
+}
+
+fn status_of(class: Class) -> ss_status {
+    match class {
         Class::Error => ss_status::SS_ERR_ERROR,
         Class::Argument => ss_status::SS_ERR_ARGUMENT,
         Class::Range => ss_status::SS_ERR_RANGE,
@@ -114,11 +127,10 @@ fn write_c_string(buffer: &mut Vec<u8>, text: &str) {
     buffer.push(0);
 }
 
-/// (AIR's id, the system's number)
-pub(super) fn last_numbers() -> (i32, i32) {
-    LAST_ERROR
-        .try_with(|last| last.try_borrow().map(|last| (last.id, last.os_error)).unwrap_or_default())
-        .unwrap_or_default()
+/// (status, AIR's id, the system's number)
+pub(super) fn last_numbers() -> (ss_status, i32, i32) {
+    let found = LAST_ERROR.try_with(|last| last.try_borrow().map(|last| (last.status, last.id, last.os_error)).ok());
+    found.ok().flatten().unwrap_or((ss_status::SS_OK, 0, 0))
 }
 
 pub(super) fn last_text() -> *const c_char {
@@ -245,7 +257,7 @@ mod tests {
     fn a_failure_is_remembered_until_the_next_one() {
         assert_eq!(status(|| Err(Failure::invalid_port().because("too big"))), ss_status::SS_ERR_RANGE);
         assert_eq!(status(|| Ok(())), ss_status::SS_OK);
-        assert_eq!(last_numbers(), (2003, 0));
+        assert_eq!(last_numbers(), (ss_status::SS_ERR_RANGE, 2003, 0));
         // SAFETY: both are NUL-terminated and live until the next failure.
         let (text, detail) = unsafe { (CStr::from_ptr(last_text()), CStr::from_ptr(last_detail())) };
         assert_eq!(text, c"Invalid socket port number specified.");

@@ -71,10 +71,17 @@ pub extern "C" fn ss_status_name(status: i32) -> *const c_char {
     name.as_ptr()
 }
 
+/// The status of this thread's last failure; SS_OK before any. For functions that return an object or a value, and NULL
+/// or nothing when they fail: a success in between does not change it.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_last_status() -> ss_status {
+    border::last_numbers().0
+}
+
 /// AIR's number of this thread's last failure (2002, 2003, ...): Error.errorID. 0 if AIR has none for it.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_last_error_id() -> i32 {
-    border::last_numbers().0
+    border::last_numbers().1
 }
 
 /// The text of this thread's last failure: Error.message, AIR's own words without the number, where AIR has any.
@@ -97,5 +104,5 @@ pub extern "C" fn ss_last_error_detail() -> *const c_char {
 /// The operating system's number of this thread's last failure (errno, GetLastError), 0 if it had none.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_last_os_error() -> i32 {
-    border::last_numbers().1
+    border::last_numbers().2
 }

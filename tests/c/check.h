@@ -111,7 +111,7 @@ static inline void check_fails(const char *file, int line, const char *what, int
                                const char *message, int os_error)
 {
     check_status(file, line, what, seen, expected);
-    if (ss_last_error_id() == id && strcmp(ss_last_error_message(), message) == 0 &&
+    if (ss_last_status() == (ss_status)expected && ss_last_error_id() == id && strcmp(ss_last_error_message(), message) == 0 &&
         (os_error == ANY_OS_ERROR || ss_last_os_error() == os_error))
         return;
     fprintf(stderr, "%s:%d: %s leaves the error #%d \"%s\", errno %d, not #%d \"%s\", errno %d\n", file, line, what,

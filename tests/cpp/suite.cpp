@@ -173,6 +173,12 @@ void errors_carry_class_id_and_errno()
     CHECK(!other.bound() && server.listening());
 }
 
+void a_constructor_throws_what_the_library_says()
+{
+    ss::loop loop;
+    std::thread([&] { THROWN(ss::thread_error, ss::server{loop}); }).join();
+}
+
 void references_count_and_the_last_one_closes()
 {
     ss::loop loop;
@@ -459,6 +465,7 @@ int main()
 {
     start_sockets();
     errors_carry_class_id_and_errno();
+    a_constructor_throws_what_the_library_says();
     references_count_and_the_last_one_closes();
     an_empty_reference_is_a_handle_error();
     an_echo_needs_four_lines();

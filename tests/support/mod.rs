@@ -33,6 +33,7 @@ pub const IO_ERROR: &CStr = c"ioError";
 
 #[derive(Debug, PartialEq)]
 pub struct LastError {
+    pub status: ss_status,
     pub id: i32,
     pub text: String,
     pub os_error: i32,
@@ -40,6 +41,7 @@ pub struct LastError {
 
 pub fn last_error() -> LastError {
     LastError {
+        status: ss_last_status(),
         id: ss_last_error_id(),
         text: text(ss_last_error_message()).expect("a message is never NULL"),
         os_error: ss_last_os_error(),
@@ -71,7 +73,7 @@ fn air_text(id: i32) -> &'static str {
 #[track_caller]
 pub fn fails(status: ss_status, class: ss_status, id: i32) {
     let error = last_error();
-    assert_eq!((status, error.id), (class, id), "{error:?}");
+    assert_eq!((status, error.status, error.id), (class, class, id), "{error:?}");
     assert_eq!(error.text, air_text(id));
 }
 

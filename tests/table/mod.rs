@@ -18,11 +18,12 @@ fn made<T>(handle: *mut T) {
 
 #[rustfmt::skip]
 #[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
-pub const FUNCTIONS: [(&str, Call); 135] = [
+pub const FUNCTIONS: [(&str, Call); 136] = [
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
     ("ss_last_error_message", |_, _| unsafe { done(ss_last_error_message()) }),
     ("ss_last_error_detail", |_, _| unsafe { done(ss_last_error_detail()) }),
+    ("ss_last_status", |_, _| unsafe { done(ss_last_status()) }),
     ("ss_last_os_error", |_, _| unsafe { done(ss_last_os_error()) }),
     ("ss_version", |_, _| unsafe { done(ss_version()) }),
     ("ss_is_supported", |_, _| unsafe { done(ss_is_supported()) }),

@@ -70,10 +70,11 @@ extern class Native {
 	static inline final SS_OPT_KEEP_ALIVE = 9;
 	static inline final SS_OPT_IDLE_BYTES = 10;
 
-@:native("::ss_status_name") static function ss_status_name(status:cpp.Int32):cpp.ConstCharStar;
+	@:native("::ss_status_name") static function ss_status_name(status:cpp.Int32):cpp.ConstCharStar;
 	@:native("::ss_last_error_id") static function ss_last_error_id():cpp.Int32;
 	@:native("::ss_last_error_message") static function ss_last_error_message():cpp.ConstCharStar;
 	@:native("::ss_last_error_detail") static function ss_last_error_detail():cpp.ConstCharStar;
+	@:native("::ss_last_status") static function ss_last_status():Status;
 	@:native("::ss_last_os_error") static function ss_last_os_error():cpp.Int32;
 	@:native("::ss_version") static function ss_version():cpp.UInt32;
 	@:native("::ss_is_supported") static function ss_is_supported():Bool;
