@@ -184,9 +184,12 @@ public:
             check(ss_retain(handle_));
     }
     reference(reference &&other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-    reference &operator=(reference other) noexcept
+    // Two, since a copy may fail: of one by value, clang makes derived classes' copying noexcept.
+    reference &operator=(const reference &other) { return *this = reference(other); }
+    reference &operator=(reference &&other) noexcept
     {
-        std::swap(handle_, other.handle_);
+        reference taken(std::move(other));
+        std::swap(handle_, taken.handle_);
         return *this;
     }
     ~reference() { ss_release(handle_); }

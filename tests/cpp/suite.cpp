@@ -198,6 +198,24 @@ void references_count_and_the_last_one_closes()
     again.bind(port, "127.0.0.1");
 }
 
+/* A copy is one more reference, which cannot be had on another thread, nor of what is gone. */
+void a_copy_that_fails_throws()
+{
+    static_assert(!std::is_nothrow_copy_assignable_v<ss::server> && std::is_nothrow_move_assignable_v<ss::server>);
+    ss::loop loop;
+    ss::server server = listening(loop), other(loop);
+    std::thread elsewhere([&] {
+        ss::server empty(std::move(other));
+        other = std::move(empty);
+        THROWN(ss::thread_error, other = server);
+        THROWN(ss::thread_error, ss::server copy(server));
+    });
+    elsewhere.join();
+    loop = ss::loop();
+    THROWN(ss::handle_error, other = server);
+    CHECK(other && other != server);
+}
+
 void an_empty_reference_is_a_handle_error()
 {
     ss::loop loop;
@@ -467,6 +485,7 @@ int main()
     errors_carry_class_id_and_errno();
     a_constructor_throws_what_the_library_says();
     references_count_and_the_last_one_closes();
+    a_copy_that_fails_throws();
     an_empty_reference_is_a_handle_error();
     an_echo_needs_four_lines();
     nobody_keeps_a_socket_by_looking_at_it();
