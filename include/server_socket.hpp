@@ -36,6 +36,7 @@
  *     not capture its own target, which would then never die: the event has it, and socket::keep() keeps it.
  *  4. An exception that leaves a listener or a posted task is held, and the other listeners run. It is thrown by the
  *     poll(), run() or dispatch() that ran the listener. Of several, the first is.
+ *  5. An ss::value is one reference to the whole that it is part of, and belongs to the thread that it was made on.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -44,6 +45,7 @@
 #define SERVER_SOCKET_HPP
 
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -519,6 +521,306 @@ private:
     }
 };
 
+/* ---- Values ----------------------------------------------------------------------------------------------- */
+
+template <class Part> class parts;
+struct property;
+
+/**
+ * A value as ActionScript has it: what Socket.readObject returns, and Socket.writeObject takes.
+ *
+ *     ss::value message = ss::value::object();
+ *     message.set("name", "Ann");
+ *     message.set("scores", ss::value::array(1, 2.5));
+ *     socket.write_object(message);
+ *
+ *     while (ss::value answer = socket.try_read_object())
+ *         for (ss::value score : answer["scores"].items())
+ *             std::printf("%g\n", score.as_number());
+ *
+ * A value and its parts are one whole, which lives as long as there is an ss::value of any of them. A copy is one more
+ * reference to the same value, and == asks whether two are the same one, not whether they say the same.
+ *
+ * An ss::value may be empty: what is looked for and not there is. It answers what is asked as a value without any
+ * content does, so that whatever a peer has sent can be looked through without an exception. As a condition an
+ * ss::value is true unless it is empty; what a boolean says is as_bool().
+ */
+class value : public reference<ss_value> {
+    template <class Plain>
+    static constexpr bool is_plain = std::is_same_v<Plain, std::nullptr_t> ||
+                                     (std::is_arithmetic_v<Plain> && !std::is_same_v<Plain, char>) ||
+                                     std::is_convertible_v<const Plain &, std::string_view>;
+
+public:
+    /** An empty one. */
+    value() noexcept = default;
+    /** A null, a boolean, a number or a text: see assign(). */
+    template <class Plain, class = std::enable_if_t<is_plain<Plain>>>
+    value(const Plain &plain) : value(of_type(SS_VALUE_UNDEFINED))
+    {
+        assign(plain);
+    }
+    value(const value &) = default;
+    value(value &&) noexcept = default;
+    // Not to what a function returns: message["name"] = "Ann" would change nothing in the message, see set().
+    value &operator=(const value &) & = default;
+    value &operator=(value &&) & noexcept = default;
+    ~value() = default;
+
+    /** One of a type, SS_VALUE_...: false, 0, "" or without parts. */
+    static value of_type(std::int32_t type) { return value(adopt{}, made(ss_value_new(type))); }
+    static value undefined() { return of_type(SS_VALUE_UNDEFINED); }
+    /** A Date: milliseconds since 1970, UTC. */
+    static value date(double milliseconds)
+    {
+        value result = undefined();
+        result.set_date(milliseconds);
+        return result;
+    }
+    /** A ByteArray with a copy of the bytes. */
+    static value byte_array(ss::bytes content) { return of_bytes(SS_VALUE_BYTE_ARRAY, content); }
+    static value xml(std::string_view text) { return of_bytes(SS_VALUE_XML, text); }
+    /** A flash.xml.XMLDocument. */
+    static value xml_document(std::string_view text) { return of_bytes(SS_VALUE_XML_DOCUMENT, text); }
+    /** An Array of these items. */
+    template <class... Items> static value array(const Items &...items)
+    {
+        value result = of_type(SS_VALUE_ARRAY);
+        (result.add(items), ...);
+        return result;
+    }
+    /** An Object, or one of the class that the peer has registered under that name (registerClassAlias). */
+    static value object(const std::string &class_name = "") { return of_class(SS_VALUE_OBJECT, class_name); }
+    static value vector_of_int() { return of_type(SS_VALUE_VECTOR_INT); }
+    static value vector_of_uint() { return of_type(SS_VALUE_VECTOR_UINT); }
+    static value vector_of_number() { return of_type(SS_VALUE_VECTOR_NUMBER); }
+    /** A Vector of anything else: of a class by its name. */
+    static value vector_of(const std::string &class_name) { return of_class(SS_VALUE_VECTOR_OBJECT, class_name); }
+    /** A Dictionary. Its items are keys and values in turn. */
+    static value dictionary() { return of_type(SS_VALUE_DICTIONARY); }
+
+    /** SS_VALUE_...; 0 if it is empty. */
+    std::int32_t type() const { return ss_value_type(get()); }
+    /** Whether it is true. Only a boolean can be: false for other types. */
+    bool as_bool() const { return ss_value_boolean(get()); }
+    /** What an integer, a number, a date (milliseconds since 1970, UTC) or a boolean (0, 1) is. 0 for other types. */
+    double as_number() const { return ss_value_number(get()); }
+    /** as_number() as ActionScript's int() makes it one: cut off, and modulo 2^32; 0 for NaN and the infinite. */
+    std::int32_t as_int() const
+    {
+        const double number = std::fmod(as_number(), 4294967296.0); // NaN of an infinite one
+        return std::isnan(number) ? 0 : static_cast<std::int32_t>(static_cast<std::int64_t>(number));
+    }
+    /** A copy of bytes(). Numbers are not put into words. */
+    std::string as_string() const { return std::string(bytes()); }
+    /**
+     * What a string, XML or a byte array consists of, in place; empty, with a data() of nullptr, for other types. Good
+     * until the value is set anew or its whole destroyed: as long as there is an ss::value of it.
+     */
+    std::string_view bytes() const
+    {
+        return view([this](std::size_t *length) { return ss_value_bytes(get(), length); });
+    }
+    /** The class of an object, as the peer has registered it, or of a vector's items; "" if there is none. */
+    std::string_view class_name() const
+    {
+        return view([this](std::size_t *length) { return ss_value_class_name(get(), length); });
+    }
+
+    /** How many items an array, vector or dictionary has; 0 for other types. */
+    std::size_t item_count() const { return ss_value_item_count(get()); }
+    /** An item; empty if there is none of that index. */
+    value operator[](std::size_t index) const
+    {
+        return index < item_count() ? part(ss_value_item(get(), index)) : value();
+    }
+    /** The items, for range-for. */
+    inline parts<value> items() const;
+    /** How many properties an object has, or an array besides its items; 0 for other types. */
+    std::size_t property_count() const { return ss_value_property_count(get()); }
+    /** A property, the last one of that name; empty if there is none. */
+    value operator[](const std::string &name) const
+    {
+        if (has_nul(name))
+            return search(name);
+        ss_value *found = ss_value_property(get(), name.c_str());
+        return found != nullptr ? part(found) : value();
+    }
+    /** The properties in their order, for range-for: for (auto [name, content] : object.properties()). */
+    inline parts<property> properties() const;
+
+    /**
+     * Makes it a null (nullptr), a boolean, a number or a string. Of the whole numbers those that fit in 32 bits become
+     * an int, others a Number, which is exact up to 2^53. This and what else sets a value throws argument_error if it
+     * has parts already.
+     */
+    template <class Plain> std::enable_if_t<is_plain<Plain>> assign(const Plain &plain)
+    {
+        if constexpr (std::is_same_v<Plain, std::nullptr_t>)
+            set_type(SS_VALUE_NULL);
+        else if constexpr (std::is_same_v<Plain, bool>)
+            check(ss_value_set_boolean(get(), plain));
+        else if constexpr (std::is_integral_v<Plain>)
+            assign_integer(static_cast<double>(plain));
+        else if constexpr (std::is_arithmetic_v<Plain>)
+            check(ss_value_set_number(get(), static_cast<double>(plain)));
+        else if constexpr (std::is_convertible_v<const Plain &, const char *>)
+            check(ss_value_set_string(get(), plain)); // which knows what to do with a null pointer
+        else
+            set_bytes(SS_VALUE_STRING, std::string_view(plain));
+    }
+    /**
+     * Makes it the same as another. If both are parts of one whole, that value is in both places from now on, even if
+     * it comes to be a part of itself. If not, it becomes a copy of the other, with copies of all its parts. This
+     * ss::value stays good, but for == get it anew.
+     */
+    void assign(const value &other) { check(ss_value_assign(get(), other.get())); }
+    /** Makes it one of another type, SS_VALUE_...: false, 0, "" or without parts. */
+    void set_type(std::int32_t type) { check(ss_value_set(get(), type)); }
+    void set_date(double milliseconds) { check(ss_value_set_date(get(), milliseconds)); }
+    /** SS_VALUE_STRING, SS_VALUE_BYTE_ARRAY, SS_VALUE_XML or SS_VALUE_XML_DOCUMENT, with a copy of the bytes. */
+    void set_bytes(std::int32_t type, ss::bytes content)
+    {
+        check(ss_value_set_bytes(get(), type, content.data(), content.size()));
+    }
+    /** The class of an object, with or without parts, or of what a vector of objects is of; "": none. */
+    void set_class_name(const std::string &name) { check(ss_value_set_class_name(get(), c_name(name))); }
+
+    /** Adds an item to an array, vector or dictionary, undefined as yet, and returns it. */
+    value add_item() { return part(ss_value_add_item(get())); }
+    /** Adds an item that is the same as another value, as assign() makes it so, and returns it. */
+    value add(const value &item)
+    {
+        const value there = retained(item.get()); // no place for what is empty
+        add_item().assign(there);
+        return (*this)[item_count() - 1]; // assigned, it may go by another handle
+    }
+    /** Adds a property to an object or array, undefined as yet, even if there is one of that name, and returns it. */
+    value add_property(const std::string &name) { return part(ss_value_add_property(get(), c_name(name))); }
+    /** Makes a property the same as another value, as assign() does, adds it if it is not there, and returns it. */
+    value set(const std::string &name, const value &content)
+    {
+        const value there = retained(content.get());
+        value changed = (*this)[name];
+        if (!changed)
+            changed = add_property(name);
+        changed.assign(there);
+        return (*this)[name];
+    }
+
+private:
+    friend class socket;
+    template <class Part> friend class parts;
+    value(adopt tag, ss_value *handle) noexcept : reference(tag, handle) {}
+    static value retained(ss_value *handle)
+    {
+        check(ss_retain(handle));
+        return value(adopt{}, handle);
+    }
+    /** A part that the library has lent: a reference to it is one to its whole. */
+    static value part(ss_value *lent) { return retained(made(lent)); }
+
+    static value of_bytes(std::int32_t type, ss::bytes content)
+    {
+        value result = undefined();
+        result.set_bytes(type, content);
+        return result;
+    }
+    static value of_class(std::int32_t type, const std::string &class_name)
+    {
+        value result = of_type(type);
+        result.set_class_name(class_name);
+        return result;
+    }
+    void assign_integer(double number)
+    {
+        if (number >= INT32_MIN && number <= INT32_MAX)
+            check(ss_value_set_integer(get(), static_cast<std::int32_t>(number)));
+        else
+            check(ss_value_set_number(get(), number));
+    }
+
+    template <class Getter> static std::string_view view(Getter getter)
+    {
+        std::size_t length = 0;
+        const char *text = getter(&length);
+        return text != nullptr ? std::string_view(text, length) : std::string_view();
+    }
+    std::string_view property_name(std::size_t index) const
+    {
+        return view([&](std::size_t *length) { return ss_value_property_name(get(), index, length); });
+    }
+    inline property property_at(std::size_t index) const;
+
+    static bool has_nul(const std::string &name) { return name.find('\0') != std::string::npos; }
+    /** A name for the C functions, which would take what comes before a NUL for all of it. */
+    static const char *c_name(const std::string &name)
+    {
+        if (has_nul(name))
+            throw std::invalid_argument("ss::value: a name with a NUL");
+        return name.c_str();
+    }
+    /** A property of a name with a NUL, which only a peer can have made. */
+    value search(std::string_view name) const
+    {
+        for (std::size_t index = property_count(); index-- > 0;)
+            if (property_name(index) == name)
+                return part(ss_value_property_at(get(), index));
+        return value();
+    }
+};
+
+/** A property of an object, or of an array besides its items. The name is good as long as the content is held. */
+struct property {
+    std::string_view name;
+    value content;
+};
+
+inline property value::property_at(std::size_t index) const
+{
+    return {property_name(index), part(ss_value_property_at(get(), index))};
+}
+
+/** The items or properties of a value, for range-for. It holds the value. What is added meanwhile is not met. */
+template <class Part> class parts {
+public:
+    class iterator {
+    public:
+        Part operator*() const
+        {
+            if constexpr (std::is_same_v<Part, property>)
+                return of_->property_at(index_);
+            else
+                return (*of_)[index_];
+        }
+        iterator &operator++() noexcept
+        {
+            ++index_;
+            return *this;
+        }
+        bool operator==(const iterator &other) const noexcept { return index_ == other.index_; }
+        bool operator!=(const iterator &other) const noexcept { return index_ != other.index_; }
+
+    private:
+        friend class parts;
+        iterator(const value *of, std::size_t index) noexcept : of_(of), index_(index) {}
+        const value *of_;
+        std::size_t index_;
+    };
+
+    iterator begin() const noexcept { return {&of_, 0}; }
+    iterator end() const noexcept { return {&of_, count_}; }
+
+private:
+    friend class value;
+    parts(const value &of, std::size_t count) : of_(of), count_(count) {}
+    value of_;
+    std::size_t count_;
+};
+
+inline parts<value> value::items() const { return {*this, item_count()}; }
+inline parts<property> value::properties() const { return {*this, property_count()}; }
+
 /* ---- Socket ----------------------------------------------------------------------------------------------- */
 
 /** AIR's Socket: one end of a TCP connection. */
@@ -633,6 +935,31 @@ public:
         });
     }
 
+    /** Socket.objectEncoding, for the objects read and written from now on: SS_AMF3 (the default) or SS_AMF0. */
+    std::int32_t object_encoding() const { return ss_socket_object_encoding(get()); }
+    void set_object_encoding(std::int32_t encoding) { check(ss_socket_set_object_encoding(get(), encoding)); }
+    /**
+     * Socket.readObject: the object that comes next, or eof_error if it has not arrived as a whole yet. Other failures
+     * (argument_error, range_error, unsupported_error: see ss_socket_read_object) mean that what this peer sends cannot
+     * be read. After any of them all bytes are unread still.
+     */
+    value read_object()
+    {
+        value object = try_read_object();
+        if (!object)
+            raise(SS_ERR_EOF);
+        return object;
+    }
+    /** read_object(), but empty where that throws eof_error: how long an object is shows only when it is there. */
+    value try_read_object()
+    {
+        ss_value *object = nullptr;
+        const ss_status status = ss_socket_read_object(get(), &object);
+        if (status != SS_ERR_EOF)
+            check(status);
+        return value(value::adopt{}, object);
+    }
+
     /** All of the bytes or, when the write limit is reached, full_error and none. Sent when the listener ends. */
     void write(bytes data) { check(ss_socket_write_bytes(get(), data.data(), data.size())); }
     void write(const void *data, std::size_t length) { check(ss_socket_write_bytes(get(), data, length)); }
@@ -649,6 +976,8 @@ public:
     {
         check(ss_socket_write_multi_byte(get(), text.c_str(), charset.c_str()));
     }
+    /** Socket.writeObject: a value with all its parts or, when the write limit is reached, full_error and nothing. */
+    void write_object(const value &object) { check(ss_socket_write_object(get(), object.get())); }
 
     template <class Function> listener on_connect(Function &&function)
     {

@@ -14,6 +14,8 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -428,6 +430,299 @@ void a_socket_connects_reads_and_writes_typed()
     CHECK(out.bytes_pending() == 0);
 }
 
+/* The two ends of one connection; what is written at one end is read at the other. */
+struct connection {
+    ss::loop loop;
+    ss::server server = listening(loop);
+    ss::socket out{loop}, in{loop};
+
+    connection()
+    {
+        server.on_connect([this](ss::event &event) { in = event.socket(); });
+        out.connect("127.0.0.1", server.local_port());
+        pump_until(loop, [&] { return out.connected() && in.connected(); });
+    }
+    /* What an object is when it has been written and read again. */
+    ss::value sent(const ss::value &object)
+    {
+        out.write_object(object);
+        ss::value arrived;
+        pump_until(loop, [&] { return bool(arrived = in.try_read_object()); });
+        return arrived;
+    }
+};
+
+void values_say_what_they_were_made_of()
+{
+    ss::value empty;
+    CHECK(!empty && empty.type() == 0 && !empty.as_bool() && empty.as_number() == 0 && empty.as_int() == 0);
+    CHECK(empty.bytes().data() == nullptr && empty.as_string().empty() && empty.class_name().empty());
+    CHECK(!empty["x"] && !empty[0] && !empty["x"][0]["y"] && empty.item_count() == 0 && empty.property_count() == 0);
+    CHECK(ss::value::undefined().type() == SS_VALUE_UNDEFINED && ss::value(nullptr).type() == SS_VALUE_NULL);
+    CHECK(ss::value(true).as_bool() && ss::value(true).as_number() == 1 && !ss::value(false).as_bool());
+    CHECK(ss::value(false).type() == SS_VALUE_BOOLEAN && !ss::value(1).as_bool());
+    for (const char *text : {"text", ""}) {
+        CHECK(ss::value(text).type() == SS_VALUE_STRING && ss::value(text).bytes() == text);
+        CHECK(ss::value(std::string(text)).bytes() == text && ss::value(std::string_view(text)).as_string() == text);
+        CHECK(ss::value(text).bytes().data() != nullptr && ss::value(text).as_number() == 0);
+    }
+    CHECK(ss::value(std::string("a\0b", 3)).bytes().size() == 3);
+    CHECK(ss::value(std::string_view()).type() == SS_VALUE_STRING);
+    CHECK(THROWN(ss::type_error, ss::value(static_cast<const char *>(nullptr))).air_id() == 2007);
+    const ss::value date = ss::value::date(1.5e12);
+    CHECK(date.type() == SS_VALUE_DATE && date.as_number() == 1.5e12);
+    const ss::value raw = ss::value::byte_array(std::vector<std::uint8_t>{0, 255});
+    CHECK(raw.type() == SS_VALUE_BYTE_ARRAY && raw.bytes() == std::string_view("\0\xff", 2));
+    CHECK(ss::value::byte_array({}).bytes().empty());
+    CHECK(ss::value::xml("<a/>").type() == SS_VALUE_XML && ss::value::xml("<a/>").bytes() == "<a/>");
+    CHECK(ss::value::xml_document("<a/>").type() == SS_VALUE_XML_DOCUMENT);
+    CHECK(THROWN(ss::argument_error, ss::value::of_type(99)).air_id() == 2008);
+    CHECK(THROWN(ss::argument_error, ss::value(1).set_bytes(SS_VALUE_DATE, "x")).air_id() == 2008);
+}
+
+void numbers_are_ints_where_they_fit()
+{
+    const auto is = [](const ss::value &number, std::int32_t type, double what) {
+        return number.type() == type && number.as_number() == what;
+    };
+    CHECK(is(0, SS_VALUE_INTEGER, 0) && is(INT32_MAX, SS_VALUE_INTEGER, INT32_MAX));
+    CHECK(is(std::int64_t{INT32_MIN}, SS_VALUE_INTEGER, INT32_MIN) && is(std::size_t{7}, SS_VALUE_INTEGER, 7));
+    CHECK(is(INT32_MIN - std::int64_t{1}, SS_VALUE_NUMBER, -2147483649.0));
+    CHECK(is(2147483648u, SS_VALUE_NUMBER, 2147483648.0) && is(UINT64_MAX, SS_VALUE_NUMBER, 18446744073709551616.0));
+    CHECK(is(std::int8_t{-1}, SS_VALUE_INTEGER, -1) && is(1.0, SS_VALUE_NUMBER, 1) && is(0.5f, SS_VALUE_NUMBER, 0.5));
+    const double infinity = HUGE_VAL;
+    CHECK(ss::value(-5.9).as_int() == -5 && ss::value(4294967297.0).as_int() == 1 && ss::value(true).as_int() == 1);
+    CHECK(ss::value(2147483648.0).as_int() == INT32_MIN && ss::value(-4294967295.0).as_int() == 1);
+    CHECK(ss::value(infinity).as_int() == 0 && ss::value(-infinity).as_int() == 0 && ss::value("5").as_int() == 0);
+    CHECK(ss::value(std::nan("")).as_int() == 0 && std::isnan(ss::value(std::nan("")).as_number()));
+    CHECK(ss::value(1e300).as_int() == 0);
+}
+
+/* What would quietly do something else does not compile. */
+void values_are_not_made_by_accident()
+{
+    static_assert(!std::is_constructible_v<ss::value, char> && !std::is_constructible_v<ss::value, void *>);
+    static_assert(!std::is_constructible_v<ss::value, ss_value *> && !std::is_constructible_v<ss::value, ss::socket>);
+    static_assert(std::is_assignable_v<ss::value &, int> && !std::is_assignable_v<ss::value, int>);
+    static_assert(!std::is_convertible_v<ss::value, bool> && !std::is_convertible_v<ss::value, int>);
+    static_assert(std::is_nothrow_move_constructible_v<ss::value> && std::is_nothrow_move_assignable_v<ss::value>);
+    static_assert(!std::is_nothrow_copy_constructible_v<ss::value> && !std::is_nothrow_copy_assignable_v<ss::value>);
+}
+
+void a_value_is_built_and_walked()
+{
+    ss::value message = ss::value::object("com.example.Score");
+    CHECK(message.set("name", "Ann").bytes() == "Ann");
+    ss::value scores = message.set("scores", ss::value::array(1, 2.5, "three"));
+    scores.add(nullptr);
+    scores.add(ss::value::array(true));
+    scores.add_item().set_date(7);
+    scores.set("note", "an array has properties, too");
+    CHECK(message.type() == SS_VALUE_OBJECT && message.class_name() == "com.example.Score");
+    CHECK(message["scores"] == scores && message["name"] != scores && message["scores"][4][0].as_bool());
+    CHECK(!message["nothing"] && !message[0] && !scores[6] && !scores[SIZE_MAX] && !scores["name"]);
+
+    std::vector<std::int32_t> types;
+    for (ss::value item : message["scores"].items())
+        types.push_back(item.type());
+    CHECK((types == std::vector<std::int32_t>{SS_VALUE_INTEGER, SS_VALUE_NUMBER, SS_VALUE_STRING, SS_VALUE_NULL,
+                                              SS_VALUE_ARRAY, SS_VALUE_DATE}));
+    std::string names;
+    for (auto [name, content] : message.properties())
+        names += std::string(name) + "=" + content.as_string() + ";";
+    CHECK(names == "name=Ann;scores=;" && message.property_count() == 2);
+    for (const auto &[name, content] : scores.properties())
+        CHECK(name == "note" && content.bytes() == "an array has properties, too");
+    for (ss::value none : ss::value(5).items())
+        fail("a number has no items", none.type());
+
+    message.set("name", 5); // the one that is there
+    CHECK(message.property_count() == 2 && message["name"].as_int() == 5);
+    message.add_property("name").assign("Bob"); // another one, which counts
+    CHECK(message.property_count() == 3 && message["name"].bytes() == "Bob");
+    message["name"].assign(std::string("Cid"));
+    CHECK(message["name"].bytes() == "Cid");
+    message.set_class_name("");
+    CHECK(message.class_name().empty());
+}
+
+/* A loop over items may add some: it comes to those that there were. */
+void items_may_be_added_while_they_are_walked()
+{
+    ss::value list = ss::value::array(1, 2);
+    int count = 0;
+    for (ss::value item : list.items()) {
+        list.add(item);
+        ++count;
+    }
+    CHECK(count == 2 && list.item_count() == 4 && list[3].as_int() == 2);
+}
+
+void a_part_keeps_its_whole()
+{
+    ss_value *handle;
+    {
+        ss::value part;
+        {
+            ss::value whole = ss::value::array("first", ss::value::array("inner"));
+            handle = whole.get();
+            part = whole[1];
+        }
+        CHECK(ss_value_type(handle) == SS_VALUE_ARRAY && part[0].bytes() == "inner");
+        ss::value copy = part, moved = std::move(part);
+        CHECK(copy == moved && !part && ss::value(moved) == moved);
+        part = ss::value(1);
+        std::swap(part, moved);
+        CHECK(moved.as_int() == 1 && part == copy);
+    }
+    CHECK(ss_value_type(handle) == 0);
+    for (ss::value item : ss::value::array(ss::value::array(1, 2))[0].items())
+        CHECK(item.as_int() > 0);
+}
+
+/* In one whole assigning shares, a circle included; from one whole to another it copies. */
+void assigning_shares_or_copies()
+{
+    ss::value parent = ss::value::object();
+    ss::value child = parent.set("child", ss::value::object());
+    child.set("parent", parent);
+    CHECK(child["parent"] == parent && parent["child"]["parent"]["child"] == child);
+    ss::value copy;
+    copy = ss::value::array(parent)[0];
+    CHECK(copy != parent && copy["child"]["parent"] == copy);
+    ss::value one = ss::value::array(1);
+    ss::value other = ss::value::array(one[0]);
+    other[0].assign(2);
+    CHECK(one[0].as_int() == 1);
+    ss::value grown = ss::value::undefined();
+    grown.set_type(SS_VALUE_ARRAY);
+    grown.add(grown);
+    CHECK(grown[0] == grown);
+}
+
+/* Whoever catches it goes on with a value that is as it was. */
+void what_cannot_be_set_throws_and_changes_nothing()
+{
+    ss::value list = ss::value::array(1), number = 5, empty;
+    CHECK(THROWN(ss::argument_error, list.assign(5)).air_id() == 2004);
+    THROWN(ss::argument_error, list.set_type(SS_VALUE_NULL));
+    THROWN(ss::argument_error, list.assign(number));
+    THROWN(ss::argument_error, number.add(1));
+    THROWN(ss::argument_error, number.add_item());
+    THROWN(ss::argument_error, number.set("x", 1));
+    THROWN(ss::argument_error, number.add_property("x"));
+    THROWN(ss::argument_error, number.set_class_name("x"));
+    THROWN(ss::handle_error, list.add(empty));
+    THROWN(ss::handle_error, list.set("x", empty));
+    THROWN(ss::handle_error, list.assign(empty));
+    THROWN(ss::handle_error, empty.add(1));
+    THROWN(ss::handle_error, empty.set("x", 1));
+    THROWN(ss::handle_error, empty.assign(1));
+    THROWN(ss::handle_error, empty.assign("text"));
+    THROWN(ss::type_error, ss::value::array(1, "two", static_cast<const char *>(nullptr)));
+    CHECK(list.item_count() == 1 && list.property_count() == 0 && number.as_int() == 5 && !empty);
+    std::thread elsewhere([&] {
+        THROWN(ss::thread_error, list.add(1));
+        THROWN(ss::thread_error, ss::value copy(list));
+        THROWN(ss::thread_error, ss::value::array(list));
+        CHECK(!list[0] && list.type() == 0);
+    });
+    elsewhere.join();
+    CHECK(list.item_count() == 1);
+}
+
+/* Names with a NUL come from peers only; the C functions would take what is before it for the name. */
+void a_name_with_a_nul_is_another_name()
+{
+    const std::string name("a\0b", 3);
+    ss::value object = ss::value::object();
+    object.set("a", 1);
+    THROWN(std::invalid_argument, object.set(name, 2));
+    THROWN(std::invalid_argument, object.add_property(name));
+    THROWN(std::invalid_argument, object.set_class_name(name));
+    CHECK(!object[name] && object.property_count() == 1 && object["a"].as_int() == 1);
+
+    connection wire;
+    const char bytes[] = "\x0a\x0b\x01\x07" "a\0b" "\x04\x05\x01"; // { "a\0b": 5 }
+    wire.out.write(bytes, sizeof bytes - 1);
+    pump_until(wire.loop, [&] { return bool(object = wire.in.try_read_object()); });
+    CHECK(object[name].as_int() == 5 && !object["a"] && object.set(name, 6) == object[name]);
+    for (auto [found, content] : object.properties())
+        CHECK(found == name && content.as_int() == 6);
+}
+
+void objects_are_written_and_read_in_both_encodings()
+{
+    connection wire;
+    CHECK(wire.out.object_encoding() == SS_AMF3);
+    CHECK(THROWN(ss::argument_error, wire.out.set_object_encoding(1)).air_id() == 2008);
+    for (const std::int32_t encoding : {SS_AMF3, SS_AMF0}) {
+        wire.out.set_object_encoding(encoding);
+        wire.in.set_object_encoding(encoding);
+        CHECK(wire.in.object_encoding() == encoding);
+        ss::value all = ss::value::object("com.example.All");
+        all.set("list", ss::value::array(1, "two", nullptr, false, ss::value::date(86400000)));
+        all.set("self", all);
+        all.set("raw", ss::value::byte_array("\xff"));
+        all.set("xml", ss::value::xml_document("<a/>"));
+        all.set("ints", ss::value::vector_of_int()).add(-1);
+        all.set("uints", ss::value::vector_of_uint()).add(4000000000u);
+        all.set("numbers", ss::value::vector_of_number()).add(0.5);
+        all.set("points", ss::value::vector_of("com.example.Point")).add(ss::value::object("com.example.Point"));
+        ss::value dictionary = all.set("dictionary", ss::value::dictionary());
+        dictionary.add(7);
+        dictionary.add("seven");
+        const ss::value read = wire.sent(all);
+        CHECK(read != all && read.class_name() == "com.example.All" && read["self"] == read);
+        CHECK(read.property_count() == all.property_count() && read["list"].item_count() == 5);
+        CHECK(read["list"][0].as_int() == 1 && read["list"][1].bytes() == "two" && !read["list"][3].as_bool());
+        CHECK(read["list"][4].type() == SS_VALUE_DATE && read["list"][4].as_number() == 86400000);
+        CHECK(read["raw"].bytes() == "\xff" && read["raw"].type() == SS_VALUE_BYTE_ARRAY);
+        CHECK(read["xml"].type() == SS_VALUE_XML_DOCUMENT && read["xml"].as_string() == "<a/>");
+        CHECK(read["ints"][0].as_int() == -1 && read["uints"][0].as_number() == 4000000000);
+        CHECK(read["numbers"].type() == SS_VALUE_VECTOR_NUMBER && read["numbers"][0].as_number() == 0.5);
+        CHECK(read["points"].class_name() == "com.example.Point" && read["points"][0].type() == SS_VALUE_OBJECT);
+        CHECK(read["dictionary"][0].as_int() == 7 && read["dictionary"][1].bytes() == "seven");
+        CHECK(wire.sent(all["list"]).item_count() == 5); // a part by itself
+        CHECK(wire.sent(42).as_int() == 42 && wire.sent("text").bytes() == "text");
+        CHECK(wire.sent(nullptr).type() == SS_VALUE_NULL);
+    }
+}
+
+void an_object_that_has_not_come_as_a_whole_is_waited_for()
+{
+    connection wire;
+    CHECK(THROWN(ss::eof_error, wire.in.read_object()).air_id() == 2030);
+    CHECK(!wire.in.try_read_object());
+    wire.out.write("\x06\x09" "te"); // a string of four bytes
+    pump_until(wire.loop, [&] { return wire.in.bytes_available() == 4; });
+    CHECK(!wire.in.try_read_object());
+    THROWN(ss::eof_error, wire.in.read_object());
+    CHECK(wire.in.bytes_available() == 4);
+    wire.out.write("xt");
+    pump_until(wire.loop, [&] { return wire.in.bytes_available() == 6; });
+    CHECK(wire.in.read_object().bytes() == "text" && wire.in.bytes_available() == 0);
+}
+
+void what_is_no_object_is_not_read_nor_written()
+{
+    connection wire;
+    wire.out.write("\x7f");
+    pump_until(wire.loop, [&] { return wire.in.bytes_available() == 1; });
+    CHECK(THROWN(ss::argument_error, wire.in.read_object()).air_id() == 2008);
+    THROWN(ss::argument_error, wire.in.try_read_object());
+    CHECK(wire.in.bytes_available() == 1);
+    THROWN(ss::handle_error, wire.out.write_object(ss::value()));
+    ss::value vector = ss::value::vector_of_int();
+    vector.add("no number");
+    CHECK(THROWN(ss::argument_error, wire.out.write_object(vector)).air_id() == 2004);
+    wire.out.set_option(SS_OPT_WRITE_LIMIT, 4);
+    THROWN(ss::full_error, wire.out.write_object("too long"));
+    wire.out.close();
+    CHECK(THROWN(ss::io_error, wire.out.write_object(1)).air_id() == 2002);
+    THROWN(ss::io_error, wire.out.try_read_object());
+}
+
 void a_refused_connection_is_an_event()
 {
     ss::loop loop;
@@ -497,6 +792,18 @@ int main()
     an_exception_is_thrown_from_poll_and_from_run();
     tasks_come_from_other_threads_and_stop_ends_the_run();
     a_socket_connects_reads_and_writes_typed();
+    values_say_what_they_were_made_of();
+    numbers_are_ints_where_they_fit();
+    values_are_not_made_by_accident();
+    a_value_is_built_and_walked();
+    items_may_be_added_while_they_are_walked();
+    a_part_keeps_its_whole();
+    assigning_shares_or_copies();
+    what_cannot_be_set_throws_and_changes_nothing();
+    a_name_with_a_nul_is_another_name();
+    objects_are_written_and_read_in_both_encodings();
+    an_object_that_has_not_come_as_a_whole_is_waited_for();
+    what_is_no_object_is_not_read_nor_written();
     a_refused_connection_is_an_event();
     the_descriptor_and_the_timeout_are_for_other_loops();
     threads_for_names_end_by_themselves();
