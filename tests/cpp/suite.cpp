@@ -421,7 +421,7 @@ void a_socket_connects_reads_and_writes_typed()
     CHECK(in.read_unsigned_int() == 4000000000u && in.read_float() == 1.5f && in.read_double() == -2.25);
     CHECK(in.read_utf() == "h\xc3\xa9" && in.read_utf() == std::string(1000, 'x'));
     CHECK(in.read_multi_byte(1, "koi8-r") == "\xd0\x9f");
-    THROWN(ss::eof_error, in.read_string(std::size_t{1} << 40));
+    THROWN(ss::eof_error, in.read_string(SIZE_MAX / 2));
     CHECK(in.read_string(3) == std::string("\x01\x02\x03") && in.read_all() == "ok");
     THROWN(ss::eof_error, in.read_byte());
     in.set_option(SS_OPT_WRITE_LIMIT, 4);
