@@ -541,9 +541,9 @@ struct property;
  * A value and its parts are one whole, which lives as long as there is an ss::value of any of them. A copy is one more
  * reference to the same value, and == asks whether two are the same one, not whether they say the same.
  *
- * An ss::value may be empty: what is looked for and not there is. It answers what is asked as a value without any
- * content does, so that whatever a peer has sent can be looked through without an exception. As a condition an
- * ss::value is true unless it is empty; what a boolean says is as_bool().
+ * An ss::value may be empty: what is looked for and not there is. Its getters answer false, 0 and nothing, and it is
+ * assigned and written as undefined, so that one need not ask first what a peer has sent. As a condition an ss::value
+ * is true unless it is empty; what a boolean says is as_bool().
  */
 class value : public reference<ss_value> {
     template <class Plain>
@@ -674,7 +674,13 @@ public:
      * it comes to be a part of itself. If not, it becomes a copy of the other, with copies of all its parts. This
      * ss::value stays good, but for == get it anew.
      */
-    void assign(const value &other) { check(ss_value_assign(get(), other.get())); }
+    void assign(const value &other)
+    {
+        if (other)
+            check(ss_value_assign(get(), other.get()));
+        else
+            set_type(SS_VALUE_UNDEFINED);
+    }
     /** Makes it one of another type, SS_VALUE_...: false, 0, "" or without parts. */
     void set_type(std::int32_t type) { check(ss_value_set(get(), type)); }
     void set_date(double milliseconds) { check(ss_value_set_date(get(), milliseconds)); }
@@ -691,16 +697,19 @@ public:
     /** Adds an item that is the same as another value, as assign() makes it so, and returns it. */
     value add(const value &item)
     {
-        const value there = retained(item.get()); // no place for what is empty
+        const value there = item; // what cannot be had gets no place
         add_item().assign(there);
         return (*this)[item_count() - 1]; // assigned, it may go by another handle
     }
-    /** Adds a property to an object or array, undefined as yet, even if there is one of that name, and returns it. */
+    /**
+     * Adds a property to an object or array, undefined as yet, even if there is one of that name, and returns it.
+     * std::invalid_argument: the name has a NUL in it, as those of peers may.
+     */
     value add_property(const std::string &name) { return part(ss_value_add_property(get(), c_name(name))); }
     /** Makes a property the same as another value, as assign() does, adds it if it is not there, and returns it. */
     value set(const std::string &name, const value &content)
     {
-        const value there = retained(content.get());
+        const value there = content;
         value changed = (*this)[name];
         if (!changed)
             changed = add_property(name);
@@ -977,7 +986,11 @@ public:
         check(ss_socket_write_multi_byte(get(), text.c_str(), charset.c_str()));
     }
     /** Socket.writeObject: a value with all its parts or, when the write limit is reached, full_error and nothing. */
-    void write_object(const value &object) { check(ss_socket_write_object(get(), object.get())); }
+    void write_object(const value &object)
+    {
+        const value content = object ? object : value::undefined();
+        check(ss_socket_write_object(get(), content.get()));
+    }
 
     template <class Function> listener on_connect(Function &&function)
     {

@@ -11,10 +11,12 @@ fn header() -> String {
     fs::read_to_string(harness::include_dir().join("server_socket.hpp")).expect("the header can be read")
 }
 
+const STANDARDS: [&str; 2] = ["-std=c++17", "-std=c++20"];
+
 /// A compiler with the strictest usual warnings as errors.
-fn compiler(name: &str) -> Command {
+fn compiler(name: &str, standard: &str) -> Command {
     let mut command = Command::new(name);
-    command.args(["-std=c++17", "-g", "-pthread", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"]);
+    command.args([standard, "-g", "-pthread", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"]);
     command.arg(harness::include_dir());
     command
 }
@@ -26,9 +28,9 @@ fn compilers() -> Vec<&'static str> {
     found
 }
 
-fn build(compiler_name: &str, source: &Path, name: &str) -> PathBuf {
-    let program = harness::scratch_dir(compiler_name).join(name);
-    let mut command = compiler(compiler_name);
+fn build(compiler_name: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    let program = harness::scratch_dir(&format!("{compiler_name}{standard}")).join(name);
+    let mut command = compiler(compiler_name, standard);
     command.arg(source).arg("-o").arg(&program);
     harness::link(&mut command);
     harness::compile(command);
@@ -42,7 +44,9 @@ fn suite() -> PathBuf {
 #[test]
 fn the_suite_passes_with_each_compiler() {
     for name in compilers() {
-        harness::run(Command::new(build(name, &suite(), "suite")), Duration::from_secs(120));
+        for standard in STANDARDS {
+            harness::run(Command::new(build(name, standard, &suite(), "suite")), Duration::from_secs(120));
+        }
     }
 }
 
@@ -52,9 +56,9 @@ fn the_header_compiles_alone_and_twice_and_as_cpp20() {
     let text = "#include \"server_socket.hpp\"\n#include \"server_socket.hpp\"\nint main() {}\n";
     fs::write(&source, text).expect("a source can be written");
     for name in compilers() {
-        for standard in ["-std=c++17", "-std=c++20"] {
-            let mut command = compiler(name);
-            command.arg(standard).arg("-fsyntax-only").arg(&source);
+        for standard in STANDARDS {
+            let mut command = compiler(name, standard);
+            command.arg("-fsyntax-only").arg(&source);
             harness::compile(command);
         }
     }
@@ -70,7 +74,7 @@ fn the_program_on_top_of_the_header_serves_a_client() {
     let source = harness::scratch_dir("on_top").join("on_top.cpp");
     fs::write(&source, program[..=end].join("\n") + "\n").expect("a source can be written");
     for name in compilers() {
-        harness::check_echo(Command::new(build(name, &source, "on_top")));
+        harness::check_echo(Command::new(build(name, STANDARDS[0], &source, "on_top")));
     }
 }
 
@@ -82,6 +86,6 @@ fn the_suite_leaks_nothing_under_valgrind() {
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--leak-check=full", "--error-exitcode=99"]);
     valgrind.args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"]);
-    valgrind.arg(build(compilers()[0], &suite(), "suite_for_valgrind"));
+    valgrind.arg(build(compilers()[0], STANDARDS[0], &suite(), "suite_for_valgrind"));
     harness::run(valgrind, Duration::from_secs(300));
 }

@@ -56,6 +56,9 @@ fn every_snippet_of_the_guide_compiles() {
             command.args(flags.iter().map(|flag| flag.replacen("-I", "-isystem", 1)));
             command.args([if language == Language::C99 { "-std=gnu11" } else { "-std=c++17" }, "-fPIC"]);
         }
+        if block.code.contains("server_socket.hpp") {
+            command.arg("-std=c++17");
+        }
         command.arg("-fsyntax-only").arg(&source);
         harness::compile(command);
     }
