@@ -590,12 +590,12 @@ public:
         return result;
     }
     /** An Object, or one of the class that the peer has registered under that name (registerClassAlias). */
-    static value object(const std::string &class_name = "") { return of_class(SS_VALUE_OBJECT, class_name); }
+    static value object(std::string_view class_name = "") { return of_class(SS_VALUE_OBJECT, class_name); }
     static value vector_of_int() { return of_type(SS_VALUE_VECTOR_INT); }
     static value vector_of_uint() { return of_type(SS_VALUE_VECTOR_UINT); }
     static value vector_of_number() { return of_type(SS_VALUE_VECTOR_NUMBER); }
     /** A Vector of anything else: of a class by its name. */
-    static value vector_of(const std::string &class_name) { return of_class(SS_VALUE_VECTOR_OBJECT, class_name); }
+    static value vector_of(std::string_view class_name) { return of_class(SS_VALUE_VECTOR_OBJECT, class_name); }
     /** A Dictionary. Its items are keys and values in turn. */
     static value dictionary() { return of_type(SS_VALUE_DICTIONARY); }
 
@@ -639,11 +639,11 @@ public:
     /** How many properties an object has, or an array besides its items; 0 for other types. */
     std::size_t property_count() const { return ss_value_property_count(get()); }
     /** A property, the last one of that name; empty if there is none. */
-    value operator[](const std::string &name) const
+    value operator[](std::string_view name) const
     {
         if (has_nul(name))
             return search(name);
-        ss_value *found = ss_value_property(get(), name.c_str());
+        ss_value *found = ss_value_property(get(), std::string(name).c_str());
         return found != nullptr ? part(found) : value();
     }
     /** The properties in their order, for range-for: for (auto [name, content] : object.properties()). */
@@ -690,7 +690,7 @@ public:
         check(ss_value_set_bytes(get(), type, content.data(), content.size()));
     }
     /** The class of an object, with or without parts, or of what a vector of objects is of; "": none. */
-    void set_class_name(const std::string &name) { check(ss_value_set_class_name(get(), c_name(name))); }
+    void set_class_name(std::string_view name) { check(ss_value_set_class_name(get(), c_name(name).c_str())); }
 
     /** Adds an item to an array, vector or dictionary, undefined as yet, and returns it. */
     value add_item() { return part(ss_value_add_item(get())); }
@@ -705,9 +705,9 @@ public:
      * Adds a property to an object or array, undefined as yet, even if there is one of that name, and returns it.
      * std::invalid_argument: the name has a NUL in it, as those of peers may.
      */
-    value add_property(const std::string &name) { return part(ss_value_add_property(get(), c_name(name))); }
+    value add_property(std::string_view name) { return part(ss_value_add_property(get(), c_name(name).c_str())); }
     /** Makes a property the same as another value, as assign() does, adds it if it is not there, and returns it. */
-    value set(const std::string &name, const value &content)
+    value set(std::string_view name, const value &content)
     {
         const value there = content;
         value changed = (*this)[name];
@@ -735,7 +735,7 @@ private:
         result.set_bytes(type, content);
         return result;
     }
-    static value of_class(std::int32_t type, const std::string &class_name)
+    static value of_class(std::int32_t type, std::string_view class_name)
     {
         value result = of_type(type);
         result.set_class_name(class_name);
@@ -761,13 +761,13 @@ private:
     }
     inline property property_at(std::size_t index) const;
 
-    static bool has_nul(const std::string &name) { return name.find('\0') != std::string::npos; }
+    static bool has_nul(std::string_view name) { return name.find('\0') != std::string_view::npos; }
     /** A name for the C functions, which would take what comes before a NUL for all of it. */
-    static const char *c_name(const std::string &name)
+    static std::string c_name(std::string_view name)
     {
         if (has_nul(name))
             throw std::invalid_argument("ss::value: a name with a NUL");
-        return name.c_str();
+        return std::string(name);
     }
     /** A property of a name with a NUL, which only a peer can have made. */
     value search(std::string_view name) const

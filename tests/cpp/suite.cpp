@@ -532,6 +532,12 @@ void a_value_is_built_and_walked()
     for (auto [name, content] : message.properties())
         names += std::string(name) + "=" + content.as_string() + ";";
     CHECK(names == "name=Ann;scores=;" && message.property_count() == 2);
+    ss::value copy = ss::value::object(message.class_name());
+    for (auto [name, content] : message.properties())
+        copy.set(name, content);
+    CHECK(copy["scores"][4] != message["scores"][4] && copy["scores"][4][0].as_bool());
+    CHECK(copy.class_name() == "com.example.Score" && copy["scores"].item_count() == 6);
+    CHECK(copy[std::string("name")].bytes() == "Ann" && !copy[std::string_view("nam")]);
     for (const auto &[name, content] : scores.properties())
         CHECK(name == "note" && content.bytes() == "an array has properties, too");
     for (ss::value none : ss::value(5).items())
