@@ -180,7 +180,9 @@ fn bad(wanted: Wanted, choice: usize) -> Subject {
         let model = &trial.model;
         let living = model.living(Wanted::Any);
         let garbage = |handle: Handle| {
-            let is_one = living.iter().any(|(_, other)| *other == handle) || others().contains(&handle);
+            let is_one = living.iter().any(|(_, other)| *other == handle)
+                || others().contains(&handle)
+                || values::is_scribes(handle);
             let handle = if is_one || (handle == 0 && wanted == Wanted::Loop) { 1 } else { handle };
             Subject::Bad(handle, &[SS_ERR_HANDLE])
         };

@@ -2,7 +2,7 @@
 //!
 //! The model keeps all values' parts side by side, whichever whole they belong to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::ptr::{null, null_mut};
@@ -445,13 +445,25 @@ thread_local! {
     /// A connection of its own, which tells what a value is in bytes, and what comes of them. It is there to the end of
     /// the process, at which the library may be gone from this thread before it.
     static SCRIBE: RefCell<Option<&'static mut Connection>> = const { RefCell::new(None) };
+    /// Its objects, which are not the model's.
+    static HANDLES: Cell<[Handle; 3]> = const { Cell::new([0; 3]) };
 }
 
 /// Before the first program: it has descriptors, and its connect event must not lie within other dispatches.
 pub fn prepare() {
     SCRIBE.with_borrow_mut(|scribe| {
-        scribe.get_or_insert_with(|| Box::leak(Box::new(Side::new().connect())));
+        scribe.get_or_insert_with(|| {
+            let side = Side::new();
+            let connection = side.connect();
+            HANDLES.set([side.events.addr(), side.server.addr(), connection.socket.addr()]);
+            Box::leak(Box::new(connection))
+        });
     });
+}
+
+/// What is no garbage, though the model does not know it.
+pub fn is_scribes(handle: Handle) -> bool {
+    HANDLES.get().contains(&handle)
 }
 
 fn write_object() {

@@ -95,7 +95,7 @@ pub fn poll_until(events: *mut ss_loop, mut done: impl FnMut() -> bool) {
 /// A loop with a server on it. They are used for all of a process' runs.
 pub struct Side {
     pub events: *mut ss_loop,
-    server: *mut ss_server,
+    pub server: *mut ss_server,
 }
 
 /// An accepted socket and its peer.
