@@ -928,6 +928,14 @@ fn a_program_started_in_a_listener_inherits_nothing_and_does_not_keep_the_port()
     });
 }
 
+/// How many descriptors are in the loop's poll set.
+fn watched(events: &Loop) -> usize {
+    let mut descriptor = -1;
+    ok(unsafe { ss_loop_fd(events.0, &mut descriptor) });
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).expect("/proc");
+    text.lines().filter(|line| line.starts_with("tfd:")).count()
+}
+
 /// A child of a fork holds copies of all descriptors, which keeps connections open and in the poll set.
 #[test]
 fn a_socket_closed_while_a_forked_child_holds_it_is_closed_for_the_peer_and_brings_no_ghosts() {
@@ -947,7 +955,9 @@ fn a_socket_closed_while_a_forked_child_holds_it_is_closed_for_the_peer_and_brin
                 libc::_exit(0);
             }
         }
+        let before = watched(&pair.events);
         ok(pair.socket.close());
+        assert_eq!(watched(&pair.events), before - 1);
         assert_eq!(pair.events.receive_to_end(&pair.peer), (vec![], None));
         for _ in 0..10 {
             // It may be refused: what counts is that the loop hears nothing of it.
