@@ -4,6 +4,7 @@ mod support;
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ptr::null;
 use std::rc::Rc;
@@ -214,6 +215,7 @@ fn a_running_attempt_follows_a_change_of_the_timeout_and_0_means_none() {
 
 #[test]
 fn closing_or_aborting_an_attempt_cancels_it_without_an_event() {
+    let _watchdog = Watchdog::new();
     let events = Loop::new();
     let hole = BlackHole::new();
     for end in [ss_socket_close, ss_socket_abort] {
