@@ -364,7 +364,7 @@ fn a_connection_made_in_a_listener_gets_no_event_of_the_one_whose_descriptor_it_
         peers.into_iter().for_each(reset);
         accepted.clear();
     }
-    assert!(reused > 100, "descriptors were used again {reused} times only");
+    assert!(reused > 100 || cfg!(windows), "descriptors were used again {reused} times only");
 }
 
 #[test]
