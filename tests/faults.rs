@@ -449,6 +449,33 @@ fn peers_that_send_and_read_without_pause_leave_a_quiet_client_quick_and_timers_
     });
 }
 
+/// A reader that is as quick as the loop could keep it busy for as long as there is something to send.
+#[test]
+fn a_turn_sends_a_bounded_part_to_a_quick_reader() {
+    let sent = pattern(60_000_000);
+    let mut most = 0;
+    for _ in 0..10 {
+        let pair = Pair::new();
+        let (mut peer, length) = (pair.peer.try_clone().expect("a second handle"), sent.len());
+        ok(pair.socket.write(&sent));
+        let reader = thread::spawn(move || {
+            let (mut read, mut room) = (0, vec![0; 1 << 20]);
+            while read < length {
+                read += peer.read(&mut room).expect("the peer reads");
+            }
+        });
+        pair.events.pump_until(|| {
+            let before = pair.socket.pending();
+            pair.events.turn(0);
+            most = most.max(before - pair.socket.pending());
+            pair.socket.pending() == 0
+        });
+        pair.events.join(reader);
+    }
+    figure(format_args!("60 MB for a quick reader: at most {most} bytes in a turn"));
+    assert!(most <= 8 << 20, "{most} bytes in one turn");
+}
+
 fn local_port(peer: &TcpStream) -> i32 {
     peer.local_addr().expect("an address").port().into()
 }
