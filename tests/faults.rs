@@ -449,6 +449,33 @@ fn peers_that_send_and_read_without_pause_leave_a_quiet_client_quick_and_timers_
     });
 }
 
+/// A reader that is as quick as the loop could keep it busy for as long as there is something to send.
+#[test]
+fn a_turn_sends_a_bounded_part_to_a_quick_reader() {
+    let sent = pattern(60_000_000);
+    let mut most = 0;
+    for _ in 0..10 {
+        let pair = Pair::new();
+        let (mut peer, length) = (pair.peer.try_clone().expect("a second handle"), sent.len());
+        ok(pair.socket.write(&sent));
+        let reader = thread::spawn(move || {
+            let (mut read, mut room) = (0, vec![0; 1 << 20]);
+            while read < length {
+                read += peer.read(&mut room).expect("the peer reads");
+            }
+        });
+        pair.events.pump_until(|| {
+            let before = pair.socket.pending();
+            pair.events.turn(0);
+            most = most.max(before - pair.socket.pending());
+            pair.socket.pending() == 0
+        });
+        pair.events.join(reader);
+    }
+    figure(format_args!("60 MB for a quick reader: at most {most} bytes in a turn"));
+    assert!(most <= 8 << 20, "{most} bytes in one turn");
+}
+
 fn local_port(peer: &TcpStream) -> i32 {
     peer.local_addr().expect("an address").port().into()
 }
@@ -950,6 +977,14 @@ fn a_program_started_in_a_listener_inherits_nothing_and_does_not_keep_the_port()
     });
 }
 
+/// How many descriptors are in the loop's poll set.
+fn watched(events: &Loop) -> usize {
+    let mut descriptor = -1;
+    ok(unsafe { ss_loop_fd(events.0, &mut descriptor) });
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).expect("/proc");
+    text.lines().filter(|line| line.starts_with("tfd:")).count()
+}
+
 /// A child of a fork holds copies of all descriptors, which keeps connections open and in the poll set.
 #[test]
 fn a_socket_closed_while_a_forked_child_holds_it_is_closed_for_the_peer_and_brings_no_ghosts() {
@@ -969,7 +1004,9 @@ fn a_socket_closed_while_a_forked_child_holds_it_is_closed_for_the_peer_and_brin
                 libc::_exit(0);
             }
         }
+        let before = watched(&pair.events);
         ok(pair.socket.close());
+        assert_eq!(watched(&pair.events), before - 1);
         assert_eq!(pair.events.receive_to_end(&pair.peer), (vec![], None));
         for _ in 0..10 {
             // It may be refused: what counts is that the loop hears nothing of it.

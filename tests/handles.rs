@@ -678,10 +678,11 @@ fn a_hundred_thousand_peers_closed_in_the_connect_listener_leave_nothing_behind(
         });
         let round = |count: usize| {
             for _ in 0..count / 100 {
-                let wanted = closed.get() + 100;
-                // Torn by the peers, so that no port is left waiting.
+                let (wanted, descriptors) = (closed.get() + 100, open_descriptors());
                 let peers: Vec<TcpStream> = (0..100).map(|_| server.client()).collect();
                 events.pump_until(|| closed.get() == wanted);
+                assert_eq!(open_descriptors(), descriptors + peers.len(), "those of the peers alone");
+                // Torn by the peers, so that no port is left waiting.
                 peers.into_iter().for_each(reset);
             }
             (open_descriptors(), resident_memory())

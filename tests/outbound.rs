@@ -4,6 +4,7 @@ mod support;
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ptr::null;
 use std::rc::Rc;
@@ -214,6 +215,7 @@ fn a_running_attempt_follows_a_change_of_the_timeout_and_0_means_none() {
 
 #[test]
 fn closing_or_aborting_an_attempt_cancels_it_without_an_event() {
+    let _watchdog = Watchdog::new();
     let events = Loop::new();
     let hole = BlackHole::new();
     for end in [ss_socket_close, ss_socket_abort] {
@@ -327,6 +329,42 @@ fn a_connection_to_itself_is_refused() {
         assert!(!out.log.contains("connect"), "connected to nobody");
         out.log.take();
     }
+}
+
+/// One listener closes another socket whose event is due in the same turn, and connects: the new connection has the old
+/// one's descriptor, but not its event, which would have it connected in this very turn.
+#[test]
+fn a_connection_made_in_a_listener_gets_no_event_of_the_one_whose_descriptor_it_gets() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let accepted = server.keep_accepted();
+    let partner = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = partner.local_addr().expect("an address").port();
+    let mut reused = 0;
+    for round in 0..200 {
+        let peers = [server.client(), server.client()];
+        events.pump_until(|| accepted.len() == 2);
+        let (socket, victim) = (accepted.get(0), accepted.get(1));
+        let descriptor = native_handle(victim);
+        let out = Rc::new(Outbound::new(&events));
+        on(socket, SOCKET_DATA, {
+            let out = out.clone();
+            move |_| {
+                ok(victim.abort());
+                ok(out.connect(c"127.0.0.1", port));
+            }
+        });
+        peers.iter().for_each(|mut peer| peer.write_all(b"x").expect("the peer writes"));
+        events.pump_until(|| !victim.connected());
+        assert_eq!(out.log.len(), 0, "round {round}: in the turn in which it was made");
+        events.pump_until(|| out.log.len() > 0);
+        assert_eq!(out.log.take(), ["connect"], "round {round}");
+        reused += usize::from(native_handle(out.socket) == descriptor);
+        reset(partner.accept().expect("it is connected").0);
+        peers.into_iter().for_each(reset);
+        accepted.clear();
+    }
+    assert!(reused > 100 || cfg!(windows), "descriptors were used again {reused} times only");
 }
 
 #[test]

@@ -359,6 +359,9 @@ fn an_urgent_byte_leaves_the_stream_intact() {
     let normal = |received: &[u8]| received.iter().copied().filter(|byte| *byte != b'!').collect::<Vec<u8>>();
     pair.events.pump_until(|| normal(&received.borrow()).len() == expected);
     assert_eq!(normal(&received.borrow()), b"beforeafter".repeat(50));
+    // It is a byte like any other.
+    #[cfg(target_os = "linux")]
+    assert_eq!(received.borrow().as_slice(), b"before!after".repeat(50));
     pair.events.settle();
     #[cfg(any(target_os = "linux", windows))]
     assert_loop_rests(&pair.events, 300);

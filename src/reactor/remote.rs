@@ -139,3 +139,28 @@ impl Remote {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, Instant};
+
+    /// A post that came in between would find a wake under way, which nobody hears any more, and nobody would take it.
+    #[test]
+    fn a_new_call_wakes_again_before_the_tasks_are_taken() {
+        let poll = mio::Poll::new().unwrap();
+        let remote = Remote::new(poll.registry(), Token(0)).unwrap();
+        remote.wake();
+        std::thread::scope(|scope| {
+            // As somebody who posts.
+            let inbox = remote.lock();
+            scope.spawn(|| remote.collect());
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while remote.called.load(Ordering::Acquire) {
+                assert!(Instant::now() < deadline, "it takes the tasks first");
+                std::thread::yield_now();
+            }
+            drop(inbox);
+        });
+    }
+}
