@@ -6,6 +6,8 @@ import serversocket.internal.EventKind;
 import serversocket.internal.Failure;
 import serversocket.internal.Handle;
 import serversocket.internal.NetDispatcher;
+import serversocket.internal.ObjectReader;
+import serversocket.internal.ObjectWriter;
 import serversocket.internal.Text;
 
 /**
@@ -155,7 +157,7 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	}
 
 	public function readObject():Dynamic {
-		throw new Error("Socket.readObject is not offered by this binding; serversocket.Native has ss_socket_read_object");
+		return ObjectReader.read(Binding.readObject(__handle));
 	}
 
 	public function readShort():Int {
@@ -220,7 +222,7 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	}
 
 	public function writeObject(object:Dynamic):Void {
-		throw new Error("Socket.writeObject is not offered by this binding; serversocket.Native has ss_socket_write_object");
+		ObjectWriter.write(__handle, object);
 	}
 
 	public function writeShort(value:Int):Void {

@@ -1,0 +1,57 @@
+package serversocket;
+
+import sys.thread.Mutex;
+
+/** Of OpenFL's `Lib`, what `Socket.readObject` and `Socket.writeObject` go by: the classes that have a name in AMF. **/
+class Lib {
+	static final registering = new Mutex();
+
+	/** Both are replaced, never changed, so that reading them needs no lock. **/
+	static var classes:Map<String, Class<Dynamic>> = [];
+
+	static var aliases:Map<String, String> = [];
+
+	/**
+		Gives a class its name in AMF. Its instances are written under that name with all their variables and read-write
+		properties, and what a peer has written under it is read as such an instance: made by the constructor, without
+		arguments, and then filled. Peers choose what they send: register no class that must not be filled by them.
+
+		Counts for all threads. Throws TypeError: a parameter is null. ArgumentError: the name is empty or has a NUL.
+	**/
+	public static function registerClassAlias(aliasName:String, classObject:Class<Dynamic>):Void {
+		if (aliasName == null)
+			throw new TypeError("Parameter aliasName must be non-null.", 2007);
+		if (classObject == null)
+			throw new TypeError("Parameter classObject must be non-null.", 2007);
+		if (aliasName == "" || serversocket.internal.Text.hasNul(aliasName))
+			throw new ArgumentError("One of the parameters is invalid.", 2004);
+		registering.acquire();
+		var newClasses = classes.copy();
+		newClasses.set(aliasName, classObject);
+		classes = newClasses;
+		var newAliases = aliases.copy();
+		newAliases.set(Type.getClassName(classObject), aliasName);
+		aliases = newAliases;
+		registering.release();
+	}
+
+	/** The class of that name. Throws Error: there is none. **/
+	public static function getClassByAlias(aliasName:String):Class<Dynamic> {
+		if (aliasName == null)
+			throw new TypeError("Parameter aliasName must be non-null.", 2007);
+		var found = __classOf(aliasName);
+		if (found == null)
+			throw new Error('Class $aliasName could not be found.', 1014);
+		return found;
+	}
+
+	@:allow(serversocket.internal)
+	static function __classOf(aliasName:String):Null<Class<Dynamic>> {
+		return classes.get(aliasName);
+	}
+
+	@:allow(serversocket.internal)
+	static function __aliasOf(classObject:Class<Dynamic>):Null<String> {
+		return aliases.get(Type.getClassName(classObject));
+	}
+}
