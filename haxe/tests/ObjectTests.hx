@@ -247,6 +247,25 @@ class ObjectTests {
 		});
 	}
 
+	/** By such fields neko knows an object, its class and whether it is a class. **/
+	function testPeersDoNotSayWhatAStructureIs() {
+		inBoth(pair -> {
+			var isAMF0 = pair.socket.objectEncoding == AMF0;
+			var structure = (x:String) -> {
+				var fields = "";
+				for (name => value in ["__class__" => "61", "__enum__" => "61", "__id__" => "61", "__name__" => "61", "x" => x]) {
+					var hex = Bytes.ofString(name).toHex();
+					fields += isAMF0 ? StringTools.hex(name.length, 4) + hex + "020001" + value : StringTools.hex(name.length * 2 + 1, 2) + hex + "0603" + value;
+				}
+				return isAMF0 ? '03${fields}000009' : '0a0b01${fields}01';
+			};
+			var back:Array<Dynamic> = readFrom(pair, (isAMF0 ? "0a00000002" : "090501") + structure("62") + structure("63"));
+			back = backFrom(pair, back);
+			Check.equal("bc", back[0].x + back[1].x);
+			Check.equal(null, Type.getClass(back[0]));
+		});
+	}
+
 	function testAnArrayWithPropertiesIsAStructure() {
 		inBoth(pair -> {
 			var amf3 = "09 05 03 61 06 03 62 01 04 07 04 08"; // [7, 8] and a: "b"
@@ -662,19 +681,33 @@ class ObjectTests {
 	}
 
 	/** They would come to 400 MB. **/
-	function testFailuresKeepNoMemory() {
-		inAMF3(pair -> {
-			var large = Bytes.alloc(1 << 20);
-			var before = 0;
-			for (i in 0...400) {
-				if (i == 20)
-					before = memory();
-				Check.throws(ArgumentError, 2004, () -> pair.socket.writeObject(([large, memory] : Array<Dynamic>)));
-				if (i % 10 == 0)
-					Check.collect();
-			}
-			Check.isTrue(memory() - before < 100 << 8, 'it grew by ${memory() - before >> 8} MiB');
-		});
+	function testFailuresToWriteKeepNoMemory() {
+		var large = Bytes.alloc(1 << 20);
+		inAMF3(pair -> checkMemory(400, () -> {
+			Check.throws(ArgumentError, 2004, () -> pair.socket.writeObject(([large, memory] : Array<Dynamic>)));
+		}));
+	}
+
+	/** They would come to 200 MB. **/
+	function testFailuresToReadKeepNoMemory() {
+		var bytes = written(AMF3, new Fussy(StringTools.rpad("", "x", 500000)));
+		inAMF3(pair -> checkMemory(400, () -> {
+			pair.send(bytes);
+			var thrown = try pair.socket.readObject() catch (_:String) "thrown";
+			Check.equal("thrown", thrown);
+		}));
+	}
+
+	static function checkMemory(times:Int, call:() -> Void):Void {
+		var before = 0;
+		for (i in 0...times) {
+			if (i == 20)
+				before = memory();
+			call();
+			if (i % 10 == 0)
+				Check.collect();
+		}
+		Check.isTrue(memory() - before < 100 << 8, 'it grew by ${memory() - before >> 8} MiB');
 	}
 
 	// ---- In listeners ----

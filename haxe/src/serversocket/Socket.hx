@@ -156,6 +156,13 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		return Binding.readMultiByte(__handle, __notNegative(length), charSet);
 	}
 
+	/**
+		Reads an object in AMF, the format that `objectEncoding` says. haxe/README.md lists what becomes of which type.
+
+		Throws EOFError: it has not arrived as a whole yet. ArgumentError: what has arrived is no such object. RangeError: it
+		is nested more than 128 deep, or too large. After these, all bytes are unread still, but only more bytes after an
+		EOFError can mend it.
+	**/
 	public function readObject():Dynamic {
 		return ObjectReader.read(Binding.readObject(__handle));
 	}
@@ -221,6 +228,13 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		Failure.check(Binding.writeMultiByte(__handle, value, charSet));
 	}
 
+	/**
+		Writes an object in AMF, with all that it leads to, or nothing. Instances of classes that have no alias, see
+		`Lib.registerClassAlias`, become structures.
+
+		Throws ArgumentError: there is something in it that AMF has no form for: a function, an enum value, a socket, ...
+		RangeError: it is nested more than 128 deep, or too long.
+	**/
 	public function writeObject(object:Dynamic):Void {
 		ObjectWriter.write(__handle, object);
 	}
