@@ -124,7 +124,7 @@ class ObjectTests {
 			var array = new ByteArray();
 			array.writeInt(0x01020304);
 			array.length = 3; // of a storage that is longer
-			for (bytes in [(array : Dynamic), (array : Bytes)]) {
+			for (bytes in ([array, (array : Bytes)] : Array<Dynamic>)) {
 				var back:ByteArray = backFrom(pair, bytes);
 				Check.isTrue(Std.isOfType(back, ByteArrayData), "a ByteArray");
 				Check.equal("040302", (back : Bytes).toHex());
@@ -229,7 +229,8 @@ class ObjectTests {
 			Check.equal(1.5, back.inner.deep.x);
 			Check.isTrue(Reflect.hasField(back, "nothing") && back.nothing == null, "a field that is null");
 			Check.equal(true, back.yes);
-			Check.equal(1, Reflect.field(back, "grün"));
+			var green = [for (name in Reflect.fields(back)) if (name == "grün") Reflect.field(back, name)]; // a literal, hxcpp does not find
+			Check.equal(1, green[0]);
 			Check.equal(2, Reflect.field(back, ""));
 			Check.equal(8, Reflect.fields(back).length);
 			Check.equal(0, Reflect.fields(backFrom(pair, {})).length);
@@ -581,7 +582,7 @@ class ObjectTests {
 		var closure = () -> 1;
 		var named = {};
 		Reflect.setField(named, "a", 1);
-		var refused:Array<Dynamic> = [closure, testWhatHasNoFormInAMFIsRefused, Colour.Red, Colour, Person, haxe.Int64.ofInt(1)];
+		var refused:Array<Dynamic> = [closure, testWhatHasNoFormInAMFIsRefused, Colour.Red, Colour, Person, haxe.Int64.make(1, 2)];
 		refused.push(new Socket());
 		refused.push(new sys.net.Socket());
 		#if neko

@@ -61,6 +61,8 @@ class ObjectWriter {
 				refuse("a class or enum itself");
 			case TUnknown if (!isVector(object)):
 				refuse("something of the host's");
+			case TClass(_) if (Type.getClass(object) == null): // hxcpp's word for the same
+				refuse("something of the host's");
 			case _:
 				putObject(value, object);
 		}
