@@ -331,8 +331,12 @@ static value hs_value_number(value abstract) { return alloc_float(ss_value_numbe
 static value hs_text_low(value abstract, value which) { return low(text_of(abstract, which, NULL)); }
 static value hs_text_high(value abstract, value which) { return high(text_of(abstract, which, NULL)); }
 static value hs_item_count(value abstract) { return alloc_best_int((int)ss_value_item_count(value_of(abstract))); }
-static value hs_property_count(value abstract) { return alloc_best_int((int)ss_value_property_count(value_of(abstract))); }
 static value hs_add_item(value abstract) { return of_value(ss_value_add_item(value_of(abstract))); }
+
+static value hs_property_count(value abstract)
+{
+	return alloc_best_int((int)ss_value_property_count(value_of(abstract)));
+}
 
 static value hs_text(value abstract, value which)
 {
@@ -358,11 +362,15 @@ static value hs_add_property(value abstract, value name)
 
 static value hs_set_bytes(value abstract, value type, value bytes, value length)
 {
-	return alloc_int(ss_value_set_bytes(value_of(abstract), val_any_int(type), val_string(bytes), (size_t)val_any_int(length)));
+	size_t size = (size_t)val_any_int(length);
+	return alloc_int(ss_value_set_bytes(value_of(abstract), val_any_int(type), val_string(bytes), size));
 }
 
-#define SET_VALUE(name, function, from) \
-	static value name(value abstract, value argument) { return alloc_int(function(value_of(abstract), from(argument))); } \
+#define SET_VALUE(name, function, from)                              \
+	static value name(value abstract, value argument)                \
+	{                                                                \
+		return alloc_int(function(value_of(abstract), from(argument))); \
+	}                                                                \
 	DEFINE_PRIM(name, 2)
 
 SET_VALUE(hs_set_value, ss_value_set, val_any_int)

@@ -1,5 +1,6 @@
 package serversocket;
 
+import serversocket.internal.Text;
 import sys.thread.Mutex;
 
 /** Of OpenFL's `Lib`, what `Socket.readObject` and `Socket.writeObject` go by: the classes that have a name in AMF. **/
@@ -23,7 +24,7 @@ class Lib {
 			throw new TypeError("Parameter aliasName must be non-null.", 2007);
 		if (classObject == null)
 			throw new TypeError("Parameter classObject must be non-null.", 2007);
-		if (aliasName == "" || serversocket.internal.Text.hasNul(aliasName))
+		if (aliasName == "" || Text.hasNul(aliasName))
 			throw new ArgumentError("One of the parameters is invalid.", 2004);
 		registering.acquire();
 		var newClasses = classes.copy();

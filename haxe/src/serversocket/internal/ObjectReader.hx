@@ -51,7 +51,9 @@ class ObjectReader {
 	}
 
 	static function partOf(whole:Unfinished, index:Int):Value {
-		return index < whole.items ? Binding.valueItem(whole.value, index) : Binding.valueProperty(whole.value, index - whole.items);
+		if (index < whole.items)
+			return Binding.valueItem(whole.value, index);
+		return Binding.valueProperty(whole.value, index - whole.items);
 	}
 
 	function meet(value:Value):Dynamic {

@@ -3,6 +3,7 @@ package serversocket.internal;
 import haxe.Constraints.IMap;
 import haxe.Int64;
 import haxe.ds.ObjectMap;
+import haxe.ds.Vector;
 import haxe.io.Bytes;
 import serversocket.ByteArray.ByteArrayData;
 import serversocket.internal.Value;
@@ -121,7 +122,7 @@ class ObjectWriter {
 	}
 
 	function fillArray(whole:Part):Void {
-		var items:Array<Dynamic> = isVector(whole.object) ? (whole.object : haxe.ds.Vector<Dynamic>).toArray() : whole.object;
+		var items:Array<Dynamic> = isVector(whole.object) ? (whole.object : Vector<Dynamic>).toArray() : whole.object;
 		for (item in items)
 			put(Binding.addItem(whole.value), item);
 	}
