@@ -5,12 +5,11 @@ import sys.thread.Mutex;
 
 /** Of OpenFL's `Lib`, what `Socket.readObject` and `Socket.writeObject` go by: the classes that have a name in AMF. **/
 class Lib {
-	static final registering = new Mutex();
+	static final lock = new Mutex();
+	static final classes = new Map<String, Class<Dynamic>>();
 
-	/** Both are replaced, never changed, so that reading them needs no lock. **/
-	static var classes:Map<String, Class<Dynamic>> = [];
-
-	static var aliases:Map<String, String> = [];
+	/** By the names of classes in Haxe. **/
+	static final aliases = new Map<String, String>();
 
 	/**
 		Gives a class its name in AMF. Its instances are written under that name with all their variables and read-write
@@ -26,14 +25,10 @@ class Lib {
 			throw new TypeError("Parameter classObject must be non-null.", 2007);
 		if (aliasName == "" || Text.hasNul(aliasName))
 			throw new ArgumentError("One of the parameters is invalid.", 2004);
-		registering.acquire();
-		var newClasses = classes.copy();
-		newClasses.set(aliasName, classObject);
-		classes = newClasses;
-		var newAliases = aliases.copy();
-		newAliases.set(Type.getClassName(classObject), aliasName);
-		aliases = newAliases;
-		registering.release();
+		lock.acquire();
+		classes.set(aliasName, classObject);
+		aliases.set(Type.getClassName(classObject), aliasName);
+		lock.release();
 	}
 
 	/** The class of that name. Throws Error: there is none. **/
@@ -48,11 +43,17 @@ class Lib {
 
 	@:allow(serversocket.internal)
 	static function __classOf(aliasName:String):Null<Class<Dynamic>> {
-		return classes.get(aliasName);
+		lock.acquire();
+		var found = classes.get(aliasName);
+		lock.release();
+		return found;
 	}
 
 	@:allow(serversocket.internal)
 	static function __aliasOf(classObject:Class<Dynamic>):Null<String> {
-		return aliases.get(Type.getClassName(classObject));
+		lock.acquire();
+		var alias = aliases.get(Type.getClassName(classObject));
+		lock.release();
+		return alias;
 	}
 }

@@ -98,7 +98,7 @@ class ObjectWriter {
 
 	static function putXml(value:Value, xml:Xml):Void {
 		if (Markup.isTooDeep(xml))
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			fail(new RangeError("The supplied index is out of bounds.", 2006), "the XML is nested too deep");
 		putBytes(value, XML, Bytes.ofString(xml.toString()));
 	}
 
@@ -158,8 +158,11 @@ class ObjectWriter {
 	}
 
 	static function refuse(what:String):Void {
-		var error = new ArgumentError("One of the parameters is invalid.", 2004);
-		@:privateAccess error.detail = 'AMF has no form for $what; nothing was written';
+		fail(new ArgumentError("One of the parameters is invalid.", 2004), 'AMF has no form for $what');
+	}
+
+	static function fail(error:Error, why:String):Void {
+		@:privateAccess error.detail = '$why; nothing was written';
 		throw error;
 	}
 
