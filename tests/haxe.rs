@@ -47,7 +47,8 @@ fn haxe(dir: &Path) -> Command {
 fn add_program(command: &mut Command, folder: &str, program: &str) {
     command.arg("-cp").arg(haxe_dir().join(folder)).args(["-main", program]);
     if program == "Messenger" {
-        command.arg("-cp").arg(haxe_dir().join("openfl-dropin"));
+        // With all of those modules, used or not: each has to compile.
+        command.arg("-cp").arg(haxe_dir().join("openfl-dropin")).args(["--macro", "include('openfl')"]);
     }
 }
 

@@ -4,12 +4,14 @@
  *     cc -shared -fPIC -I../include shim.c -o serversocket.ndll -L../target/release -lserver_socket -lneko
  *
  * A handle is an abstract value that owns one reference. Functions return null on failure, with the status in hs_status.
+ * A value of readObject and writeObject is an abstract value that owns nothing: hs_release_value gives it back.
  */
 #include <neko.h>
 #include <server_socket.h>
 
 DEFINE_KIND(k_handle);
 DEFINE_KIND(k_weak);
+DEFINE_KIND(k_value);
 
 typedef struct { void *object; ss_loop *loop; } Reference;
 
@@ -275,6 +277,110 @@ READ(hs_read_unsigned_int, ss_socket_read_unsigned_int, uint32_t, alloc_best_int
 READ(hs_read_float, ss_socket_read_float, float, alloc_float)
 READ(hs_read_double, ss_socket_read_double, double, alloc_float)
 
+/* ---- Values: what readObject has read, and what writeObject is to write ---- */
+
+static ss_value *value_of(value abstract)
+{
+	return val_is_kind(abstract, k_value) ? (ss_value *)val_data(abstract) : NULL;
+}
+
+static value of_value(ss_value *pointer)
+{
+	return pointer ? alloc_abstract(k_value, pointer) : val_null;
+}
+
+/* What it consists of (-1), its class (-2), or the name of a property. */
+static const char *text_of(value abstract, value which, size_t *length)
+{
+	int index = val_any_int(which);
+	if (index == -1)
+		return ss_value_bytes(value_of(abstract), length);
+	if (index == -2)
+		return ss_value_class_name(value_of(abstract), length);
+	return ss_value_property_name(value_of(abstract), (size_t)index, length);
+}
+
+static value low(const void *pointer)
+{
+	return alloc_best_int((int)(uint32_t)(uintptr_t)pointer);
+}
+
+static value high(const void *pointer)
+{
+	return alloc_best_int((int)(uint32_t)((uint64_t)(uintptr_t)pointer >> 32));
+}
+
+static value hs_read_object(value handle)
+{
+	ss_value *object = NULL;
+	return failed(ss_socket_read_object(object_of(handle), &object)) ? val_null : of_value(object);
+}
+
+static value hs_write_object(value handle, value abstract)
+{
+	return alloc_int(ss_socket_write_object(object_of(handle), value_of(abstract)));
+}
+
+static value hs_new_value(void) { return of_value(ss_value_new(SS_VALUE_UNDEFINED)); }
+static value hs_release_value(value abstract) { return alloc_int(ss_release((ss_object *)value_of(abstract))); }
+static value hs_value_low(value abstract) { return low(value_of(abstract)); }
+static value hs_value_high(value abstract) { return high(value_of(abstract)); }
+static value hs_value_type(value abstract) { return alloc_int(ss_value_type(value_of(abstract))); }
+static value hs_value_boolean(value abstract) { return alloc_bool(ss_value_boolean(value_of(abstract))); }
+static value hs_value_number(value abstract) { return alloc_float(ss_value_number(value_of(abstract))); }
+static value hs_text_low(value abstract, value which) { return low(text_of(abstract, which, NULL)); }
+static value hs_text_high(value abstract, value which) { return high(text_of(abstract, which, NULL)); }
+static value hs_item_count(value abstract) { return alloc_best_int((int)ss_value_item_count(value_of(abstract))); }
+static value hs_add_item(value abstract) { return of_value(ss_value_add_item(value_of(abstract))); }
+
+static value hs_property_count(value abstract)
+{
+	return alloc_best_int((int)ss_value_property_count(value_of(abstract)));
+}
+
+static value hs_text(value abstract, value which)
+{
+	size_t length = 0;
+	const char *bytes = text_of(abstract, which, &length);
+	return copy_string(bytes ? bytes : "", (int_val)length);
+}
+
+static value hs_item(value abstract, value index)
+{
+	return of_value(ss_value_item(value_of(abstract), (size_t)val_any_int(index)));
+}
+
+static value hs_property(value abstract, value index)
+{
+	return of_value(ss_value_property_at(value_of(abstract), (size_t)val_any_int(index)));
+}
+
+static value hs_add_property(value abstract, value name)
+{
+	return of_value(ss_value_add_property(value_of(abstract), c_text(name)));
+}
+
+static value hs_set_bytes(value abstract, value type, value bytes, value length)
+{
+	size_t size = (size_t)val_any_int(length);
+	return alloc_int(ss_value_set_bytes(value_of(abstract), val_any_int(type), val_string(bytes), size));
+}
+
+#define SET_VALUE(name, function, from)                              \
+	static value name(value abstract, value argument)                \
+	{                                                                \
+		return alloc_int(function(value_of(abstract), from(argument))); \
+	}                                                                \
+	DEFINE_PRIM(name, 2)
+
+SET_VALUE(hs_set_value, ss_value_set, val_any_int)
+SET_VALUE(hs_set_boolean, ss_value_set_boolean, val_bool)
+SET_VALUE(hs_set_integer, ss_value_set_integer, val_any_int)
+SET_VALUE(hs_set_number, ss_value_set_number, val_number)
+SET_VALUE(hs_set_date, ss_value_set_date, val_number)
+SET_VALUE(hs_set_class, ss_value_set_class_name, c_text)
+SET_VALUE(hs_assign, ss_value_assign, value_of)
+
 DEFINE_PRIM(hs_weak, 1);
 DEFINE_PRIM(hs_weak_get, 1);
 DEFINE_PRIM(hs_on_event, 1);
@@ -301,3 +407,22 @@ DEFINE_PRIM(hs_read_utf, 1);
 DEFINE_PRIM(hs_read_multi_byte, 3);
 DEFINE_PRIM(hs_write_utf, 2);
 DEFINE_PRIM(hs_write_multi_byte, 3);
+DEFINE_PRIM(hs_read_object, 1);
+DEFINE_PRIM(hs_write_object, 2);
+DEFINE_PRIM(hs_new_value, 0);
+DEFINE_PRIM(hs_release_value, 1);
+DEFINE_PRIM(hs_value_low, 1);
+DEFINE_PRIM(hs_value_high, 1);
+DEFINE_PRIM(hs_value_type, 1);
+DEFINE_PRIM(hs_value_boolean, 1);
+DEFINE_PRIM(hs_value_number, 1);
+DEFINE_PRIM(hs_text_low, 2);
+DEFINE_PRIM(hs_text_high, 2);
+DEFINE_PRIM(hs_text, 2);
+DEFINE_PRIM(hs_item_count, 1);
+DEFINE_PRIM(hs_item, 2);
+DEFINE_PRIM(hs_property_count, 1);
+DEFINE_PRIM(hs_property, 2);
+DEFINE_PRIM(hs_set_bytes, 4);
+DEFINE_PRIM(hs_add_item, 1);
+DEFINE_PRIM(hs_add_property, 2);

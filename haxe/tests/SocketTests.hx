@@ -315,9 +315,4 @@ class SocketTests {
 		socket.objectEncoding = ObjectEncoding.AMF0;
 		Check.equal(ObjectEncoding.AMF0, socket.objectEncoding);
 	}
-
-	function testObjectsSayThatTheyAreNotOffered() {
-		Check.throws(Error, 0, () -> new Socket().readObject());
-		Check.throws(Error, 0, () -> new Socket().writeObject({}));
-	}
 }

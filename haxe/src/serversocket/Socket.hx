@@ -6,6 +6,8 @@ import serversocket.internal.EventKind;
 import serversocket.internal.Failure;
 import serversocket.internal.Handle;
 import serversocket.internal.NetDispatcher;
+import serversocket.internal.ObjectReader;
+import serversocket.internal.ObjectWriter;
 import serversocket.internal.Text;
 
 /**
@@ -154,8 +156,15 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		return Binding.readMultiByte(__handle, __notNegative(length), charSet);
 	}
 
+	/**
+		Reads an object in AMF, the format that `objectEncoding` says. haxe/README.md lists what becomes of which type.
+
+		Throws EOFError: it has not arrived as a whole yet. ArgumentError: what has arrived is no such object. RangeError: it
+		is nested more than 128 deep, or too large. After these, all bytes are unread still, but only more bytes after an
+		EOFError can mend it.
+	**/
 	public function readObject():Dynamic {
-		throw new Error("Socket.readObject is not offered by this binding; serversocket.Native has ss_socket_read_object");
+		return ObjectReader.read(Binding.readObject(__handle));
 	}
 
 	public function readShort():Int {
@@ -219,8 +228,15 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		Failure.check(Binding.writeMultiByte(__handle, value, charSet));
 	}
 
+	/**
+		Writes an object in AMF, with all that it leads to, or nothing. Instances of classes that have no alias, see
+		`Lib.registerClassAlias`, become structures.
+
+		Throws ArgumentError: there is something in it that AMF has no form for: a function, an enum value, a socket, ...
+		RangeError: it is nested more than 128 deep, or too long.
+	**/
 	public function writeObject(object:Dynamic):Void {
-		throw new Error("Socket.writeObject is not offered by this binding; serversocket.Native has ss_socket_write_object");
+		ObjectWriter.write(__handle, object);
 	}
 
 	public function writeShort(value:Int):Void {

@@ -5,6 +5,7 @@ import cpp.ConstCharStar;
 import cpp.RawPointer;
 import haxe.io.Bytes;
 import serversocket.Native;
+import serversocket.internal.Value;
 
 /**
 	The C library on hxcpp.
@@ -31,6 +32,11 @@ public:
 static void *serversocket_word(int key, int kind)
 {
 	return reinterpret_cast<void *>(static_cast<intptr_t>(key) * 8 + kind);
+}
+
+static ::cpp::Int64 serversocket_word_of(const void *pointer)
+{
+	return reinterpret_cast<intptr_t>(pointer);
 }
 
 extern "C" void serversocket_hear(ss_event *event, void *user_data)
@@ -399,6 +405,126 @@ class CppBinding {
 		return room.getString(0, length);
 	}
 
+	public static function readObject(handle:Handle):Value {
+		var value:ValueHandle = null;
+		Failure.check(Native.ss_socket_read_object(handle.socket, RawPointer.addressOf(value)));
+		return ValueCast.toWord(value);
+	}
+
+	public static function writeObject(handle:Handle, value:Value):Int {
+		return Native.ss_socket_write_object(handle.socket, ValueCast.toHandle(value));
+	}
+
+	public static function newValue():Value {
+		return madeValue(Native.ss_value_new(Native.SS_VALUE_UNDEFINED));
+	}
+
+	static function madeValue(value:ValueHandle):Value {
+		if (value == null)
+			Failure.raiseOfConstructor();
+		return ValueCast.toWord(value);
+	}
+
+	public static function releaseValue(value:Value):Void {
+		Native.ss_release(ValueCast.toObject(value));
+	}
+
+	/** The value as a word, which is the same for the same value. **/
+	public static function valueWord(value:Value):haxe.Int64 {
+		return value;
+	}
+
+	public static function valueType(value:Value):Int {
+		return Native.ss_value_type(ValueCast.toHandle(value));
+	}
+
+	public static function valueBoolean(value:Value):Bool {
+		return Native.ss_value_boolean(ValueCast.toHandle(value));
+	}
+
+	public static function valueNumber(value:Value):Float {
+		return Native.ss_value_number(ValueCast.toHandle(value));
+	}
+
+	static inline function textOf(value:Value, which:TextOf, length:RawPointer<cpp.SizeT>):ConstCharStar {
+		return switch (which) {
+			case CONTENTS: Native.ss_value_bytes(ValueCast.toHandle(value), length);
+			case CLASS: Native.ss_value_class_name(ValueCast.toHandle(value), length);
+			case _: Native.ss_value_property_name(ValueCast.toHandle(value), which, length);
+		}
+	}
+
+	/** A word that is the same for the same text; 0 if there is none. **/
+	public static function valueTextAddress(value:Value, which:TextOf):haxe.Int64 {
+		return ValueCast.toAddress(textOf(value, which, null));
+	}
+
+	/** A copy. **/
+	public static function valueText(value:Value, which:TextOf):Bytes {
+		var length:cpp.SizeT = 0;
+		var text = textOf(value, which, RawPointer.addressOf(length));
+		var bytes = Bytes.alloc(length);
+		if (length > 0)
+			cpp.Native.memcpy(Address.of(bytes, 0), text, length);
+		return bytes;
+	}
+
+	public static function valueItemCount(value:Value):Int {
+		return Native.ss_value_item_count(ValueCast.toHandle(value));
+	}
+
+	public static function valueItem(value:Value, index:Int):Value {
+		return madeValue(Native.ss_value_item(ValueCast.toHandle(value), index));
+	}
+
+	public static function valuePropertyCount(value:Value):Int {
+		return Native.ss_value_property_count(ValueCast.toHandle(value));
+	}
+
+	public static function valueProperty(value:Value, index:Int):Value {
+		return madeValue(Native.ss_value_property_at(ValueCast.toHandle(value), index));
+	}
+
+	public static function setValue(value:Value, type:ValueType):Int {
+		return Native.ss_value_set(ValueCast.toHandle(value), type);
+	}
+
+	public static function setValueBoolean(value:Value, boolean:Bool):Int {
+		return Native.ss_value_set_boolean(ValueCast.toHandle(value), boolean);
+	}
+
+	public static function setValueInteger(value:Value, integer:Int):Int {
+		return Native.ss_value_set_integer(ValueCast.toHandle(value), integer);
+	}
+
+	public static function setValueNumber(value:Value, number:Float):Int {
+		return Native.ss_value_set_number(ValueCast.toHandle(value), number);
+	}
+
+	public static function setValueDate(value:Value, milliseconds:Float):Int {
+		return Native.ss_value_set_date(ValueCast.toHandle(value), milliseconds);
+	}
+
+	public static function setValueBytes(value:Value, type:ValueType, bytes:Bytes, length:Int):Int {
+		return Native.ss_value_set_bytes(ValueCast.toHandle(value), type, Address.ofConst(bytes, 0), length);
+	}
+
+	public static function setValueClass(value:Value, name:String):Int {
+		return Native.ss_value_set_class_name(ValueCast.toHandle(value), ConstCharStar.fromString(name));
+	}
+
+	public static function assignValue(value:Value, other:Value):Int {
+		return Native.ss_value_assign(ValueCast.toHandle(value), ValueCast.toHandle(other));
+	}
+
+	public static function addItem(value:Value):Value {
+		return madeValue(Native.ss_value_add_item(ValueCast.toHandle(value)));
+	}
+
+	public static function addProperty(value:Value, name:String):Value {
+		return madeValue(Native.ss_value_add_property(ValueCast.toHandle(value), ConstCharStar.fromString(name)));
+	}
+
 	/** Room for a text, in bytes, before it is known how long it is. **/
 	static inline final FIRST_ROOM = 256;
 }
@@ -407,5 +533,13 @@ class CppBinding {
 private extern class ToObject {
 	@:native("static_cast<void *>") static function ofServer(server:ServerHandle):ObjectHandle;
 	@:native("static_cast<void *>") static function ofSocket(socket:SocketHandle):ObjectHandle;
+}
+
+/** Values as words, which Haxe can keep anywhere, and back. **/
+private extern class ValueCast {
+	@:native("serversocket_word_of") static function toWord(value:ValueHandle):Value;
+	@:native("serversocket_word_of") static function toAddress(text:ConstCharStar):cpp.Int64;
+	@:native("reinterpret_cast<ss_value *>") static function toHandle(value:Value):ValueHandle;
+	@:native("reinterpret_cast<void *>") static function toObject(value:Value):ObjectHandle;
 }
 #end

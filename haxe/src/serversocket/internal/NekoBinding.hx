@@ -1,8 +1,10 @@
 package serversocket.internal;
 
 #if neko
+import haxe.Int64;
 import haxe.io.Bytes;
 import neko.Lib;
+import serversocket.internal.Value;
 
 /** The C library on neko, through `neko/shim.c`. Nothing is thrown through C: `deliver` catches all. **/
 class NekoBinding {
@@ -267,6 +269,111 @@ class NekoBinding {
 		return haxeText(result(nativeReadMultiByte(handle, byteLength, nekoText(charset))));
 	}
 
+	public static function readObject(handle:Handle):Value {
+		return result(nativeReadObject(handle));
+	}
+
+	public static function writeObject(handle:Handle, value:Value):Int {
+		return nativeWriteObject(handle, value);
+	}
+
+	public static function newValue():Value {
+		return madeValue(nativeNewValue());
+	}
+
+	static function madeValue(value:Null<Value>):Value {
+		if (value == null)
+			Failure.raiseOfConstructor();
+		return value;
+	}
+
+	public static function releaseValue(value:Value):Void {
+		nativeReleaseValue(value);
+	}
+
+	/** The value as a word, which is the same for the same value. **/
+	public static function valueWord(value:Value):Int64 {
+		return Int64.make(nativeValueHigh(value), nativeValueLow(value));
+	}
+
+	public static function valueType(value:Value):Int {
+		return nativeValueType(value);
+	}
+
+	public static function valueBoolean(value:Value):Bool {
+		return nativeValueBoolean(value);
+	}
+
+	public static function valueNumber(value:Value):Float {
+		return nativeValueNumber(value);
+	}
+
+	/** A word that is the same for the same text; 0 if there is none. **/
+	public static function valueTextAddress(value:Value, which:TextOf):Int64 {
+		return Int64.make(nativeTextHigh(value, which), nativeTextLow(value, which));
+	}
+
+	/** A copy. **/
+	public static function valueText(value:Value, which:TextOf):Bytes {
+		return Bytes.ofData(nativeText(value, which));
+	}
+
+	public static function valueItemCount(value:Value):Int {
+		return nativeItemCount(value);
+	}
+
+	public static function valueItem(value:Value, index:Int):Value {
+		return madeValue(nativeItem(value, index));
+	}
+
+	public static function valuePropertyCount(value:Value):Int {
+		return nativePropertyCount(value);
+	}
+
+	public static function valueProperty(value:Value, index:Int):Value {
+		return madeValue(nativeProperty(value, index));
+	}
+
+	public static function setValue(value:Value, type:ValueType):Int {
+		return nativeSetValue(value, type);
+	}
+
+	public static function setValueBoolean(value:Value, boolean:Bool):Int {
+		return nativeSetBoolean(value, boolean);
+	}
+
+	public static function setValueInteger(value:Value, integer:Int):Int {
+		return nativeSetInteger(value, integer);
+	}
+
+	public static function setValueNumber(value:Value, number:Float):Int {
+		return nativeSetNumber(value, number);
+	}
+
+	public static function setValueDate(value:Value, milliseconds:Float):Int {
+		return nativeSetDate(value, milliseconds);
+	}
+
+	public static function setValueBytes(value:Value, type:ValueType, bytes:Bytes, length:Int):Int {
+		return nativeSetBytes(value, type, bytes.getData(), length);
+	}
+
+	public static function setValueClass(value:Value, name:String):Int {
+		return nativeSetClass(value, nekoText(name));
+	}
+
+	public static function assignValue(value:Value, other:Value):Int {
+		return nativeAssign(value, other);
+	}
+
+	public static function addItem(value:Value):Value {
+		return madeValue(nativeAddItem(value));
+	}
+
+	public static function addProperty(value:Value, name:String):Value {
+		return madeValue(nativeAddProperty(value, nekoText(name)));
+	}
+
 	/** What the shim calls for each event. **/
 	static function deliver(key:Int, kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Dynamic):Void {
 		var object = Home.current().find(key);
@@ -364,6 +471,32 @@ class NekoBinding {
 	static final nativeWriteMultiByte = Lib.load("serversocket", "hs_write_multi_byte", 3);
 	static final nativeReadUtf = Lib.load("serversocket", "hs_read_utf", 1);
 	static final nativeReadMultiByte = Lib.load("serversocket", "hs_read_multi_byte", 3);
+	static final nativeReadObject = Lib.load("serversocket", "hs_read_object", 1);
+	static final nativeWriteObject = Lib.load("serversocket", "hs_write_object", 2);
+	static final nativeNewValue = Lib.load("serversocket", "hs_new_value", 0);
+	static final nativeReleaseValue = Lib.load("serversocket", "hs_release_value", 1);
+	static final nativeValueLow = Lib.load("serversocket", "hs_value_low", 1);
+	static final nativeValueHigh = Lib.load("serversocket", "hs_value_high", 1);
+	static final nativeValueType = Lib.load("serversocket", "hs_value_type", 1);
+	static final nativeValueBoolean = Lib.load("serversocket", "hs_value_boolean", 1);
+	static final nativeValueNumber = Lib.load("serversocket", "hs_value_number", 1);
+	static final nativeTextLow = Lib.load("serversocket", "hs_text_low", 2);
+	static final nativeTextHigh = Lib.load("serversocket", "hs_text_high", 2);
+	static final nativeText = Lib.load("serversocket", "hs_text", 2);
+	static final nativeItemCount = Lib.load("serversocket", "hs_item_count", 1);
+	static final nativeItem = Lib.load("serversocket", "hs_item", 2);
+	static final nativePropertyCount = Lib.load("serversocket", "hs_property_count", 1);
+	static final nativeProperty = Lib.load("serversocket", "hs_property", 2);
+	static final nativeSetValue = Lib.load("serversocket", "hs_set_value", 2);
+	static final nativeSetBoolean = Lib.load("serversocket", "hs_set_boolean", 2);
+	static final nativeSetInteger = Lib.load("serversocket", "hs_set_integer", 2);
+	static final nativeSetNumber = Lib.load("serversocket", "hs_set_number", 2);
+	static final nativeSetDate = Lib.load("serversocket", "hs_set_date", 2);
+	static final nativeSetBytes = Lib.load("serversocket", "hs_set_bytes", 4);
+	static final nativeSetClass = Lib.load("serversocket", "hs_set_class", 2);
+	static final nativeAssign = Lib.load("serversocket", "hs_assign", 2);
+	static final nativeAddItem = Lib.load("serversocket", "hs_add_item", 1);
+	static final nativeAddProperty = Lib.load("serversocket", "hs_add_property", 2);
 	static final nativeStatus = Lib.load("serversocket", "hs_status", 0);
 	static final nativeOnEvent = Lib.load("serversocket", "hs_on_event", 1);
 }

@@ -1,0 +1,3 @@
+package openfl;
+
+typedef Lib = serversocket.Lib;
