@@ -20,7 +20,7 @@ use std::io::Write;
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
-use common::{Connection, Program, Side, Value, socket_error};
+use common::{Connection, Program, Side, Value, socket_error, try_read_object};
 use reference::{Text, Unread};
 use server_socket::ss_status::*;
 use server_socket::*;
@@ -449,19 +449,6 @@ impl Trial {
         this.read_object();
         this.read_text(Text::Of(0), 0);
         this.skip(0);
-    }
-}
-
-fn try_read_object(socket: *mut ss_socket) -> Result<Value, ss_status> {
-    let untouched: *mut ss_value = std::ptr::without_provenance_mut(77);
-    let mut value = untouched;
-    // SAFETY: `value` is ours.
-    match unsafe { ss_socket_read_object(socket, &mut value) } {
-        SS_OK => Ok(Value(value)),
-        status => {
-            assert_eq!(value, untouched);
-            Err(status)
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 use std::ptr::{null, null_mut};
 
 use super::{Subject, Wanted, byte, good, pointer, subject, with};
-use crate::common::{Connection, Side, Value, counted, socket_error};
+use crate::common::{Connection, Side, counted, is_type, socket_error, try_read_object};
 use crate::model::*;
 use server_socket::ss_status::{self, *};
 use server_socket::*;
@@ -196,18 +196,17 @@ pub fn step() {
 }
 
 fn make() {
-    let kind = byte() % 20;
-    let handle = ss_value_new(kind as i32);
-    let is_type = (SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&(kind as i32));
-    assert_eq!(!handle.is_null(), is_type, "a value of type {kind}");
-    if !is_type {
+    let kind = (byte() % 20) as i32;
+    let handle = ss_value_new(kind);
+    assert_eq!(!handle.is_null(), is_type(kind), "a value of type {kind}");
+    if !is_type(kind) {
         return;
     }
     with(|trial| {
         assert_eq!(trial.model.find(handle.addr()), None);
         let whole = trial.model.values.len();
         trial.model.values.push(Life::new(handle.addr(), 1));
-        trial.model.parts.add_whole(whole, kind as i32, handle.addr());
+        trial.model.parts.add_whole(whole, kind, handle.addr());
     });
     check(handle);
 }
@@ -244,8 +243,7 @@ fn set() {
         5 => (new.kind, new.bytes) = (SS_VALUE_STRING, text.to_bytes().to_vec()),
         _ => new.bytes = text.to_bytes().to_vec(),
     }
-    let is_type = (SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&new.kind);
-    let expected = match is_type && (way < 6 || new.has_bytes()) {
+    let expected = match is_type(new.kind) && (way < 6 || new.has_bytes()) {
         true => with(|trial| trial.model.parts.set(place, new)),
         false => SS_ERR_ARGUMENT,
     };
@@ -361,9 +359,8 @@ fn whole_by_its_part() {
 fn check_part(place: usize, handle: *mut ss_value) {
     let part = with(|trial| trial.model.parts.part(place).clone());
     check(handle);
-    let expected_kind = part.kind;
-    assert_eq!(ss_value_type(handle), expected_kind);
-    assert_eq!(ss_value_boolean(handle), expected_kind == SS_VALUE_BOOLEAN && part.number != 0.0);
+    assert_eq!(ss_value_type(handle), part.kind);
+    assert_eq!(ss_value_boolean(handle), part.kind == SS_VALUE_BOOLEAN && part.number != 0.0);
     assert_eq!(ss_value_number(handle).to_bits(), part.number.to_bits());
     // SAFETY: the length is ours.
     let (bytes, class) = unsafe {
@@ -413,30 +410,26 @@ fn learn(place: usize, handle: *mut ss_value) {
 
 /// What comes to sockets is no object, or one by chance: it is taken whole, or nothing is.
 fn read_object() {
-    let mut value: *mut ss_value = null_mut();
-    // SAFETY: `value` is ours.
-    let id = good!(Wanted::Socket, |handle| unsafe { ss_socket_read_object(handle, &mut value) });
+    let id = good!(Wanted::Socket, |handle| try_read_object(handle).err().unwrap_or(SS_OK));
     let Id::Socket(index) = id else { unreachable!() };
     let handle = pointer(id);
-    // SAFETY: as above.
-    let status = unsafe { ss_socket_read_object(handle, &mut value) };
+    let outcome = try_read_object(handle);
     let available = ss_socket_bytes_available(handle);
     with(|trial| {
         let socket = &mut trial.model.sockets[index];
         let is_there = socket.is_connected() || socket.unread() > 0;
-        match status {
-            SS_OK => assert!(is_there && available < socket.unread()),
-            SS_ERR_IO => assert!(!is_there),
-            SS_ERR_EOF | SS_ERR_ARGUMENT | SS_ERR_RANGE | SS_ERR_UNSUPPORTED => {
+        match &outcome {
+            Ok(_) => assert!(is_there && available < socket.unread()),
+            Err(SS_ERR_IO) => assert!(!is_there),
+            Err(SS_ERR_EOF | SS_ERR_ARGUMENT | SS_ERR_RANGE | SS_ERR_UNSUPPORTED) => {
                 assert!(is_there && available == socket.unread())
             }
-            other => panic!("{other:?}"),
+            Err(other) => panic!("{other:?}"),
         }
         socket.read += socket.unread() - available;
     });
-    assert_eq!(!value.is_null(), status == SS_OK);
-    if status == SS_OK {
-        Value(value).describe();
+    if let Ok(value) = outcome {
+        value.describe();
     }
     super::check_socket(index);
 }
@@ -516,12 +509,9 @@ fn in_bytes(value: *mut ss_value, amf0: bool, is_plain: bool) -> Result<Vec<u8>,
         let bytes = scribe.sent();
         if is_plain {
             scribe.receive(&bytes);
-            let mut again = null_mut();
-            // SAFETY: `again` is ours.
-            let status = unsafe { ss_socket_read_object(scribe.socket, &mut again) };
-            assert_eq!(status, SS_OK, "{}: {}", bytes.escape_ascii(), socket_error());
+            let again = try_read_object(scribe.socket);
+            assert_eq!(again.err(), None, "{}: {}", bytes.escape_ascii(), socket_error());
             assert_eq!(ss_socket_bytes_available(scribe.socket), 0);
-            drop(Value(again));
         }
         Ok(bytes)
     })

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
 
-use server_socket::ss_status::*;
+use server_socket::ss_status::{self, *};
 use server_socket::*;
 
 /// The input as a program: read from front to end, by whoever is at it.
@@ -203,6 +203,25 @@ impl Value {
     }
 }
 
+/// The object that comes next, or why there is none; nothing is stored then.
+pub fn try_read_object(socket: *mut ss_socket) -> Result<Value, ss_status> {
+    let untouched: *mut ss_value = std::ptr::without_provenance_mut(77);
+    let mut value = untouched;
+    // SAFETY: `value` is ours.
+    match unsafe { ss_socket_read_object(socket, &mut value) } {
+        SS_OK => Ok(Value(value)),
+        status => {
+            assert_eq!(value, untouched);
+            Err(status)
+        }
+    }
+}
+
+/// Whether it is one of SS_VALUE_...
+pub fn is_type(kind: i32) -> bool {
+    (SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&kind)
+}
+
 fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_value, usize>, loosely: bool) {
     let mut kind = ss_value_type(value);
     if loosely {
@@ -212,7 +231,7 @@ fn describe(value: *mut ss_value, text: &mut String, seen: &mut HashMap<*mut ss_
             kind => kind,
         };
     }
-    assert!((SS_VALUE_UNDEFINED..=SS_VALUE_DICTIONARY).contains(&kind), "{kind}");
+    assert!(is_type(kind), "{kind}");
     // Whether it is one thing in two places or two alike can be told of all but numbers and strings.
     if kind >= SS_VALUE_DATE {
         let next = seen.len();
