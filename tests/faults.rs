@@ -717,6 +717,20 @@ fn small_buffers(socket: Socket, peer: &TcpStream) {
     socket2::SockRef::from(peer).set_recv_buffer_size(8_192).expect("an option");
 }
 
+/// The peer moves a byte every 20 ms until the connection is given up. Returns when that was, in words.
+#[track_caller]
+fn trickle_until_given_up(pair: &Pair, move_one: impl Fn(&TcpStream)) -> String {
+    let (start, mut moved) = (Instant::now(), 0);
+    pair.events.pump_until(|| {
+        if start.elapsed() > Duration::from_millis(20 * moved) {
+            moved += 1;
+            move_one(&pair.peer);
+        }
+        pair.log.contains("close")
+    });
+    format!("given up after {} ms and {moved} bytes", start.elapsed().as_millis())
+}
+
 /// One byte now and then opens no window: nothing moves, and the idle timeout ends it.
 #[test]
 fn a_peer_that_reads_a_byte_now_and_then_is_given_up_after_the_idle_timeout() {
@@ -725,18 +739,8 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_up_after_the_idle_timeout() {
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_WRITE_LIMIT, 1 << 20));
     ok(pair.socket.write(&pattern(1 << 20)));
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_TIMEOUT, 500));
-    let (start, mut read) = (Instant::now(), 0);
-    pair.events.pump_until(|| {
-        if start.elapsed() > Duration::from_millis(20 * read) {
-            read += 1;
-            (&pair.peer).read_exact(&mut [0]).expect("there is enough");
-        }
-        pair.log.contains("close")
-    });
-    figure(format_args!(
-        "a byte every 20 ms, idle timeout 500 ms: given up after {} ms and {read} bytes",
-        start.elapsed().as_millis()
-    ));
+    let given_up = trickle_until_given_up(&pair, |mut peer| peer.read_exact(&mut [0]).expect("there is enough"));
+    figure(format_args!("a byte every 20 ms, idle timeout 500 ms: {given_up}"));
     assert_eq!(pair.log.take(), ["ioError 2031", "close"]);
 }
 
@@ -746,19 +750,11 @@ fn a_peer_that_sends_a_byte_now_and_then_is_given_up_where_more_is_asked_of_it()
     let pair = Pair::new();
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_BYTES, 1_000));
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_IDLE_TIMEOUT, 500));
-    let (start, mut sent) = (Instant::now(), 0);
-    pair.events.pump_until(|| {
-        if start.elapsed() > Duration::from_millis(20 * sent) {
-            sent += 1;
-            // Nobody takes it when the connection has just been given up.
-            let _ = (&pair.peer).write(&[7]);
-        }
-        pair.log.contains("close")
+    let given_up = trickle_until_given_up(&pair, |mut peer| {
+        // Nobody takes it when the connection has just been given up.
+        let _ = peer.write(&[7]);
     });
-    figure(format_args!(
-        "a byte every 20 ms, 1,000 wanted in 500 ms: given up after {} ms and {sent} bytes",
-        start.elapsed().as_millis()
-    ));
+    figure(format_args!("a byte every 20 ms, 1,000 wanted in 500 ms: {given_up}"));
     assert!(pair.log.take().ends_with(&["ioError 2031".into(), "close".into()]));
 }
 
