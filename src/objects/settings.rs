@@ -86,7 +86,8 @@ impl Objects {
             let home = self.loops.get_mut(connection.home())?;
             connection.look_again(&mut home.reactor, key);
             return None;
-        } else if Instant::now() >= last_traffic + limit {
+        }
+        if Instant::now() >= last_traffic + limit {
             let mut ending = self.end_connection(key, Some(std::io::Error::from_raw_os_error(sys::TIMED_OUT)))?;
             ending.lost_output = Some(sys::TIMED_OUT);
             return Some(ending);
