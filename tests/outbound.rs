@@ -272,6 +272,23 @@ fn connecting_anew_closes_the_old_connection_silently_and_keeps_the_rest() {
     assert_eq!((ss_socket_timeout(out.socket.0), ss_socket_endian(out.socket.0)), (7_000, SS_LITTLE_ENDIAN));
 }
 
+/// The text that says where to connect to is that of the connection which the call ends.
+#[test]
+fn a_socket_can_be_connected_again_by_its_own_remote_address() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let accepted = server.keep_accepted();
+    let out = Outbound::new(&events);
+    ok(out.connect(c"127.0.0.1", server.port()));
+    for reconnected in 1..5 {
+        events.pump_until(|| out.socket.connected() && accepted.len() == reconnected);
+        let (host, port) = (ss_socket_remote_address(out.socket.0), ss_socket_remote_port(out.socket.0));
+        ok(unsafe { ss_socket_connect(out.socket.0, host, port) });
+    }
+    events.pump_until(|| out.socket.connected() && accepted.len() == 5);
+    assert_eq!(out.log.take(), ["connect"; 5], "and no error");
+}
+
 #[test]
 fn connecting_anew_while_connecting_forgets_the_first_attempt() {
     let events = Loop::new();
