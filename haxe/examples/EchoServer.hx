@@ -4,9 +4,7 @@ import serversocket.*;
 class EchoServer {
 	static var server:ServerSocket;
 
-	/** A socket that nobody holds is closed when the collector finds it. **/
-	static final connections = new Map<Socket, Bool>();
-
+	/** Used again for each message. **/
 	static final bytes = new ByteArray();
 
 	static function main() {
@@ -19,9 +17,7 @@ class EchoServer {
 	}
 
 	static function onConnect(event:ServerSocketConnectEvent) {
-		connections[event.socket] = true;
 		event.socket.addEventListener(ProgressEvent.SOCKET_DATA, onData);
-		event.socket.addEventListener(Event.CLOSE, onClose);
 	}
 
 	static function onData(event:ProgressEvent) {
@@ -31,12 +27,7 @@ class EchoServer {
 		try {
 			socket.writeBytes(bytes); // sent when this listener ends
 		} catch (error:IOError) { // the peer sends, but does not read
-			connections.remove(socket);
 			socket.abort();
 		}
-	}
-
-	static function onClose(event:Event) {
-		connections.remove(event.target);
 	}
 }

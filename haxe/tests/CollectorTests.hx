@@ -7,6 +7,7 @@ import sys.thread.Thread;
 class CollectorTests {
 	public function new() {}
 
+	#if server_socket_collect
 	/** Most of them: the collector may take a word on the stack for a reference. **/
 	function testSocketsThatNobodyHoldsAreClosed() {
 		var count = 0;
@@ -23,6 +24,67 @@ class CollectorTests {
 			client.close();
 		server.close();
 	}
+
+	#else
+	/** As in OpenFL: what is open lives on, and is forgotten when it is closed. **/
+	function testWhatIsOpenIsHeld() {
+		Check.collect();
+		Check.settle(); // what earlier tests have left
+		var before = heldCount();
+		var count = 0;
+		var ended = 0;
+		var port = open(() -> count++, () -> ended++);
+		var clients = [for (_ in 0...20) Pair.connect(port)];
+		Check.until(() -> count == 20, "20 connect events");
+		for (_ in 0...3) {
+			overwriteStack(50);
+			Check.collect();
+			Check.settle();
+		}
+		for (client in clients)
+			client.output.writeString("hello");
+		Check.until(() -> sys.net.Socket.select(clients, [], [], 0).read.length == 20, "20 answers");
+		Check.equal(before + 21, heldCount());
+		for (client in clients)
+			client.close();
+		Check.until(() -> ended == 20, "20 close events");
+		server.close();
+		server = null;
+		Check.equal(before, heldCount());
+	}
+
+	static var server:ServerSocket;
+
+	/** Nobody holds the accepted sockets. **/
+	static function open(onConnect:() -> Void, onClose:() -> Void):Int {
+		server = Pair.listen(e -> {
+			onConnect();
+			e.socket.addEventListener(ProgressEvent.SOCKET_DATA, p -> (p.target : Socket).writeUTFBytes((p.target : Socket).readUTFBytes(5)));
+			e.socket.addEventListener(Event.CLOSE, _ -> onClose());
+		});
+		return server.localPort;
+	}
+
+	static function heldCount():Int {
+		return Lambda.count(@:privateAccess serversocket.internal.Home.current().open);
+	}
+
+	static function isHeld(socket:Socket):Bool {
+		return Lambda.exists(@:privateAccess serversocket.internal.Home.current().open, held -> held == socket);
+	}
+
+	/** A socket that failed to connect is held no longer, whether somebody listens for it or not. **/
+	function testWhatHasFailedIsNotHeld() {
+		var free = Pair.listen();
+		var port = free.localPort;
+		free.close();
+		var socket = new Socket("127.0.0.1", port);
+		Check.equal(true, isHeld(socket));
+		var told = Check.uncaughtIn(() -> Check.until(() -> !isHeld(socket), "the end of the attempt"));
+		Check.equal(1, told.length);
+		Check.equal(false, socket.connected);
+	}
+	#end
 
 	function overwriteStack(depth:Int):Int {
 		var numbers = [depth, depth + 1];

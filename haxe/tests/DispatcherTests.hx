@@ -207,7 +207,7 @@ class DispatcherTests {
 			new ServerSocketConnectEvent(ServerSocketConnectEvent.CONNECT).toString());
 		Check.equal('[ProgressEvent type="socketData" bubbles=false cancelable=false eventPhase=2 bytesLoaded=5 bytesTotal=0]',
 			new ProgressEvent(ProgressEvent.SOCKET_DATA, false, false, 5).toString());
-		Check.equal('[OutputProgressEvent type="outputProgress" bubbles=false cancelable=false eventPhase=2 bytesPending=0 bytesTotal=5]',
+		Check.equal('[OutputProgressEvent type="outputProgress" bubbles=false cancelable=false bytesPending=0 bytesTotal=5]',
 			new OutputProgressEvent(OutputProgressEvent.OUTPUT_PROGRESS, false, false, 0, 5).toString());
 		Check.equal('[IOErrorEvent type="ioError" bubbles=false cancelable=false eventPhase=2 text="Error #2031: Socket Error."]',
 			new IOErrorEvent(IOErrorEvent.IO_ERROR, false, false, "Error #2031: Socket Error.", 2031).toString());

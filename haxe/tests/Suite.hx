@@ -8,7 +8,8 @@ class Suite {
 		var run = 0;
 		var failed = 0;
 		var groups:Array<Any> = [
-			new DispatcherTests(), new ServerTests(), new SocketTests(), new DataTests(), new ByteArrayTests(), new ObjectTests(), new CollectorTests()
+			new DispatcherTests(), new ServerTests(), new SocketTests(), new DataTests(), new ByteArrayTests(), new ObjectTests(), new CollectorTests(),
+			new OpenflTests()
 			#if cpp, new NativeTests() #end
 		];
 		for (group in groups) {

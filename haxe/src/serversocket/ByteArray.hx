@@ -1,7 +1,9 @@
 package serversocket;
 
+import haxe.Int64;
 import haxe.io.Bytes;
 import haxe.io.FPHelper;
+import serversocket.internal.Errors;
 import serversocket.internal.Text;
 
 /** AIR's ByteArray, as far as sockets need it: bytes that grow, with a position. It can be made of `haxe.io.Bytes`. **/
@@ -10,6 +12,9 @@ import serversocket.internal.Text;
 abstract ByteArray(ByteArrayData) from ByteArrayData to ByteArrayData {
 	/** The byte order of new ones: LITTLE_ENDIAN, as in OpenFL on today's machines. In AIR it is BIG_ENDIAN. **/
 	public static var defaultEndian(get, set):Endian;
+
+	/** The object encoding of new ones. **/
+	public static var defaultObjectEncoding(get, set):ObjectEncoding;
 
 	public inline function new(length:Int = 0) {
 		this = new ByteArrayData(length);
@@ -44,12 +49,22 @@ abstract ByteArray(ByteArrayData) from ByteArrayData to ByteArrayData {
 	static inline function set_defaultEndian(value:Endian):Endian {
 		return ByteArrayData.defaultEndian = value;
 	}
+
+	static inline function get_defaultObjectEncoding():ObjectEncoding {
+		return ByteArrayData.defaultObjectEncoding;
+	}
+
+	static inline function set_defaultObjectEncoding(value:ObjectEncoding):ObjectEncoding {
+		return ByteArrayData.defaultObjectEncoding = value;
+	}
 }
 
 /** What is inside of a ByteArray. **/
+@:nativeProperty
 @:noCompletion
 class ByteArrayData implements IDataInput implements IDataOutput {
 	public static var defaultEndian:Endian = Endian.LITTLE_ENDIAN;
+	public static var defaultObjectEncoding:ObjectEncoding = ObjectEncoding.DEFAULT;
 
 	/** When it is set, bytes are dropped from the end, or zeros added. **/
 	public var length(get, set):Int;
@@ -58,24 +73,26 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	public var position:Int = 0;
 
 	/** How many bytes are behind the position. **/
-	public var bytesAvailable(get, never):Int;
+	public var bytesAvailable(get, never):UInt;
 
 	public var endian(get, set):Endian;
-	public var objectEncoding(get, set):ObjectEncoding;
+	public var objectEncoding:ObjectEncoding;
 
 	/** The storage, which may be longer than `length`. **/
 	@:allow(serversocket) var __bytes:Bytes;
 
+	/** The storage of all that are empty: they get their own when they grow. **/
+	static final EMPTY = Bytes.alloc(0);
+
 	var __length:Int;
 	var __endian:Endian;
-	var __objectEncoding:ObjectEncoding;
 
 	public function new(length:Int = 0) {
-		__bytes = Bytes.alloc(length);
-		__bytes.fill(0, length, 0);
-		__length = length;
+		__bytes = EMPTY;
+		__length = 0;
+		__reserve(length);
 		__endian = defaultEndian;
-		__objectEncoding = ObjectEncoding.DEFAULT;
+		objectEncoding = defaultObjectEncoding;
 	}
 
 	@:allow(serversocket.ByteArray)
@@ -88,7 +105,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	/** Empties it. **/
 	public function clear():Void {
-		__bytes = Bytes.alloc(0);
+		__bytes = EMPTY;
 		__length = 0;
 		position = 0;
 	}
@@ -104,9 +121,9 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	/** Reads `length` bytes, 0 for all that are left, into `bytes` from `offset` on; that grows as needed. **/
 	public function readBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
 		if (bytes == null)
-			throw new TypeError("Parameter bytes must be non-null.", 2007);
+			throw Errors.isNull("bytes");
 		if (offset < 0 || length < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		if (length == 0)
 			length = bytesAvailable;
 		var from = __take(length);
@@ -115,11 +132,9 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	public function readDouble():Float {
-		var first = readInt();
-		var second = try readInt() catch (error:EOFError) {
-			position -= 4;
-			throw error;
-		}
+		var at = __take(8);
+		var first = __int(at);
+		var second = __int(at + 4);
 		return __endian == LITTLE_ENDIAN ? FPHelper.i64ToDouble(first, second) : FPHelper.i64ToDouble(second, first);
 	}
 
@@ -128,9 +143,14 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	}
 
 	public function readInt():Int {
-		var at = __take(4);
-		var value = __bytes.getInt32(at);
-		return __endian == LITTLE_ENDIAN ? value : __swap(value);
+		return __int(__take(4));
+	}
+
+	public function readInt64():Int64 {
+		var at = __take(8);
+		var first = __int(at);
+		var second = __int(at + 4);
+		return __endian == LITTLE_ENDIAN ? Int64.make(second, first) : Int64.make(first, second);
 	}
 
 	/** Knows "iso-8859-1" besides UTF-8, which every other name means; a Socket knows all of AIR's charsets. **/
@@ -187,7 +207,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	/** Writes `length` bytes, 0 for all from `offset` on. Throws RangeError: `bytes` has not that many. **/
 	public function writeBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
 		if (bytes == null)
-			throw new TypeError("Parameter bytes must be non-null.", 2007);
+			throw Errors.isNull("bytes");
 		length = bytes.__lengthOf(offset, length);
 		var from = bytes.__bytes; // before this one grows, which it may be
 		var at = __grow(length);
@@ -207,6 +227,11 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	public function writeInt(value:Int):Void {
 		var at = __grow(4);
 		__bytes.setInt32(at, __endian == LITTLE_ENDIAN ? value : __swap(value));
+	}
+
+	public function writeInt64(value:Int64):Void {
+		writeInt(__endian == LITTLE_ENDIAN ? value.low : value.high);
+		writeInt(__endian == LITTLE_ENDIAN ? value.high : value.low);
 	}
 
 	/** The charsets of `readMultiByte`; a character that is not in them is written as '?'. **/
@@ -232,7 +257,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	public function writeUTF(value:String):Void {
 		var text = Bytes.ofString(__notNull(value));
 		if (text.length > 0xFFFF)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		writeShort(text.length);
 		writeBytes(text);
 	}
@@ -255,7 +280,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	@:allow(serversocket.ByteArray)
 	function setAt(index:Int, value:Int):Int {
 		if (index < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		__reserve(index + 1);
 		__bytes.set(index, value);
 		return value;
@@ -268,7 +293,8 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 			return;
 		if (length > __bytes.length) {
 			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length);
-			larger.blit(0, __bytes, 0, __length);
+			if (__length > 0)
+				larger.blit(0, __bytes, 0, __length);
 			__bytes = larger;
 		}
 		__bytes.fill(__length, length - __length, 0);
@@ -279,14 +305,14 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	@:allow(serversocket)
 	function __lengthOf(offset:Int, length:Int):Int {
 		if (offset < 0 || length < 0 || offset > __length || length > __length - offset)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		return length == 0 ? __length - offset : length;
 	}
 
 	/** Where `count` bytes can be read; the position moves behind them. **/
 	function __take(count:Int):Int {
 		if (count < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		if (count > bytesAvailable)
 			throw new EOFError();
 		position += count;
@@ -300,9 +326,14 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		return position - count;
 	}
 
+	function __int(at:Int):Int {
+		var value = __bytes.getInt32(at);
+		return __endian == LITTLE_ENDIAN ? value : __swap(value);
+	}
+
 	static function __notNull(text:String):String {
 		if (text == null)
-			throw new TypeError("Parameter value must be non-null.", 2007);
+			throw Errors.isNull("value");
 		return text;
 	}
 
@@ -320,7 +351,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	function set_length(value:Int):Int {
 		if (value < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		__reserve(value);
 		__length = value;
 		if (position > value)
@@ -328,7 +359,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		return value;
 	}
 
-	function get_bytesAvailable():Int {
+	function get_bytesAvailable():UInt {
 		return position < __length ? __length - position : 0;
 	}
 
@@ -338,15 +369,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 
 	function set_endian(value:Endian):Endian {
 		if (value == null)
-			throw new ArgumentError("Parameter endian must be one of the accepted values.", 2008);
+			throw Errors.of(2, "Parameter endian must be one of the accepted values.", 2008);
 		return __endian = value;
-	}
-
-	function get_objectEncoding():ObjectEncoding {
-		return __objectEncoding;
-	}
-
-	function set_objectEncoding(value:ObjectEncoding):ObjectEncoding {
-		return __objectEncoding = value;
 	}
 }

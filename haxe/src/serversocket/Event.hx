@@ -8,6 +8,18 @@ class Event {
 	/** A Socket's peer has closed, or the operating system a ServerSocket. Never after an own `close()`. **/
 	public static inline var CLOSE:EventType<Event> = "close";
 
+	// Those that a program may dispatch itself. OpenFL's display events are left out: nothing here would ever dispatch them.
+	public static inline var CANCEL:EventType<Event> = "cancel";
+	public static inline var CHANGE:EventType<Event> = "change";
+	public static inline var CLEAR:EventType<Event> = "clear";
+	public static inline var CLOSING:EventType<Event> = "closing";
+	public static inline var COMPLETE:EventType<Event> = "complete";
+	public static inline var EXITING:EventType<Event> = "exiting";
+	public static inline var INIT:EventType<Event> = "init";
+	public static inline var OPEN:EventType<Event> = "open";
+	public static inline var SELECT:EventType<Event> = "select";
+	public static inline var UNLOAD:EventType<Event> = "unload";
+
 	public var type(default, null):String;
 	public var bubbles(default, null):Bool;
 	public var cancelable(default, null):Bool;

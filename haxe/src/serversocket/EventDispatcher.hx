@@ -115,6 +115,7 @@ class EventDispatcher implements IEventDispatcher {
 	}
 
 	/** Hands an error to `uncaught`, whose own errors must not get further: C is waiting below. **/
+	@:allow(serversocket.internal)
 	function __report(error:haxe.Exception):Void {
 		try {
 			uncaught(error);
@@ -128,6 +129,7 @@ class EventDispatcher implements IEventDispatcher {
 	}
 
 	/** Whether a listener is there that a dispatch would call. **/
+	@:allow(serversocket.internal)
 	function __hasReachable(type:String):Bool {
 		var list = __list(type);
 		return list != null && Lambda.exists(list, registration -> !registration.useCapture);

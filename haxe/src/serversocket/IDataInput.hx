@@ -2,12 +2,12 @@ package serversocket;
 
 /** What can be read from. A read for which too few bytes are there throws `EOFError` and consumes none. **/
 interface IDataInput {
-	var bytesAvailable(get, never):Int;
+	var bytesAvailable(get, never):UInt;
 	var endian(get, set):Endian;
-	var objectEncoding(get, set):ObjectEncoding;
+	var objectEncoding:ObjectEncoding;
 	function readBoolean():Bool;
 	function readByte():Int;
-	function readBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void;
+	function readBytes(bytes:ByteArray, offset:UInt = 0, length:Int = 0):Void;
 	function readDouble():Float;
 	function readFloat():Float;
 	function readInt():Int;

@@ -3,7 +3,7 @@ package serversocket;
 /** What can be written to. **/
 interface IDataOutput {
 	var endian(get, set):Endian;
-	var objectEncoding(get, set):ObjectEncoding;
+	var objectEncoding:ObjectEncoding;
 	function writeBoolean(value:Bool):Void;
 	function writeByte(value:Int):Void;
 	function writeBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void;

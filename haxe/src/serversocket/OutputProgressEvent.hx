@@ -21,6 +21,6 @@ class OutputProgressEvent extends Event {
 	}
 
 	override public function toString():String {
-		return __format("OutputProgressEvent", ["type", "bubbles", "cancelable", "eventPhase", "bytesPending", "bytesTotal"]);
+		return formatToString("OutputProgressEvent", "type", "bubbles", "cancelable", "bytesPending", "bytesTotal");
 	}
 }

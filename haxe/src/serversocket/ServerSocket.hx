@@ -1,6 +1,7 @@
 package serversocket;
 
 import serversocket.internal.Binding;
+import serversocket.internal.Calls;
 import serversocket.internal.EventKind;
 import serversocket.internal.Failure;
 import serversocket.internal.Handle;
@@ -10,9 +11,10 @@ import serversocket.internal.Text;
 /**
 	AIR's ServerSocket: a TCP server.
 
-	Keep a reference to it, as to every socket: one that nobody holds is closed when the collector finds it. It belongs to
-	the thread that made it. Events: `ServerSocketConnectEvent.CONNECT`, `Event.CLOSE`.
+	While it listens it is held, as in OpenFL; with `-D server-socket-collect` one that the program does not hold is closed
+	when the collector finds it. It belongs to the thread that made it. Events: `ServerSocketConnectEvent.CONNECT`, `Event.CLOSE`.
 **/
+@:nativeProperty // or hxcpp does not find the properties of one that is typed Dynamic
 class ServerSocket extends NetDispatcher {
 	/** Whether servers can run here. **/
 	public static var isSupported(get, never):Bool;
@@ -41,7 +43,7 @@ class ServerSocket extends NetDispatcher {
 		refuses; its `osError` and `detail` say why.
 	**/
 	public function bind(localPort:Int = 0, localAddress:String = "0.0.0.0"):Void {
-		Failure.check(Binding.bind(__handle, localPort, Text.withoutNul(localAddress)));
+		Failure.check(Calls.bind(__handle, localPort, Text.withoutNul(localAddress)));
 	}
 
 	/**
@@ -51,30 +53,32 @@ class ServerSocket extends NetDispatcher {
 		Throws RangeError: `backlog` is negative. IOError: not bound, or closed.
 	**/
 	public function listen(backlog:Int = 0):Void {
-		Failure.check(Binding.listen(__handle, backlog));
+		Failure.check(Calls.listen(__handle, backlog));
+		__hold();
 		Pump.start();
 	}
 
 	/** Gives the port back for good; accepted sockets live on. Throws Error: it is not open. **/
 	public function close():Void {
-		Failure.check(Binding.closeServer(__handle));
+		Failure.check(Calls.close(__handle));
+		__drop();
 	}
 
 	/** Stops accepting until `resume`; peers wait. Throws IOError: it is closed. **/
 	public function pause():Void {
-		Failure.check(Binding.pauseServer(__handle));
+		Failure.check(Calls.pause(__handle));
 	}
 
 	public function resume():Void {
-		Failure.check(Binding.resumeServer(__handle));
+		Failure.check(Calls.resume(__handle));
 	}
 
 	public function setOption(option:SocketOption, value:Int):Void {
-		Failure.check(Binding.setOption(__handle, option, value));
+		Failure.check(Calls.setOption(__handle, option, value));
 	}
 
 	public function getOption(option:SocketOption):Int {
-		return Binding.getOption(__handle, option);
+		return Calls.getOption(__handle, option);
 	}
 
 	override function __hear(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {
@@ -83,32 +87,29 @@ class ServerSocket extends NetDispatcher {
 				var socket = @:privateAccess Socket.__accept(accepted);
 				dispatchEvent(new ServerSocketConnectEvent(ServerSocketConnectEvent.CONNECT, false, false, socket));
 			case CLOSE:
+				__drop();
 				dispatchEvent(new Event(Event.CLOSE));
 			case _:
 		}
 	}
 
-	override function __isAwaiting():Bool {
-		return listening;
-	}
-
 	static function get_isSupported():Bool {
-		return Binding.isSupported();
+		return Calls.isSupported();
 	}
 
 	function get_bound():Bool {
-		return Binding.isBound(__handle);
+		return Calls.bound(__handle);
 	}
 
 	function get_listening():Bool {
-		return Binding.isListening(__handle);
+		return Calls.listening(__handle);
 	}
 
 	function get_localAddress():String {
-		return Binding.serverAddress(__handle);
+		return Calls.localAddress(__handle);
 	}
 
 	function get_localPort():Int {
-		return Binding.serverPort(__handle);
+		return Calls.localPort(__handle);
 	}
 }

@@ -4,7 +4,7 @@ package serversocket;
 class ServerSocketConnectEvent extends Event {
 	public static inline var CONNECT:EventType<ServerSocketConnectEvent> = "connect";
 
-	/** The connection. Keep a reference to it: a socket that nobody holds is closed when the collector finds it. **/
+	/** The connection. It can be read from and written to at once; to refuse it, close it. **/
 	public var socket:Socket;
 
 	public function new(type:String, bubbles:Bool = false, cancelable:Bool = false, socket:Socket = null) {
@@ -17,6 +17,6 @@ class ServerSocketConnectEvent extends Event {
 	}
 
 	override public function toString():String {
-		return __format("ServerSocketConnectEvent", ["type", "bubbles", "cancelable", "socket"]);
+		return formatToString("ServerSocketConnectEvent", "type", "bubbles", "cancelable", "socket");
 	}
 }

@@ -1,10 +1,17 @@
 package serversocket;
 
+import haxe.Serializer;
+import haxe.Unserializer;
 import haxe.io.Bytes;
+import serversocket.ByteArray.ByteArrayData;
 import serversocket.internal.Binding;
+import serversocket.internal.Calls;
+import serversocket.internal.Errors;
 import serversocket.internal.EventKind;
 import serversocket.internal.Failure;
 import serversocket.internal.Handle;
+import serversocket.internal.Listeners;
+import serversocket.internal.Memory;
 import serversocket.internal.NetDispatcher;
 import serversocket.internal.ObjectReader;
 import serversocket.internal.ObjectWriter;
@@ -13,11 +20,12 @@ import serversocket.internal.Text;
 /**
 	AIR's Socket: one end of a TCP connection.
 
-	Keep a reference to it: a socket that nobody holds is closed when the collector finds it. It belongs to the thread that
-	made it. Events: `Event.CONNECT`, `ProgressEvent.SOCKET_DATA`, `OutputProgressEvent.OUTPUT_PROGRESS`,
-	`IOErrorEvent.IO_ERROR`, `Event.CLOSE`. Reading, writing, flushing and closing throw IOError when it is not connected;
-	what has arrived before the peer closed can be read all the same.
+	While it is connecting or connected it is held, as in OpenFL; with `-D server-socket-collect` one that the program does not
+	hold is closed when the collector finds it. It belongs to the thread that made it. Events: `Event.CONNECT`,
+	`ProgressEvent.SOCKET_DATA`, `OutputProgressEvent.OUTPUT_PROGRESS`, `IOErrorEvent.IO_ERROR`, `Event.CLOSE`. Reading, writing,
+	flushing and closing throw IOError when it is not connected; what has arrived before the peer closed can be read all the same.
 **/
+@:nativeProperty // or hxcpp does not find the properties of one that is typed Dynamic
 class Socket extends NetDispatcher implements IDataInput implements IDataOutput {
 	/** How many bytes can be read. **/
 	public var bytesAvailable(get, never):Int;
@@ -27,10 +35,10 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 
 	public var connected(get, never):Bool;
 
-	/** null when not connected, as `remoteAddress`. **/
+	/** null before the first connection and while connecting, as `remoteAddress`. Stays readable when the connection is over. **/
 	public var localAddress(get, never):String;
 
-	/** 0 when not connected, as `remotePort`. **/
+	/** 0 where `localAddress` is null, as `remotePort`. **/
 	public var localPort(get, never):Int;
 
 	public var remoteAddress(get, never):String;
@@ -39,31 +47,35 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	/** The byte order of what is read and written from now on. Throws ArgumentError: neither of the two. **/
 	public var endian(get, set):Endian;
 
-	/** The format of `readObject` and `writeObject`. Throws ArgumentError: neither AMF3 nor AMF0. **/
-	public var objectEncoding(get, set):ObjectEncoding;
+	/** The format of `readObject` and `writeObject`: AMF3, AMF0 or HXSF. With another one, they throw ArgumentError. **/
+	public var objectEncoding:ObjectEncoding;
 
 	/** Milliseconds that connecting may take; 20000 at first. **/
 	public var timeout(get, set):Int;
 
-	var __connecting:Bool;
+	/** Whether there has been a connection since `connect`. **/
+	var __established:Bool;
 
 	/** Connects at once if `host` and `port` are given; see `connect`. **/
 	public function new(host:String = null, port:Int = 0) {
 		super();
 		__open(Binding.newSocket());
-		if (host != null && port > 0)
+		if (host != null && port != 0)
 			connect(host, port);
 	}
 
 	static function __accept(handle:Handle):Socket {
 		var socket:Socket = Type.createEmptyInstance(Socket);
 		socket.__open(handle);
+		socket.__established = true;
+		socket.__hold();
 		return socket;
 	}
 
 	override function __open(handle:Handle):Void {
 		super.__open(handle);
-		__connecting = false;
+		objectEncoding = ObjectEncoding.DEFAULT;
+		__established = false;
 		__hearAlways(IOErrorEvent.IO_ERROR);
 	}
 
@@ -75,281 +87,298 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	**/
 	public function connect(host:String, port:Int):Void {
 		__hearAlways(Event.CONNECT);
-		Failure.check(Binding.connect(__handle, Text.withoutNul(host), port));
-		__connecting = true;
+		Failure.check(Calls.socketConnect(__handle, Text.withoutNul(host), port));
+		__established = false;
+		__hold();
 		Pump.start();
 	}
 
 	/** Closes; what was written is still sent in the background. No event follows. **/
 	public function close():Void {
-		Failure.check(Binding.closeSocket(__handle));
-		__connecting = false;
+		Failure.check(Calls.socketClose(__handle));
+		__drop();
 	}
 
 	/** Closes at once and drops what was not sent; the peer sees a reset. **/
 	public function abort():Void {
-		Failure.check(Binding.abort(__handle));
-		__connecting = false;
+		Failure.check(Calls.socketAbort(__handle));
+		__drop();
 	}
 
 	/** Sends what was written now, rather than when the listener ends. Never blocks, never loses anything. **/
 	public function flush():Void {
-		Failure.check(Binding.flush(__handle));
+		Failure.check(Calls.socketFlush(__handle));
 	}
 
 	/** Stops reading until `resume`: the peer has to wait. **/
 	public function pause():Void {
-		Failure.check(Binding.pauseSocket(__handle));
+		Failure.check(Calls.socketPause(__handle));
 	}
 
 	public function resume():Void {
-		Failure.check(Binding.resumeSocket(__handle));
+		Failure.check(Calls.socketResume(__handle));
 	}
 
 	public function setOption(option:SocketOption, value:Int):Void {
-		Failure.check(Binding.setOption(__handle, option, value));
+		Failure.check(Calls.setOption(__handle, option, value));
 	}
 
 	public function getOption(option:SocketOption):Int {
-		return Binding.getOption(__handle, option);
+		return Calls.getOption(__handle, option);
 	}
 
 	public function readBoolean():Bool {
-		return Binding.readBoolean(__handle);
+		return Calls.socketReadBoolean(__handle);
 	}
 
 	public function readByte():Int {
-		return Binding.readByte(__handle);
+		return Calls.socketReadByte(__handle);
 	}
 
 	/** Reads `length` bytes, 0 for all that are there, into `bytes` from `offset` on; `bytes` grows as needed. **/
-	public function readBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
+	public function readBytes(bytes:ByteArrayData, offset:Int = 0, length:Int = 0):Void {
 		if (bytes == null)
-			throw new TypeError("Parameter bytes must be non-null.", 2007);
+			throw Errors.isNull("bytes");
 		if (offset < 0 || length < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		var available = bytesAvailable;
 		if (length == 0)
 			length = available;
 		if (length > available) {
-			Failure.check(Binding.skip(__handle, length)); // fails, in the right way, and `bytes` stays as it is
+			Failure.check(Calls.socketSkip(__handle, length)); // fails, in the right way, and `bytes` stays as it is
 			return;
 		}
-		bytes.__reserve(offset + length);
-		Failure.check(Binding.readBytes(__handle, bytes.__bytes, offset, length));
+		Memory.reserve(bytes, offset + length);
+		Failure.check(Calls.socketReadBytes(__handle, Memory.storage(bytes), offset, length));
 	}
 
 	public function readDouble():Float {
-		return Binding.readDouble(__handle);
+		return Calls.socketReadDouble(__handle);
 	}
 
 	public function readFloat():Float {
-		return Binding.readFloat(__handle);
+		return Calls.socketReadFloat(__handle);
 	}
 
 	public function readInt():Int {
-		return Binding.readInt(__handle);
+		return Calls.socketReadInt(__handle);
 	}
 
 	/** Reads a text of `length` bytes in another charset; an unknown one means UTF-8, as in Flash. **/
 	public function readMultiByte(length:Int, charSet:String):String {
-		return Binding.readMultiByte(__handle, __notNegative(length), charSet);
+		var text = Calls.socketReadMultiByte(__handle, __notNegative(length), charSet);
+		return text.getString(0, text.length);
 	}
 
 	/**
-		Reads an object in AMF, the format that `objectEncoding` says. haxe/README.md lists what becomes of which type.
+		Reads an object in the format that `objectEncoding` says. haxe/README.md lists what becomes of which type.
 
 		Throws EOFError: it has not arrived as a whole yet. ArgumentError: what has arrived is no such object. RangeError: it
 		is nested more than 128 deep, or too large. After these, all bytes are unread still, but only more bytes after an
-		EOFError can mend it.
+		EOFError can mend it. What HXSF says is consumed in any case, once it has arrived.
 	**/
 	public function readObject():Dynamic {
-		return ObjectReader.read(Binding.readObject(__handle));
+		if (objectEncoding == ObjectEncoding.HXSF) {
+			var text = readUTF();
+			try {
+				return Unserializer.run(text);
+			} catch (error:haxe.Exception) {
+				throw Errors.explained(Errors.argument(), 'no Haxe serialization: ${error.message}');
+			}
+		}
+		__useEncoding();
+		return ObjectReader.read(Calls.socketReadObject(__handle));
 	}
 
 	public function readShort():Int {
-		return Binding.readShort(__handle);
+		return Calls.socketReadShort(__handle);
 	}
 
 	public function readUnsignedByte():Int {
-		return Binding.readUnsignedByte(__handle);
+		return Calls.socketReadUnsignedByte(__handle);
 	}
 
 	/** From 2147483648 on negative, as `Int` is: assign it to a `UInt`. **/
 	public function readUnsignedInt():Int {
-		return Binding.readUnsignedInt(__handle);
+		return Calls.socketReadUnsignedInt(__handle);
 	}
 
 	public function readUnsignedShort():Int {
-		return Binding.readUnsignedShort(__handle);
+		return Calls.socketReadUnsignedShort(__handle);
 	}
 
 	/** Reads a text with its length in bytes before it. What is not UTF-8 becomes U+FFFD. **/
 	public function readUTF():String {
-		return Binding.readUTF(__handle);
+		var text = Calls.socketReadUtf(__handle);
+		return Text.decode(text, 0, text.length);
 	}
 
 	public function readUTFBytes(length:Int):String {
-		return Binding.readUTFBytes(__handle, __notNegative(length));
+		return readMultiByte(length, "utf-8"); // which makes U+FFFD of what is malformed
 	}
 
 	public function writeBoolean(value:Bool):Void {
-		Failure.check(Binding.writeBoolean(__handle, value));
+		Failure.check(Calls.socketWriteBoolean(__handle, value));
 	}
 
 	public function writeByte(value:Int):Void {
-		Failure.check(Binding.writeByte(__handle, value));
+		Failure.check(Calls.socketWriteByte(__handle, value));
 	}
 
 	/** Writes `length` bytes, 0 for all from `offset` on. Throws RangeError: `bytes` has not that many. **/
 	public function writeBytes(bytes:ByteArray, offset:Int = 0, length:Int = 0):Void {
 		if (bytes == null)
-			throw new TypeError("Parameter bytes must be non-null.", 2007);
-		length = bytes.__lengthOf(offset, length);
-		Failure.check(Binding.writeBytes(__handle, bytes.__bytes, offset, length));
+			throw Errors.isNull("bytes");
+		var available = Memory.lengthOf(bytes) - offset;
+		if (offset < 0 || length < 0 || length > available || available < 0)
+			throw Errors.range();
+		Failure.check(Calls.socketWriteBytes(__handle, Memory.storage(bytes), offset, length == 0 ? available : length));
 	}
 
 	public function writeDouble(value:Float):Void {
-		Failure.check(Binding.writeDouble(__handle, value));
+		Failure.check(Calls.socketWriteDouble(__handle, value));
 	}
 
 	public function writeFloat(value:Float):Void {
-		Failure.check(Binding.writeFloat(__handle, value));
+		Failure.check(Calls.socketWriteFloat(__handle, value));
 	}
 
 	public function writeInt(value:Int):Void {
-		Failure.check(Binding.writeInt(__handle, value));
+		Failure.check(Calls.socketWriteInt(__handle, value));
 	}
 
 	/** Writes a text in another charset; what that has not is sent as '?'. Throws ArgumentError: it contains a NUL. **/
 	public function writeMultiByte(value:String, charSet:String):Void {
 		if (value != null && Text.hasNul(value))
-			throw new ArgumentError("One of the parameters is invalid.", 2004);
-		Failure.check(Binding.writeMultiByte(__handle, value, charSet));
+			throw Errors.argument();
+		Failure.check(Calls.socketWriteMultiByte(__handle, value, charSet));
 	}
 
 	/**
-		Writes an object in AMF, with all that it leads to, or nothing. Instances of classes that have no alias, see
-		`Lib.registerClassAlias`, become structures.
+		Writes an object in the format that `objectEncoding` says, with all that it leads to, or nothing. In AMF, instances of
+		classes that have no alias, see `Lib.registerClassAlias`, become structures.
 
-		Throws ArgumentError: there is something in it that AMF has no form for: a function, an enum value, a socket, ...
-		RangeError: it is nested more than 128 deep, or too long.
+		Throws ArgumentError: there is something in it that the format has no form for: a function, a socket, ...
+		RangeError: it is nested more than 128 deep, or too long: in HXSF, for 65535 bytes.
 	**/
 	public function writeObject(object:Dynamic):Void {
+		if (objectEncoding == ObjectEncoding.HXSF) {
+			writeUTF(Serializer.run(object));
+			return;
+		}
+		__useEncoding();
 		ObjectWriter.write(__handle, object);
 	}
 
+	function __useEncoding():Void {
+		Failure.check(Calls.socketSetObjectEncoding(__handle, objectEncoding));
+	}
+
 	public function writeShort(value:Int):Void {
-		Failure.check(Binding.writeShort(__handle, value));
+		Failure.check(Calls.socketWriteShort(__handle, value));
 	}
 
 	public function writeUnsignedInt(value:Int):Void {
-		Failure.check(Binding.writeInt(__handle, value));
+		Failure.check(Calls.socketWriteInt(__handle, value));
 	}
 
 	/** Writes a text with its length in bytes before it. Throws RangeError: those are more than 65535. **/
 	public function writeUTF(value:String):Void {
 		if (!connected || value == null || !Text.hasNul(value)) {
-			Failure.check(Binding.writeUTF(__handle, value));
+			Failure.check(Calls.socketWriteUtf(__handle, value));
 			return;
 		}
 		// C would see the text end at its NUL.
-		var text = new ByteArray();
-		text.endian = endian;
-		text.writeUTF(value);
-		writeBytes(text);
+		var text = Bytes.ofString(value);
+		if (text.length > 0xFFFF)
+			throw Errors.range();
+		var whole = Bytes.alloc(2 + text.length);
+		var isLittle = endian == LITTLE_ENDIAN;
+		whole.set(isLittle ? 0 : 1, text.length & 0xFF);
+		whole.set(isLittle ? 1 : 0, text.length >> 8);
+		whole.blit(2, text, 0, text.length);
+		Failure.check(Calls.socketWriteBytes(__handle, whole, 0, whole.length));
 	}
 
 	public function writeUTFBytes(value:String):Void {
 		if (value == null)
-			throw new TypeError("Parameter value must be non-null.", 2007);
+			throw Errors.isNull("value");
 		var text = Bytes.ofString(value);
-		Failure.check(Binding.writeBytes(__handle, text, 0, text.length));
+		Failure.check(Calls.socketWriteBytes(__handle, text, 0, text.length));
 	}
 
 	override function __hear(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {
 		switch (kind) {
 			case CONNECT:
-				__connecting = false;
+				__established = true;
 				dispatchEvent(new Event(Event.CONNECT));
 			case CLOSE:
+				__drop(); // before the listeners: they may connect again
 				dispatchEvent(new Event(Event.CLOSE));
 			case SOCKET_DATA:
 				dispatchEvent(new ProgressEvent(ProgressEvent.SOCKET_DATA, false, false, first, second));
 			case OUTPUT_PROGRESS:
 				dispatchEvent(new OutputProgressEvent(OutputProgressEvent.OUTPUT_PROGRESS, false, false, first, second));
 			case IO_ERROR:
-				__connecting = false;
-				if (__hasReachable(IOErrorEvent.IO_ERROR))
-					dispatchEvent(new IOErrorEvent(IOErrorEvent.IO_ERROR, false, false, text, Std.int(first), Std.int(second)));
+				if (!__established) // else "close" follows
+					__drop();
+				if (Listeners.hasReachable(this, IOErrorEvent.IO_ERROR))
+					dispatchEvent(new SocketErrorEvent(IOErrorEvent.IO_ERROR, false, false, text, Std.int(first), Std.int(second)));
 				else
-					__report(new Error('Unhandled IOErrorEvent:. text=$text', 2044));
+					Listeners.unheard(this, Errors.of(1, 'Unhandled IOErrorEvent:. text=$text', 2044));
 			case _:
 		}
 	}
 
-	override function __isAwaiting():Bool {
-		return __connecting || connected;
-	}
-
 	static function __notNegative(length:Int):Int {
 		if (length < 0)
-			throw new RangeError("The supplied index is out of bounds.", 2006);
+			throw Errors.range();
 		return length;
 	}
 
 	function get_bytesAvailable():Int {
-		return Binding.bytesAvailable(__handle);
+		return Calls.socketBytesAvailable(__handle);
 	}
 
 	function get_bytesPending():Int {
-		return Binding.bytesPending(__handle);
+		return Calls.socketBytesPending(__handle);
 	}
 
 	function get_connected():Bool {
-		return Binding.isConnected(__handle);
+		return Calls.socketConnected(__handle);
 	}
 
 	function get_localAddress():String {
-		return Binding.localAddress(__handle);
+		return Calls.socketLocalAddress(__handle);
 	}
 
 	function get_localPort():Int {
-		return Binding.localPort(__handle);
+		return Calls.socketLocalPort(__handle);
 	}
 
 	function get_remoteAddress():String {
-		return Binding.remoteAddress(__handle);
+		return Calls.socketRemoteAddress(__handle);
 	}
 
 	function get_remotePort():Int {
-		return Binding.remotePort(__handle);
+		return Calls.socketRemotePort(__handle);
 	}
 
 	function get_endian():Endian {
-		return cast Binding.endian(__handle);
+		return cast Calls.socketEndian(__handle);
 	}
 
 	function set_endian(value:Endian):Endian {
-		Failure.check(Binding.setEndian(__handle, value == null ? -1 : cast value));
-		return value;
-	}
-
-	function get_objectEncoding():ObjectEncoding {
-		return Binding.objectEncoding(__handle);
-	}
-
-	function set_objectEncoding(value:ObjectEncoding):ObjectEncoding {
-		Failure.check(Binding.setObjectEncoding(__handle, value));
+		Failure.check(Calls.socketSetEndian(__handle, value == null ? -1 : cast value));
 		return value;
 	}
 
 	function get_timeout():Int {
-		return Binding.timeout(__handle);
+		return Calls.socketTimeout(__handle);
 	}
 
 	function set_timeout(value:Int):Int {
-		Failure.check(Binding.setTimeout(__handle, value));
+		Failure.check(Calls.socketSetTimeout(__handle, value));
 		return value;
 	}
 }

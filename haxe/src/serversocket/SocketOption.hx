@@ -11,16 +11,22 @@ enum abstract SocketOption(Int) to Int {
 	/** Server, before bind: several servers share the port. 0 or 1; default 0. **/
 	var REUSE_PORT = 3;
 
-	/** Server: how many accepted connections may be open, 0 = any number, the default. **/
+	/**
+		Server: how many accepted connections may be there, 0 = any number, the default. Those that are closed and still
+		send count, and give way to new ones.
+	**/
 	var MAX_CONNECTIONS = 4;
 
-	/** Unread bytes at which reading pauses; default 1 MiB. Nothing that is read in one piece can be longer. **/
+	/**
+		Unread bytes at which reading pauses; default 16 MiB. Nothing that is read in one piece can be longer: such a read
+		throws RangeError.
+	**/
 	var READ_LIMIT = 5;
 
-	/** Unsent bytes beyond which a write is refused; default 64 MiB. **/
+	/** Unsent bytes beyond which a write is refused: IOError, or RangeError if it alone is more; default 64 MiB. **/
 	var WRITE_LIMIT = 6;
 
-	/** Milliseconds for which a closed socket may go on sending; default 30000. **/
+	/** Milliseconds for which a closed socket may go on sending without progress; default 30000. **/
 	var LINGER = 7;
 
 	/** Milliseconds without a byte either way until a connection is given up; 0 = never, the default. **/
@@ -31,4 +37,7 @@ enum abstract SocketOption(Int) to Int {
 
 	/** How many bytes have to go either way within the idle timeout; default 1. **/
 	var IDLE_BYTES = 10;
+
+	/** Server: how many bytes all its closed sockets together may have unsent; default 256 MiB. **/
+	var LINGER_BYTES = 14;
 }

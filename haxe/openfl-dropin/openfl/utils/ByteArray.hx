@@ -1,3 +1,4 @@
 package openfl.utils;
 
 typedef ByteArray = serversocket.ByteArray;
+typedef ByteArrayData = serversocket.ByteArray.ByteArrayData;

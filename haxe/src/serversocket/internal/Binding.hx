@@ -5,6 +5,8 @@ package serversocket.internal;
 typedef Binding = CppBinding;
 #elseif neko
 typedef Binding = NekoBinding;
+#elseif macro
+typedef Binding = MacroBinding;
 #else
 #error "server-socket is for the targets cpp and neko"
 #end

@@ -24,9 +24,6 @@ class Handle {
 	@:unreflective public var object:ObjectHandle;
 	@:unreflective var loop:LoopHandle;
 
-	public var server(get, never):ServerHandle;
-	public var socket(get, never):SocketHandle;
-
 	function new() {}
 
 	/** Takes over a reference to an object of this thread's own loop. **/
@@ -43,23 +40,16 @@ class Handle {
 	static function drop(handle:Handle):Void {
 		Native.ss_loop_post(handle.loop, CppThunks.release, handle.object, null);
 	}
-
-	@:unreflective
-	inline function get_server():ServerHandle {
-		return HandleCast.toServer(object);
-	}
-
-	@:unreflective
-	inline function get_socket():SocketHandle {
-		return HandleCast.toSocket(object);
-	}
 }
 
-private extern class HandleCast {
+/** A handle as what it is in C. **/
+extern class HandleCast {
 	@:native("static_cast<ss_server *>") static function toServer(object:ObjectHandle):ServerHandle;
 	@:native("static_cast<ss_socket *>") static function toSocket(object:ObjectHandle):SocketHandle;
 }
 #elseif neko
 /** One reference to a native server or socket, which shim.c makes, and gives back when the collector finds it. **/
+abstract Handle(Dynamic) {}
+#elseif macro
 abstract Handle(Dynamic) {}
 #end

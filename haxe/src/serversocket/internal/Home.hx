@@ -6,7 +6,8 @@ import sys.thread.Tls;
 	What belongs to one thread: the sockets and servers that live on its loop, by the keys under which C knows them.
 
 	A key is a number that is never used again, not an address: the collector moves objects, and an event for one that is
-	gone finds nothing. Objects are held weakly, so that one which the program has dropped can be collected, and closed.
+	gone finds nothing. An object that is open is held here, as in OpenFL. Others are held weakly. With
+	`-D server-socket-collect` all are: as AIR says, one that the program does not hold can be collected, and is closed then.
 **/
 class Home {
 	static final homes = new Tls<Home>();
@@ -15,6 +16,10 @@ class Home {
 	public var depth:Int = 0;
 
 	final objects = new Map<Int, Weak<NetDispatcher>>();
+
+	/** Those that may get events from the network. **/
+	final open = new Map<Int, Null<NetDispatcher>>();
+
 	var nextKey = 0;
 	var count = 0;
 	var sweepAt = 64;
@@ -38,19 +43,43 @@ class Home {
 	}
 
 	public function find(key:Int):Null<NetDispatcher> {
+		var held = open.get(key);
+		if (held != null)
+			return held;
 		var weak = objects.get(key);
 		return weak == null ? null : weak.get();
 	}
 
+	/** From now on, until `drop`, it may get events from the network. **/
+	public function hold(key:Int, object:NetDispatcher):Void {
+		open.set(key, #if server_socket_collect null #else object #end);
+	}
+
+	public function drop(key:Int):Void {
+		open.remove(key);
+	}
+
 	/** Whether an object may still get events from the network. **/
 	public function isAwaiting():Bool {
-		for (weak in objects) {
-			var object = weak.get();
-			if (object != null && object.__isAwaiting())
+		#if server_socket_collect
+		for (key in open.keys())
+			if (find(key) != null)
 				return true;
-		}
+		if (open.iterator().hasNext())
+			hint();
 		return false;
+		#else
+		return open.iterator().hasNext();
+		#end
 	}
+
+	#if server_socket_collect
+	function hint():Void {
+		open.clear();
+		Sys.stderr().writeString("server-socket: HINT: sockets or servers that were open have been collected, and closed, since the program holds no "
+			+ "reference to them. Keep one in a field, or compile without -D server-socket-collect.\n");
+	}
+	#end
 
 	/** Forgets what has been collected. Its cost is spread over the additions that made it necessary. **/
 	function sweep():Void {

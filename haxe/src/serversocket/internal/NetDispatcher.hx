@@ -1,8 +1,10 @@
 package serversocket.internal;
 
 /** What ServerSocket and Socket share: a native object, and the native listeners that feed this one's. **/
+#if !macro @:build(serversocket.internal.Build.checkWay()) #end
 class NetDispatcher extends EventDispatcher {
 	var __handle:Handle;
+	var __home:Home;
 	var __key:Int;
 
 	/** The kinds of events that C reports for this object, a bit each. **/
@@ -16,27 +18,41 @@ class NetDispatcher extends EventDispatcher {
 		__handle = handle;
 		__heard = 0;
 		__always = 0;
-		__key = Home.current().add(this);
+		__home = Home.current();
+		__key = __home.add(this);
 	}
 
-	/** Something has happened on the native object. The meaning of the rest depends on `kind`. **/
+	/** Something has happened on the native object. Nothing is thrown through C. **/
 	@:allow(serversocket.internal)
+	function __tell(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {
+		try {
+			__hear(kind, first, second, accepted, text);
+		} catch (error:haxe.Exception) {
+			Listeners.caught(this, error);
+		}
+	}
+
+	/** What is to be done about it. The meaning of the rest depends on `kind`. **/
 	function __hear(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {}
 
-	/** Whether it may still get events from the network. **/
-	@:allow(serversocket.internal)
-	function __isAwaiting():Bool {
-		return false;
+	/** From now on it may get events from the network. **/
+	function __hold():Void {
+		__hearAlways(Event.CLOSE);
+		__home.hold(__key, this);
 	}
 
-	override public function addEventListener<T>(type:EventType<T>, listener:T->Void, useCapture:Bool = false, priority:Int = 0,
+	function __drop():Void {
+		__home.drop(__key);
+	}
+
+	override public function addEventListener<T>(type:EventType<T>, listener:Listener<T>, useCapture:Bool = false, priority:Int = 0,
 			useWeakReference:Bool = false):Void {
-		super.addEventListener(type, listener, useCapture, priority, useWeakReference);
+		super.addEventListener(type, listener.plain(), useCapture, priority, useWeakReference);
 		__tune(type);
 	}
 
-	override public function removeEventListener<T>(type:EventType<T>, listener:T->Void, useCapture:Bool = false):Void {
-		super.removeEventListener(type, listener, useCapture);
+	override public function removeEventListener<T>(type:EventType<T>, listener:Listener<T>, useCapture:Bool = false):Void {
+		super.removeEventListener(type, listener.plain(), useCapture);
 		__tune(type);
 	}
 
@@ -55,7 +71,7 @@ class NetDispatcher extends EventDispatcher {
 		if (kind == OTHER)
 			return;
 		var bit = 1 << kind;
-		var wanted = __always & bit != 0 || __hasReachable(type);
+		var wanted = __always & bit != 0 || Listeners.hasReachable(this, type);
 		if (wanted == (__heard & bit != 0))
 			return;
 		if (wanted)
@@ -63,5 +79,19 @@ class NetDispatcher extends EventDispatcher {
 		else
 			Failure.check(Binding.removeListener(__handle, kind, __key));
 		__heard ^= bit;
+	}
+}
+
+/**
+	A listener for events of class T; or for ServerSocketConnectEvent, which is what a server dispatches also to those who
+	registered with `Event.CONNECT`, the name of a client's event.
+**/
+abstract Listener<T>(T->Void) from T->Void {
+	@:from static inline function ofConnect<T>(listener:ServerSocketConnectEvent->Void):Listener<T> {
+		return cast listener;
+	}
+
+	public inline function plain():T->Void {
+		return this;
 	}
 }

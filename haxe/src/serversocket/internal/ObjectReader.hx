@@ -52,18 +52,18 @@ class ObjectReader {
 
 	static function partOf(whole:Unfinished, index:Int):Value {
 		if (index < whole.items)
-			return Binding.valueItem(whole.value, index);
-		return Binding.valueProperty(whole.value, index - whole.items);
+			return Calls.valueItem(whole.value, index);
+		return Calls.valuePropertyAt(whole.value, index - whole.items);
 	}
 
 	function meet(value:Value):Dynamic {
-		switch (Binding.valueType(value)) {
+		switch (Calls.valueType(value)) {
 			case UNDEFINED | NULL:
 				return null;
 			case BOOLEAN:
-				return Binding.valueBoolean(value);
+				return Calls.valueBoolean(value);
 			case INTEGER | NUMBER:
-				return number(Binding.valueNumber(value));
+				return number(Calls.valueNumber(value));
 			case STRING:
 				return text(value, CONTENTS);
 			case type:
@@ -101,7 +101,7 @@ class ObjectReader {
 	function begin(value:Value, type:ValueType):Dynamic {
 		switch (type) {
 			case DATE:
-				return Date.fromTime(Binding.valueNumber(value));
+				return Date.fromTime(Calls.valueNumber(value));
 			case BYTE_ARRAY:
 				return ByteArray.fromBytes(Binding.valueText(value, CONTENTS));
 			case XML | XML_DOCUMENT:
@@ -111,7 +111,7 @@ class ObjectReader {
 				return open(value, type == null ? {} : Type.createInstance(type, []), type);
 			case DICTIONARY:
 				return open(value, mapFor(value));
-			case _ if (Binding.valuePropertyCount(value) > 0): // Haxe's arrays have no properties
+			case _ if (Calls.valuePropertyCount(value) > 0): // Haxe's arrays have no properties
 				return open(value, {});
 			case _:
 				return open(value, new Array<Dynamic>());
@@ -125,14 +125,14 @@ class ObjectReader {
 
 	function classOf(value:Value):Null<Class<Dynamic>> {
 		var alias = text(value, CLASS);
-		return alias == null ? null : Lib.__classOf(alias);
+		return alias == null ? null : Aliases.classOf(alias);
 	}
 
 	/** The map of Haxe's that takes all of the keys. Nothing says what those of an empty one would be: texts, mostly. **/
 	static function mapFor(value:Value):IMap<Dynamic, Dynamic> {
 		var all = TEXT;
-		for (i in 0...Binding.valueItemCount(value) >> 1) {
-			var kind = kindOfKey(Binding.valueType(Binding.valueItem(value, 2 * i)));
+		for (i in 0...Calls.valueItemCount(value) >> 1) {
+			var kind = kindOfKey(Calls.valueType(Calls.valueItem(value, 2 * i)));
 			if (i > 0 && kind != all)
 				return new MixedMap();
 			all = kind;
@@ -199,8 +199,8 @@ private class Unfinished {
 		this.value = value;
 		this.object = object;
 		this.type = type;
-		items = Binding.valueItemCount(value);
-		properties = Binding.valuePropertyCount(value);
+		items = Calls.valueItemCount(value);
+		properties = Calls.valuePropertyCount(value);
 		parts = Std.isOfType(object, Array) ? object : [];
 	}
 }

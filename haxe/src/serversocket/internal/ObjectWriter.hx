@@ -25,10 +25,10 @@ class ObjectWriter {
 
 	/** Makes a value of the object, has it written, and gives it back. **/
 	public static function write(handle:Handle, object:Dynamic):Void {
-		var value = Binding.newValue();
+		var value = Calls.valueNew(ValueType.UNDEFINED);
 		try {
 			new ObjectWriter().writeAll(value, object);
-			Failure.check(Binding.writeObject(handle, value));
+			Failure.check(Calls.socketWriteObject(handle, value));
 		} catch (error:haxe.Exception) {
 			Binding.releaseValue(value);
 			throw error;
@@ -45,13 +45,13 @@ class ObjectWriter {
 	function put(value:Value, object:Dynamic):Void {
 		switch (Type.typeof(object)) {
 			case TNull:
-				Failure.check(Binding.setValue(value, NULL));
+				Failure.check(Calls.valueSet(value, NULL));
 			case TBool:
-				Failure.check(Binding.setValueBoolean(value, object));
+				Failure.check(Calls.valueSetBoolean(value, object));
 			case TInt:
-				Failure.check(Binding.setValueInteger(value, object));
+				Failure.check(Calls.valueSetInteger(value, object));
 			case TFloat:
-				Failure.check(Binding.setValueNumber(value, object));
+				Failure.check(Calls.valueSetNumber(value, object));
 			case TClass(_) if (Std.isOfType(object, String)):
 				putBytes(value, STRING, Bytes.ofString(object));
 			case TFunction:
@@ -70,35 +70,34 @@ class ObjectWriter {
 	}
 
 	static function putBytes(value:Value, type:ValueType, bytes:Bytes, ?length:Int):Void {
-		Failure.check(Binding.setValueBytes(value, type, bytes, length == null ? bytes.length : length));
+		Failure.check(Calls.valueSetBytes(value, type, bytes, 0, length == null ? bytes.length : length));
 	}
 
 	function putObject(value:Value, object:Dynamic):Void {
 		var first = find(object);
 		if (first != null) {
-			Failure.check(Binding.assignValue(value, first.value));
+			Failure.check(Calls.valueAssign(value, first.value));
 			return;
 		}
 		var part = new Part(value, object);
 		remember(part);
 		if (Std.isOfType(object, Date)) {
-			Failure.check(Binding.setValueDate(value, (object : Date).getTime()));
+			Failure.check(Calls.valueSetDate(value, (object : Date).getTime()));
+		} else if (Std.isOfType(object, ByteArrayData)) {
+			putBytes(value, BYTE_ARRAY, Memory.storage(object), Memory.lengthOf(object));
 		} else if (Std.isOfType(object, Bytes)) {
 			putBytes(value, BYTE_ARRAY, object);
-		} else if (Std.isOfType(object, ByteArrayData)) {
-			var array:ByteArrayData = object;
-			putBytes(value, BYTE_ARRAY, array.__bytes, array.length);
 		} else if (Std.isOfType(object, Xml)) {
 			putXml(value, object);
 		} else {
-			Failure.check(Binding.setValue(value, typeOf(object)));
+			Failure.check(Calls.valueSet(value, typeOf(object)));
 			open.push(part);
 		}
 	}
 
 	static function putXml(value:Value, xml:Xml):Void {
 		if (Markup.isTooDeep(xml))
-			fail(new RangeError("The supplied index is out of bounds.", 2006), "the XML is nested too deep");
+			fail(Errors.range(), "the XML is nested too deep");
 		putBytes(value, XML, Bytes.ofString(xml.toString()));
 	}
 
@@ -124,14 +123,14 @@ class ObjectWriter {
 	function fillArray(whole:Part):Void {
 		var items:Array<Dynamic> = isVector(whole.object) ? (whole.object : Vector<Dynamic>).toArray() : whole.object;
 		for (item in items)
-			put(Binding.addItem(whole.value), item);
+			put(Calls.valueAddItem(whole.value), item);
 	}
 
 	function fillDictionary(whole:Part):Void {
 		var map:IMap<Dynamic, Dynamic> = whole.object;
 		for (key in map.keys()) {
-			put(Binding.addItem(whole.value), key);
-			put(Binding.addItem(whole.value), map.get(key));
+			put(Calls.valueAddItem(whole.value), key);
+			put(Calls.valueAddItem(whole.value), map.get(key));
 		}
 	}
 
@@ -143,9 +142,9 @@ class ObjectWriter {
 				putProperty(whole, name, Reflect.field(object, name));
 			return;
 		}
-		var alias = Lib.__aliasOf(type);
+		var alias = Aliases.aliasOf(type);
 		if (alias != null)
-			Failure.check(Binding.setValueClass(whole.value, alias));
+			Failure.check(Calls.valueSetClassName(whole.value, alias));
 		for (name in members.of(type))
 			if (!Members.isMethod(object, name))
 				putProperty(whole, name, Reflect.getProperty(object, name));
@@ -154,16 +153,15 @@ class ObjectWriter {
 	function putProperty(whole:Part, name:String, part:Dynamic):Void {
 		if (Text.hasNul(name))
 			refuse("a field with a NUL in its name");
-		put(Binding.addProperty(whole.value, name), part);
+		put(Calls.valueAddProperty(whole.value, name), part);
 	}
 
 	static function refuse(what:String):Void {
-		fail(new ArgumentError("One of the parameters is invalid.", 2004), 'AMF has no form for $what');
+		fail(Errors.argument(), 'AMF has no form for $what');
 	}
 
 	static function fail(error:Error, why:String):Void {
-		@:privateAccess error.detail = '$why; nothing was written';
-		throw error;
+		throw Errors.explained(error, '$why; nothing was written');
 	}
 
 	#if neko

@@ -8,7 +8,7 @@ package serversocket.internal;
 **/
 #if cpp
 typedef Value = cpp.Int64;
-#elseif neko
+#elseif (neko || macro)
 abstract Value(Dynamic) {}
 #end
 

@@ -18,4 +18,12 @@ class Weak<T> {
 	static final make = neko.Lib.load("serversocket", "hs_weak", 1);
 	static final read = neko.Lib.load("serversocket", "hs_weak_get", 1);
 }
+#elseif macro
+class Weak<T> {
+	public function new(object:T) {}
+
+	public function get():Null<T> {
+		return null;
+	}
+}
 #end

@@ -1,0 +1,3 @@
+package openfl.events;
+
+typedef OutputProgressEvent = serversocket.OutputProgressEvent;

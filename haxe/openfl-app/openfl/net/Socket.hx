@@ -1,0 +1,3 @@
+package openfl.net;
+
+typedef Socket = serversocket.Socket;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef ArgumentError = openfl.errors.ArgumentError;

@@ -1,0 +1,4 @@
+package serversocket;
+
+typedef ByteArray = openfl.utils.ByteArray;
+typedef ByteArrayData = openfl.utils.ByteArray.ByteArrayData;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef DataEvent = openfl.events.DataEvent;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef EOFError = openfl.errors.EOFError;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef Endian = openfl.utils.Endian;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef Error = openfl.errors.Error;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef ErrorEvent = openfl.events.ErrorEvent;

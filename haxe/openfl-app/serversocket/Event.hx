@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef Event = openfl.events.Event;

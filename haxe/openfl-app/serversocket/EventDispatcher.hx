@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef EventDispatcher = openfl.events.EventDispatcher;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef EventPhase = openfl.events.EventPhase;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef EventType<T> = openfl.events.EventType<T>;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IDataInput = openfl.utils.IDataInput;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IDataOutput = openfl.utils.IDataOutput;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IEventDispatcher = openfl.events.IEventDispatcher;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IOError = openfl.errors.IOError;

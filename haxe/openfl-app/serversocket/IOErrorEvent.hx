@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IOErrorEvent = openfl.events.IOErrorEvent;

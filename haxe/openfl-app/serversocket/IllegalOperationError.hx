@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef IllegalOperationError = openfl.errors.IllegalOperationError;

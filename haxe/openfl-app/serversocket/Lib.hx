@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef Lib = openfl.Lib;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef ObjectEncoding = openfl.net.ObjectEncoding;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef ProgressEvent = openfl.events.ProgressEvent;

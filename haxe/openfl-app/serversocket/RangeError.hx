@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef RangeError = openfl.errors.RangeError;

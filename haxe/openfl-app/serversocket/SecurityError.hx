@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef SecurityError = openfl.errors.SecurityError;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef SecurityErrorEvent = openfl.events.SecurityErrorEvent;

@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef TextEvent = openfl.events.TextEvent;

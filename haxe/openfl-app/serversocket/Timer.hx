@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef Timer = openfl.utils.Timer;

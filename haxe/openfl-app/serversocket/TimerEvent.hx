@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef TimerEvent = openfl.events.TimerEvent;

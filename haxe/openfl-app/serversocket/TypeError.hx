@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef TypeError = openfl.errors.TypeError;

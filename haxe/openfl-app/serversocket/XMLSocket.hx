@@ -1,0 +1,3 @@
+package serversocket;
+
+typedef XMLSocket = openfl.net.XMLSocket;

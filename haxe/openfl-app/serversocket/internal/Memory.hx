@@ -1,0 +1,23 @@
+package serversocket.internal;
+
+import haxe.io.Bytes;
+import serversocket.ByteArray.ByteArrayData;
+
+/** Where the bytes of OpenFL's ByteArray are: it is a Bytes itself. **/
+class Memory {
+	/** Valid until the array grows; it may be longer than the array. **/
+	public static inline function storage(array:ByteArrayData):Bytes {
+		return array;
+	}
+
+	public static inline function lengthOf(array:ByteArrayData):Int {
+		return (array : ByteArray).length;
+	}
+
+	/** Makes it at least so long. **/
+	public static function reserve(array:ByteArrayData, length:Int):Void {
+		var whole:ByteArray = array;
+		if ((whole.length : Int) < length)
+			whole.length = length;
+	}
+}

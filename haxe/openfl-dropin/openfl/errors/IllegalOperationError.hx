@@ -1,0 +1,3 @@
+package openfl.errors;
+
+typedef IllegalOperationError = serversocket.IllegalOperationError;

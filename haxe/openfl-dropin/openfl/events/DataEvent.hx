@@ -1,0 +1,3 @@
+package openfl.events;
+
+typedef DataEvent = serversocket.DataEvent;

@@ -1,0 +1,3 @@
+package openfl.net;
+
+typedef XMLSocket = serversocket.XMLSocket;

@@ -1,0 +1,3 @@
+package openfl.utils;
+
+typedef Timer = serversocket.Timer;

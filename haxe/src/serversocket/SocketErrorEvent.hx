@@ -1,0 +1,4 @@
+package serversocket;
+
+/** What a Socket dispatches as IOErrorEvent. In an OpenFL application it is OpenFL's, and this adds `osError`. **/
+typedef SocketErrorEvent = IOErrorEvent;

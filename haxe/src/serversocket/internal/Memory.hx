@@ -1,0 +1,21 @@
+package serversocket.internal;
+
+import haxe.io.Bytes;
+import serversocket.ByteArray.ByteArrayData;
+
+/** Where the bytes of a ByteArray are. **/
+class Memory {
+	/** Valid until the array grows; it may be longer than the array. **/
+	public static inline function storage(array:ByteArrayData):Bytes {
+		return array.__bytes;
+	}
+
+	public static inline function lengthOf(array:ByteArrayData):Int {
+		return array.length;
+	}
+
+	/** Makes it at least so long. **/
+	public static inline function reserve(array:ByteArrayData, length:Int):Void {
+		array.__reserve(length);
+	}
+}
