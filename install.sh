@@ -8,7 +8,7 @@
 #   --libdir      below the prefix, or absolute       (default lib)
 #   --includedir  below the prefix, or absolute       (default include)
 #
-# Needs a Rust toolchain. Where cargo-c is installed, `cargo cinstall --release` does the same, without the CMake files.
+# Needs Rust 1.85 or newer. Where cargo-c is installed, `cargo cinstall --release` does the same, without the CMake files.
 set -eu
 
 prefix=/usr/local
@@ -57,6 +57,14 @@ if [ "$major" = 0 ]; then
 else
     abi=$major
 fi
+
+# Said here in one sentence, before anything is built. rustc is asked where cargo will start it: rustup may choose it by folder.
+needed=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$here/Cargo.toml")
+rust=$(cd "$here" && "${RUSTC:-rustc}" --version 2>/dev/null) || fail "Rust $needed or newer is needed, and there is no rustc"
+rust=${rust#rustc }
+rust=${rust%% *}
+minor=${rust#1.}
+[ "${minor%%.*}" -ge "${needed#1.}" ] || fail "Rust $needed or newer is needed, and this is $rust"
 
 # In a target directory of its own: the name that is linked into this library is not for the one in target/release,
 # with which programs are built in place.

@@ -2,7 +2,8 @@
 
 mod harness;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -84,6 +85,22 @@ fn the_shared_library_has_a_name_for_its_abi() {
     let soname = format!("libserver_socket.so.{abi}");
     assert!(dynamic.contains(&format!("[{soname}]")), "{dynamic}");
     assert!(prefix().join("lib").join(soname).exists());
+}
+
+#[test]
+fn an_older_rust_is_refused_before_anything_is_built() {
+    let dir = harness::scratch_dir("older");
+    let rustc = dir.join("rustc");
+    fs::write(&rustc, "#!/bin/sh\necho 'rustc 1.84.1 (e71f9a9a9 2025-01-27)'\n").expect("a script can be written");
+    fs::set_permissions(&rustc, Permissions::from_mode(0o755)).expect("it can be made a program");
+    let mut install = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
+    install.arg("--prefix").arg(dir.join("prefix")).env("CARGO_TARGET_DIR", dir.join("target")).env("RUSTC", rustc);
+    let output = install.output().expect("install.sh starts");
+    assert!(!output.status.success());
+    let needed = env!("CARGO_PKG_RUST_VERSION");
+    let sentence = format!("install.sh: Rust {needed} or newer is needed, and this is 1.84.1\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), sentence);
+    assert!(!dir.join("prefix").exists() && !dir.join("target").exists());
 }
 
 #[test]
