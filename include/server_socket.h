@@ -56,7 +56,10 @@
  *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere. Different threads may have
  *     loops of their own.
  *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
- *     and close or release anything, their own target included. They must not throw or longjmp out.
+ *     and close or release anything, their own target included. They may also leave by an exception, by longjmp, or by
+ *     ending their thread (pthread_exit, cancellation), and so may tasks and destructors: it passes through to whoever
+ *     catches it, the other listeners of the event do not run, and everything goes on in the loop's next turn. After a
+ *     longjmp that turn has to be no deeper on the stack than the one that was left.
  *  5. Errors. A function that can fail returns a status (a constructor NULL), and leaves the details with this
  *     thread: ss_last_status, ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results
  *     are written only on SS_OK. A call that failed changed nothing, and no listener will run for it.
@@ -64,7 +67,8 @@
  *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, or that a
  *     pointer for a result may be NULL.
  *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
- *     What the peer has sent always comes before it, and stays readable after it.
+ *     What the peer has sent always comes before it, and stays readable after it. Where output of yours is dropped, at
+ *     whatever end, the peer sees a reset and not what would look like a good end.
  *  8. The library installs no signal handler, prints nothing, raises no SIGPIPE, and starts no thread but a few short
  *     ones for names that are looked up. Its descriptors are close-on-exec; a forked child gets SS_ERR_FORKED.
  *
@@ -461,6 +465,10 @@ typedef struct {
      * Connections that ended by an error: reset, timed out, ...
      */
     uint64_t errors;
+    /**
+     * Connections whose sockets are closed, and that still send what was written or wait for the peer to have read it.
+     */
+    uint64_t lingering;
 } ss_stats;
 
 /**
@@ -486,37 +494,44 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
 #define SS_OPT_REUSE_PORT 3
 
 /**
- * Server: how many of the connections it accepted may be open; at the limit accepting pauses and peers wait in the
- * system's queue. Default 0: any number.
+ * Server: how many of the connections it accepted may be there; at the limit accepting pauses and peers wait in the system's
+ * queue. Those whose sockets are closed and that still send count, too, but give way: the one that has gone longest without
+ * progress is reset when a new peer needs its place. Default 0: any number.
  */
 #define SS_OPT_MAX_CONNECTIONS 4
 
 /**
- * Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default
- * 1048576. Nothing that is read in one piece can be longer.
+ * Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default 16777216
+ * (16 MiB). Nothing that is read in one piece can be longer: SS_ERR_RANGE says so. A listener that takes nothing when the
+ * limit is reached waits for ever; the log has a warning then. What the system still holds when the peer has ended is taken in
+ * beyond the limit.
  */
 #define SS_OPT_READ_LIMIT 5
 
 /**
- * Unsent bytes beyond which a write is refused with SS_ERR_FULL. From 1; default 67108864.
+ * Unsent bytes beyond which a write is refused with SS_ERR_FULL, or with SS_ERR_RANGE if it alone is more. From 1; default
+ * 67108864 (64 MiB).
  */
 #define SS_OPT_WRITE_LIMIT 6
 
 /**
- * Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
+ * Milliseconds for which a closed socket may go on sending without progress: without a byte that the peer acknowledges. Ten times
+ * as long is the most in all. What is unsent then is dropped, and the peer sees a reset. Default 30000; 0: what the system does
+ * not take at once is dropped.
  */
 #define SS_OPT_LINGER 7
 
 /**
  * Milliseconds without a byte either way, or with fewer than SS_OPT_IDLE_BYTES, after which a connection is given up:
- * ioError (ss_event_os_error is ETIMEDOUT), then close. Default 0: never.
+ * ioError (ss_event_os_error is ETIMEDOUT), then close. Bytes that the peer acknowledges count, where the system tells of
+ * them; it is asked when the time is over, so that it may be twice as long in the end. Default 0: never.
  */
 #define SS_OPT_IDLE_TIMEOUT 8
 
 /**
- * Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that
- * answers nothing for ten times as long is given up, on Linux also while output is under way. At most 32767; default
- * 0: it does not.
+ * Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that answers
+ * nothing for ten times as long is given up, on Linux also while output is under way. One that answers but takes nothing, since
+ * its window is shut, is there. At most 32767; default 0: it does not.
  */
 #define SS_OPT_KEEP_ALIVE 9
 
@@ -526,6 +541,12 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
  * would hold the connection for ever, is given up as one that is silent. From 1 to 4294967295.
  */
 #define SS_OPT_IDLE_BYTES 10
+
+/**
+ * Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
+ * longest without progress are reset. From 1; default 268435456 (256 MiB).
+ */
+#define SS_OPT_LINGER_BYTES 14
 
 #ifdef __cplusplus
 extern "C" {
@@ -761,15 +782,15 @@ SS_API ss_status ss_retain(ss_object *object);
 SS_API ss_status ss_release(ss_object *object);
 
 /**
- * Attaches a word to an object of any kind. A clone of an event does not have it.
+ * Attaches a pointer of yours to an object of any kind. A clone of an event does not have it.
  *
- * destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+ * destroy(user_data), unless NULL, runs once: when the pointer is replaced or the object is destroyed; if a listener
  * is running then, after it.
  */
 SS_API ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);
 
 /**
- * The word that ss_set_user_data has attached; NULL if none was.
+ * The pointer that ss_set_user_data has attached; NULL if none was.
  */
 SS_API void *ss_user_data(ss_object *object);
 
@@ -801,7 +822,7 @@ SS_API ss_status ss_add_listener(ss_object *target,
  * removed or its target destroyed and it can never run again.
  *
  * If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
- * already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+ * already is ignored whole, its destructor included: user_data is still in use. When the call fails, destroy is not
  * called.
  */
 SS_API ss_status ss_add_listener_full(ss_object *target,
@@ -943,7 +964,9 @@ SS_API int32_t ss_event_error_id(ss_event *event);
 SS_API const char *ss_event_text(ss_event *event);
 
 /**
- * The operating system's number of the error that an ioError event tells of; 0 if it had none.
+ * The operating system's number of the error that an ioError event tells of, or that has ended the connection whose close
+ * event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has ended its
+ * side, and everything that it sent has come.
  */
 SS_API int32_t ss_event_os_error(ss_event *event);
 
@@ -1026,26 +1049,28 @@ SS_API size_t ss_socket_bytes_available(ss_socket *socket);
 SS_API size_t ss_socket_bytes_pending(ss_socket *socket);
 
 /**
- * Socket.localAddress, in digits; NULL when not connected.
+ * Socket.localAddress, in digits; NULL before the first connection, and while connecting.
  *
- * The text is the library's and is valid while the connection lives.
+ * It stays readable when the connection is over. The text is the library's and is valid until the next attempt to connect, or
+ * the end of the socket.
  */
 SS_API const char *ss_socket_local_address(ss_socket *socket);
 
 /**
- * Socket.remoteAddress, in digits; NULL when not connected.
+ * Socket.remoteAddress, in digits; NULL before the first connection, and while connecting.
  *
- * The text is the library's and is valid while the connection lives.
+ * It stays readable when the connection is over, in the listener of its close event for instance. The text is the library's
+ * and is valid until the next attempt to connect, or the end of the socket.
  */
 SS_API const char *ss_socket_remote_address(ss_socket *socket);
 
 /**
- * Socket.localPort; 0 when not connected.
+ * Socket.localPort; 0 where ss_socket_local_address is NULL.
  */
 SS_API int32_t ss_socket_local_port(ss_socket *socket);
 
 /**
- * Socket.remotePort; 0 when not connected.
+ * Socket.remotePort; 0 where ss_socket_remote_address is NULL.
  */
 SS_API int32_t ss_socket_remote_port(ss_socket *socket);
 
@@ -1074,26 +1099,44 @@ SS_API size_t ss_socket_read(ss_socket *socket, void *dst, size_t capacity);
 SS_API const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
 
 /**
+ * All unread bytes where they lie, without a copy, counted as read: ss_socket_peek and ss_socket_skip in one. *length
+ * receives how many.
+ *
+ * Valid until the listener returns, whatever is called in it; outside of a listener until the next ss_loop_poll. NULL with
+ * *length 0 when there are none, or on failure.
+ */
+SS_API const uint8_t *ss_socket_take(ss_socket *socket,
+                                     size_t *length);
+
+/**
  * Counts length unread bytes as read.
  *
- * SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
+ * SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_RANGE 2006: more than SS_OPT_READ_LIMIT, and more than there
+ * are: they can never be unread at a time. SS_ERR_IO 2002: not connected and nothing left to read.
  */
-SS_API ss_status ss_socket_skip(ss_socket *socket, size_t length);
+SS_API ss_status ss_socket_skip(ss_socket *socket,
+                                size_t length);
 
 /**
  * Socket.readBytes: reads exactly length bytes into dst.
  *
- * SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_IO 2002: not connected and nothing left to read.
+ * SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_RANGE 2006: length is more than SS_OPT_READ_LIMIT, and more than
+ * there are: they can never be unread at a time. SS_ERR_IO 2002: not connected and nothing left to read.
  */
-SS_API ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
+SS_API ss_status ss_socket_read_bytes(ss_socket *socket,
+                                      void *dst,
+                                      size_t length);
 
 /**
  * Socket.writeBytes: takes over length bytes to be sent, all or none. They are copied, or sent at once.
  *
  * They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
- * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed the write limit. SS_ERR_IO 2002: not connected.
+ * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006:
+ * they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected.
  */
-SS_API ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
+SS_API ss_status ss_socket_write_bytes(ss_socket *socket,
+                                       const void *src,
+                                       size_t length);
 
 /* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
 

@@ -18,7 +18,7 @@ pub(crate) enum Level {
     Warning = 2,
 }
 
-pub(crate) type LogFunction = unsafe extern "C" fn(i32, *const c_char, *mut c_void);
+pub(crate) type LogFunction = unsafe extern "C-unwind" fn(i32, *const c_char, *mut c_void);
 
 #[derive(Clone, Copy)]
 struct Sink {
@@ -26,7 +26,7 @@ struct Sink {
     data: *mut c_void,
 }
 
-// SAFETY: the word is only handed back to the host, which was told that it may be on any thread.
+// SAFETY: the pointer is only handed back to the host, which was told that it may be on any thread.
 unsafe impl Send for Sink {}
 
 static SET: AtomicBool = AtomicBool::new(false);
@@ -54,10 +54,9 @@ pub(crate) fn is_set() -> bool {
 /// Hands a message to the host. Not to be called while the thread's objects are borrowed.
 pub(crate) fn write(level: Level, message: &str) {
     let sink = *lock();
-    if let Some(sink) = sink
-        && let Ok(message) = CString::new(message)
-    {
-        // SAFETY: the host gave the pair for exactly this call, and promised that it does not unwind.
+    let Some(sink) = sink else { return };
+    if let Ok(message) = CString::new(message) {
+        // SAFETY: the host gave the pair for exactly this call.
         unsafe { (sink.function)(level as i32, message.as_ptr(), sink.data) }
     }
 }

@@ -1,11 +1,6 @@
 //! What can be set on a socket, and on a server for the sockets it will accept.
 
-use std::time::Duration;
-
-use socket2::SockRef;
-
 use crate::error::{Failure, Result};
-use crate::sys;
 
 /// The settings of one connection; a server's are what its sockets start with.
 #[derive(Clone, Copy)]
@@ -29,7 +24,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             no_delay: true,
-            read_limit: 1024 * 1024,
+            read_limit: 16 * 1024 * 1024,
             write_limit: 64 * 1024 * 1024,
             linger: 30_000,
             idle_timeout: 0,
@@ -40,7 +35,7 @@ impl Default for Options {
 }
 
 /// The settings of a server that its sockets do not inherit.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct ServerOptions {
     /// "::" takes IPv4, too.
     pub dual_stack: bool,
@@ -48,6 +43,14 @@ pub(crate) struct ServerOptions {
     pub reuse_port: bool,
     /// How many of its connections may be open; 0 = any number.
     pub max_connections: u32,
+    /// How much all its closed connections may have unsent.
+    pub linger_bytes: u64,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions { dual_stack: false, reuse_port: false, max_connections: 0, linger_bytes: 256 * 1024 * 1024 }
+    }
 }
 
 /// The options by their numbers at the border.
@@ -63,27 +66,25 @@ pub(crate) enum Name {
     IdleTimeout,
     KeepAlive,
     IdleBytes,
+    LingerBytes,
 }
 
 impl Name {
-    const ALL: [Name; 10] = [
-        Name::NoDelay,
-        Name::DualStack,
-        Name::ReusePort,
-        Name::MaxConnections,
-        Name::ReadLimit,
-        Name::WriteLimit,
-        Name::Linger,
-        Name::IdleTimeout,
-        Name::KeepAlive,
-        Name::IdleBytes,
-    ];
-
     pub(crate) fn from_number(number: i32) -> Result<Name> {
-        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        index
-            .and_then(|index| Name::ALL.get(index).copied())
-            .ok_or_else(|| Failure::not_accepted("option").because(format!("there is no option {number}")))
+        Ok(match number {
+            1 => Name::NoDelay,
+            2 => Name::DualStack,
+            3 => Name::ReusePort,
+            4 => Name::MaxConnections,
+            5 => Name::ReadLimit,
+            6 => Name::WriteLimit,
+            7 => Name::Linger,
+            8 => Name::IdleTimeout,
+            9 => Name::KeepAlive,
+            10 => Name::IdleBytes,
+            14 => Name::LingerBytes,
+            _ => return Err(Failure::not_accepted("option").because(format!("there is no option {number}"))),
+        })
     }
 
     /// Whether only servers have it, and only before they are bound.
@@ -103,7 +104,7 @@ impl Options {
             Name::IdleTimeout => number(value).map(|value| self.idle_timeout = value),
             Name::KeepAlive => seconds(value).map(|value| self.keep_alive = value),
             Name::IdleBytes => count(value).map(|value| self.idle_bytes = value),
-            Name::DualStack | Name::ReusePort | Name::MaxConnections => return None,
+            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes => return None,
         };
         Some(outcome)
     }
@@ -117,7 +118,7 @@ impl Options {
             Name::IdleTimeout => Some(self.idle_timeout.into()),
             Name::KeepAlive => Some(self.keep_alive.into()),
             Name::IdleBytes => Some(self.idle_bytes.into()),
-            Name::DualStack | Name::ReusePort | Name::MaxConnections => None,
+            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes => None,
         }
     }
 }
@@ -127,6 +128,7 @@ impl ServerOptions {
         match name {
             Name::DualStack => self.dual_stack = flag(value)?,
             Name::ReusePort => self.reuse_port = flag(value)?,
+            Name::LingerBytes => self.linger_bytes = size(value)? as u64,
             _ => self.max_connections = number(value)?,
         }
         Ok(())
@@ -136,23 +138,10 @@ impl ServerOptions {
         match name {
             Name::DualStack => self.dual_stack.into(),
             Name::ReusePort => self.reuse_port.into(),
+            Name::LingerBytes => self.linger_bytes as i64,
             _ => self.max_connections.into(),
         }
     }
-}
-
-/// How many periods of keep-alive a peer may leave unanswered.
-const KEEP_ALIVE_PERIODS: u32 = 10;
-
-/// Hands a setting that is the system's to a socket of any kind.
-pub(crate) fn apply_keep_alive(socket: &SockRef<'_>, seconds: u32) -> std::io::Result<()> {
-    let period = Duration::from_secs(seconds.into());
-    // While output is under way TCP repeats that instead of probing, and would do so for a quarter of an hour.
-    sys::set_user_timeout(socket, (seconds > 0).then_some(period * KEEP_ALIVE_PERIODS))?;
-    if seconds == 0 {
-        return socket.set_keepalive(false);
-    }
-    socket.set_tcp_keepalive(&sys::keep_alive(period))
 }
 
 fn flag(value: i64) -> Result<bool> {

@@ -62,7 +62,7 @@ fn allocations(f: impl FnOnce()) -> usize {
 
 // The listeners are plain functions: the test's own closures and assertions would allocate.
 
-extern "C" fn echo_in_place(_: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn echo_in_place(_: *mut ss_event, user_data: *mut c_void) {
     let mut length = 0;
     let socket = user_data.cast();
     let bytes = unsafe { ss_socket_peek(socket, &mut length) };
@@ -70,7 +70,7 @@ extern "C" fn echo_in_place(_: *mut ss_event, user_data: *mut c_void) {
     ss_socket_skip(socket, length);
 }
 
-extern "C" fn echo_a_copy(_: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn echo_a_copy(_: *mut ss_event, user_data: *mut c_void) {
     let mut room = [0_u8; 700];
     let socket = user_data.cast();
     loop {
@@ -82,7 +82,7 @@ extern "C" fn echo_a_copy(_: *mut ss_event, user_data: *mut c_void) {
     }
 }
 
-extern "C" fn echo_in_small_writes(_: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn echo_in_small_writes(_: *mut ss_event, user_data: *mut c_void) {
     let mut byte = [0_u8; 7];
     let socket = user_data.cast();
     loop {
@@ -94,7 +94,7 @@ extern "C" fn echo_in_small_writes(_: *mut ss_event, user_data: *mut c_void) {
     }
 }
 
-extern "C" fn hear(_: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn hear(_: *mut ss_event, user_data: *mut c_void) {
     increment(unsafe { &*user_data.cast::<Cell<usize>>() });
 }
 
@@ -132,7 +132,7 @@ fn converse(events: &Loop, peers: &mut [TcpStream], rounds: usize) -> usize {
 fn messages_and_events_touch_no_memory_once_a_connection_has_settled() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 2, "the test counts");
 
-    let echoes: [(&str, unsafe extern "C" fn(_, _)); 3] = [
+    let echoes: [(&str, unsafe extern "C-unwind" fn(_, _)); 3] = [
         ("peek and skip", echo_in_place),
         ("read", echo_a_copy),
         ("read, and several small writes", echo_in_small_writes),

@@ -546,12 +546,20 @@ fn a_text_whose_length_has_come_and_not_all_of_its_bytes_stays_whole() {
 }
 
 #[test]
-fn a_length_that_can_never_come_is_an_eof_error() {
+fn a_length_that_can_never_come_is_a_range_error() {
     let pair = Pair::new();
     let socket = holding(&pair, b"some");
-    for byte_length in [5, 1 << 31, isize::MAX as usize, usize::MAX] {
+    let limit = 16 << 20;
+    for byte_length in [5, limit] {
         assert_eq!(read_utf_bytes(socket, byte_length), Err(SS_ERR_EOF), "{byte_length}");
         assert_eq!(read_multi_byte(socket, byte_length, c"unicode"), Err(SS_ERR_EOF), "{byte_length}");
+    }
+    for byte_length in [limit + 1, 1 << 31, isize::MAX as usize, usize::MAX] {
+        let mut length = 7;
+        let status = unsafe { ss_socket_read_utf_bytes(socket.0, byte_length, null_mut(), 0, &mut length) };
+        fails(status, SS_ERR_RANGE, 2006);
+        assert_eq!(length, 7, "no size would do");
+        assert!(text(ss_last_error_detail()).is_some_and(|detail| detail.contains("SS_OPT_READ_LIMIT")));
     }
     assert_eq!(socket.read_all(), b"some");
 }

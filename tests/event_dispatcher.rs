@@ -142,17 +142,17 @@ fn removing_and_adding_again_changes_place_and_priority() {
 /// another function with the same data.
 #[test]
 fn function_and_user_data_together_are_the_listener() {
-    extern "C" fn first(_: *mut ss_event, user_data: *mut c_void) {
+    extern "C-unwind" fn first(_: *mut ss_event, user_data: *mut c_void) {
         unsafe { &*user_data.cast::<Log>() }.add("first");
     }
-    extern "C" fn second(_: *mut ss_event, user_data: *mut c_void) {
+    extern "C-unwind" fn second(_: *mut ss_event, user_data: *mut c_void) {
         unsafe { &*user_data.cast::<Log>() }.add("second");
     }
     let logs = [Log::default(), Log::default()];
     let (_events, target) = dispatcher();
     let user_data = |log: &Log| (&raw const *log).cast_mut().cast::<c_void>();
     for log in &logs {
-        for function in [first, second] as [unsafe extern "C" fn(_, _); 2] {
+        for function in [first, second] as [unsafe extern "C-unwind" fn(_, _); 2] {
             ok(unsafe { ss_add_listener(target.object(), A.as_ptr(), Some(function), user_data(log), false, 0) });
         }
     }
@@ -995,7 +995,7 @@ struct Life {
     action: OnceCell<Box<dyn Fn(Event)>>,
 }
 
-extern "C" fn live(event: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn live(event: *mut ss_event, user_data: *mut c_void) {
     let life = unsafe { &*user_data.cast::<Life>() };
     keep_panic(|| {
         let ends = life.ends();
@@ -1007,7 +1007,7 @@ extern "C" fn live(event: *mut ss_event, user_data: *mut c_void) {
     });
 }
 
-extern "C" fn end(user_data: *mut c_void) {
+extern "C-unwind" fn end(user_data: *mut c_void) {
     increment(&unsafe { &*user_data.cast::<Life>() }.ends);
 }
 
@@ -1593,12 +1593,12 @@ mod model {
         who: usize,
     }
 
-    extern "C" fn call(event: *mut ss_event, user_data: *mut c_void) {
+    extern "C-unwind" fn call(event: *mut ss_event, user_data: *mut c_void) {
         let user = unsafe { &*user_data.cast::<User>() };
         keep_panic(|| unsafe { &*user.run }.listener(user.who, Event(event)));
     }
 
-    extern "C" fn destroy(user_data: *mut c_void) {
+    extern "C-unwind" fn destroy(user_data: *mut c_void) {
         let user = unsafe { &*user_data.cast::<User>() };
         increment(&unsafe { &*user.run }.world.destroyed);
     }

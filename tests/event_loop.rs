@@ -113,7 +113,7 @@ fn waiting_takes_no_processor_time() {
 fn a_signal_ends_a_wait_early_and_is_no_error() {
     in_own_process!(|| {
         // A handler that does nothing, and no SA_RESTART.
-        extern "C" fn handler(_: libc::c_int) {}
+        extern "C-unwind" fn handler(_: libc::c_int) {}
         unsafe {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = handler as *const () as usize;
@@ -146,7 +146,7 @@ fn a_signal_ends_a_wait_early_and_is_no_error() {
 #[cfg(target_os = "linux")] // Windows has no signals
 fn a_storm_of_signals_disturbs_no_conversation() {
     in_own_process!(|| {
-        extern "C" fn handler(_: libc::c_int) {}
+        extern "C-unwind" fn handler(_: libc::c_int) {}
         let events = Loop::new();
         let (server, _accepted) = echo_server(&events);
         let port = server.port();
@@ -507,10 +507,10 @@ fn a_task_that_posts_itself_again_does_not_keep_a_turn_from_ending() {
 
 #[test]
 fn a_loop_that_ends_cancels_the_tasks_that_are_left() {
-    extern "C" fn run(_: *mut c_void) {
+    extern "C-unwind" fn run(_: *mut c_void) {
         panic!("its loop is over");
     }
-    extern "C" fn cancelled(user_data: *mut c_void) {
+    extern "C-unwind" fn cancelled(user_data: *mut c_void) {
         increment(unsafe { &*user_data.cast::<Cell<usize>>() });
     }
     let count = Cell::new(0_usize);

@@ -493,9 +493,7 @@ fn pour(port: u16, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
             let _ = writer.shutdown(Shutdown::Write);
         });
         let (mut read, mut buffer) = (0, vec![0; 1 << 18]);
-        while let Ok(length) = peer.read(&mut buffer)
-            && length > 0
-        {
+        while let Ok(length @ 1..) = peer.read(&mut buffer) {
             read += length as u64;
         }
         writing.join().expect("it does not panic");
@@ -509,6 +507,7 @@ fn pour(port: u16, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
 fn input_that_the_program_does_not_read_is_bounded_and_goes_on_without_loss() {
     const LIMIT: usize = 1 << 20;
     let pair = Pair::new();
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_READ_LIMIT, LIMIT as i64));
     let sent = pattern(30_000_000);
     let done = Arc::new(AtomicBool::new(false));
     let writer = thread::spawn({
@@ -540,10 +539,11 @@ fn input_that_the_program_does_not_read_is_bounded_and_goes_on_without_loss() {
     pair.events.pump_until(|| pair.log.contains("close"));
 }
 
-/// The end of a peer is behind its last byte, also if the program reads that late.
+/// The end of a peer is behind its last byte, also if the program has reading paused.
 #[test]
-fn close_waits_until_input_beyond_the_limit_has_been_delivered() {
+fn close_waits_until_input_that_is_paused_has_been_delivered() {
     let pair = Pair::new();
+    ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_READ_LIMIT, 1 << 20));
     let sent = pattern(3_000_000);
     let writer = thread::spawn({
         let (mut peer, sent) = (pair.peer.try_clone().expect("a second handle"), sent.clone());
@@ -553,8 +553,10 @@ fn close_waits_until_input_beyond_the_limit_has_been_delivered() {
         }
     });
     pair.pump_until_available(1 << 20);
+    ok(ss_socket_pause(pair.socket.0.0));
     pair.events.settle();
     assert!(!pair.log.contains("close"));
+    ok(ss_socket_resume(pair.socket.0.0));
     let mut received = Vec::new();
     pair.events.pump_until(|| {
         if !pair.log.contains("close") {
@@ -745,6 +747,43 @@ fn a_peer_that_reads_a_byte_now_and_then_is_given_up_after_the_idle_timeout() {
 }
 
 /// Unless more is asked of it than a byte.
+/// What the kernel takes at the last moment is no progress, nor is its peer's answer to a probe of the shut window.
+#[test]
+fn a_peer_that_reads_nothing_is_given_up_when_its_time_is_over_and_not_much_later() {
+    const TIME: Duration = Duration::from_secs(2);
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let accepted = server.keep_accepted();
+    let _peers = [server.client(), server.client()];
+    events.pump_until(|| accepted.len() == 2);
+    let (closed, open) = (accepted.get(0), accepted.get(1));
+    let start = Instant::now();
+    for (socket, option) in [(closed, SS_OPT_LINGER), (open, SS_OPT_IDLE_TIMEOUT)] {
+        ok(socket.write(&pattern(8_000_000)));
+        ok(ss_set_option(socket.0.cast(), option, TIME.as_millis() as i64));
+    }
+    ok(closed.close());
+    let mut after = [Duration::ZERO; 2];
+    events.rest_until(|| {
+        let figures = server.figures();
+        for (after, left) in after.iter_mut().zip([figures.lingering, figures.open]) {
+            if after.is_zero() && left == 0 {
+                *after = start.elapsed();
+            }
+        }
+        !after.contains(&Duration::ZERO)
+    });
+    figure(format_args!(
+        "8 MB for peers that read nothing, {TIME:?} for progress: given up after {} ms when closed, {} ms when open",
+        after[0].as_millis(),
+        after[1].as_millis()
+    ));
+    // What the open one's peer has acknowledged is asked for when the time is over: it may be up to twice the time.
+    for (after, most) in after.into_iter().zip([TIME, TIME * 2]) {
+        assert!((TIME..most + TIME / 4).contains(&after), "{after:?}");
+    }
+}
+
 #[test]
 fn a_peer_that_sends_a_byte_now_and_then_is_given_up_where_more_is_asked_of_it() {
     let pair = Pair::new();

@@ -45,8 +45,8 @@ struct Export {
     answer: Answer,
 }
 
-extern "C" fn listener(_: *mut ss_event, _: *mut c_void) {}
-extern "C" fn task(_: *mut c_void) {}
+extern "C-unwind" fn listener(_: *mut ss_event, _: *mut c_void) {}
+extern "C-unwind" fn task(_: *mut c_void) {}
 
 /// A server on this thread's own loop, to dispatch events at.
 fn bystander() -> *mut ss_server {
@@ -144,6 +144,19 @@ fn exports() -> Vec<Export> {
         getter("ss_socket_peek", Socket, |h| {
             let mut length = 77;
             let bytes = unsafe { ss_socket_peek(h.cast(), &mut length) };
+            bytes.is_null() || length == 0
+        }),
+        status("ss_socket_skip", Socket, |h| ss_socket_skip(h.cast(), 1)),
+        status("ss_socket_read_bytes", Socket, |h| {
+            let mut room = [0_u8; 1];
+            unsafe { ss_socket_read_bytes(h.cast(), room.as_mut_ptr().cast(), room.len()) }
+        }),
+        status("ss_socket_write_bytes", Socket, |h| unsafe {
+            ss_socket_write_bytes(h.cast(), b"x".as_ptr().cast(), 1)
+        }),
+        getter("ss_socket_take", Socket, |h| {
+            let mut length = 77;
+            let bytes = unsafe { ss_socket_take(h.cast(), &mut length) };
             bytes.is_null() || length == 0
         }),
         status("ss_socket_skip", Socket, |h| ss_socket_skip(h.cast(), 1)),
@@ -825,9 +838,7 @@ impl Chaos {
     fn heard(self: &Rc<Self>, event: Event, target: *mut c_void, kind: &'static CStr, index: Option<usize>) {
         self.under_way.borrow_mut().push((event, target));
         assert_eq!(event.target(), target);
-        if let Some(index) = index
-            && LIBRARY_EVENTS.contains(&kind)
-        {
+        if let Some(index) = index.filter(|_| LIBRARY_EVENTS.contains(&kind)) {
             let Actor { ended, given_up, .. } = &self.actors.borrow()[index];
             for allowed in [ended, given_up].into_iter().flatten() {
                 assert!(allowed.contains(&event), "{kind:?} after the end");

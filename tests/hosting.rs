@@ -166,7 +166,7 @@ fn a_forked_child_is_refused_what_it_inherited_and_disturbs_nothing() {
     });
 }
 
-unsafe extern "C" fn never(_: *mut c_void) {
+unsafe extern "C-unwind" fn never(_: *mut c_void) {
     std::process::abort();
 }
 
@@ -364,7 +364,7 @@ fn figures_go_only_as_far_as_the_callers_struct() {
     let mut long = [usize::MAX; 12];
     long[0] = size_of_val(&long);
     ok(unsafe { ss_server_stats(server.0, long.as_mut_ptr().cast()) });
-    assert_eq!((long[0], long[1], long[2], long[8]), (96, 1, 1, usize::MAX));
+    assert_eq!((long[0], long[1], long[2], long[8], long[9]), (96, 1, 1, 0, usize::MAX));
     for size in [0, 1, size_of::<usize>() - 1] {
         let mut stats = ss_stats { size, ..ss_stats::default() };
         fails(unsafe { ss_server_stats(server.0, &mut stats) }, SS_ERR_ARGUMENT, 2004);
@@ -376,7 +376,7 @@ fn figures_go_only_as_far_as_the_callers_struct() {
 #[test]
 fn running_out_of_descriptors_is_counted_and_logged() {
     in_own_process!(|| {
-        unsafe extern "C" fn log(level: i32, message: *const c_char, lines: *mut c_void) {
+        unsafe extern "C-unwind" fn log(level: i32, message: *const c_char, lines: *mut c_void) {
             let lines = unsafe { &*lines.cast::<RefCell<Vec<(i32, String)>>>() };
             lines.borrow_mut().push((level, text(message).expect("a message")));
         }

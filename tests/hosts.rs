@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(package) = package
-        && !Command::new("pkg-config").args(["--exists", package]).status().is_ok_and(|status| status.success())
-    {
+    let is_installed = |package: &str| {
+        Command::new("pkg-config").args(["--exists", package]).status().is_ok_and(|status| status.success())
+    };
+    if let Some(package) = package.filter(|package| !is_installed(package)) {
         assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{package} is not installed");
         println!("SKIPPED: {package} is not installed");
         return None;

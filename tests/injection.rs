@@ -17,9 +17,9 @@ use server_socket::*;
 use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicPtr, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use support::*;
@@ -89,6 +89,61 @@ fn with_plan<T>(call: Call, errno: c_int, when: When, f: impl FnOnce() -> T) -> 
     (result, PLAN.take().map_or(0, |plan| plan.failed))
 }
 
+type Number = libc::c_long;
+type SystemCall = unsafe extern "C" fn(Number, Number, Number, Number, Number, Number, Number) -> Number;
+
+/// The C library's own `syscall`.
+fn real_syscall() -> SystemCall {
+    static REAL: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+    let mut real = REAL.load(Ordering::Relaxed);
+    if real.is_null() {
+        real = unsafe { libc::dlsym(libc::RTLD_NEXT, c"syscall".as_ptr()) };
+        REAL.store(real, Ordering::Relaxed);
+    }
+    unsafe { std::mem::transmute::<*mut c_void, SystemCall>(real) }
+}
+
+/// The calls that the library makes by this way.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn syscall(
+    number: Number,
+    first: Number,
+    second: Number,
+    third: Number,
+    fourth: Number,
+    fifth: Number,
+    sixth: Number,
+) -> Number {
+    let call = match number {
+        libc::SYS_accept4 => Some(Call::Accept),
+        libc::SYS_recvfrom => Some(Call::Recv),
+        libc::SYS_sendto => Some(Call::Send),
+        _ => None,
+    };
+    if call.is_some_and(fails_now) {
+        return -1;
+    }
+    unsafe { real_syscall()(number, first, second, third, fourth, fifth, sixth) }
+}
+
+/// An argument of a system call.
+trait Argument {
+    fn number(self) -> Number;
+}
+
+macro_rules! arguments {
+    ($($type:ty)*) => {
+        $(impl Argument for $type {
+            fn number(self) -> Number {
+                self as Number
+            }
+        })*
+    };
+}
+
+arguments!(c_int u32 u64 usize *const c_void *mut c_void *const sockaddr *mut sockaddr *mut socklen_t *const msghdr);
+arguments!(*mut libc::epoll_event);
+
 /// Defines functions that stand before the C library's.
 macro_rules! shim {
     ($($call:ident: fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty = $number:ident $(, $extra:expr)*;)*) => {
@@ -97,7 +152,10 @@ macro_rules! shim {
             if fails_now(Call::$call) {
                 return -1;
             }
-            (unsafe { libc::syscall(libc::$number, $($arg),* $(, $extra)*) }) as $result
+            let mut arguments = [$($arg.number(),)* $($extra,)* 0, 0, 0, 0, 0, 0].into_iter();
+            let mut next = || arguments.next().unwrap_or(0);
+            let (first, second, third, fourth, fifth, sixth) = (next(), next(), next(), next(), next(), next());
+            (unsafe { real_syscall()(libc::$number, first, second, third, fourth, fifth, sixth) }) as $result
         })*
     };
 }
@@ -105,14 +163,14 @@ macro_rules! shim {
 shim! {
     Accept: fn accept4(fd: c_int, address: *mut sockaddr, length: *mut socklen_t, flags: c_int) -> c_int = SYS_accept4;
     Recv: fn recv(fd: c_int, buffer: *mut c_void, length: size_t, flags: c_int) -> ssize_t
-        = SYS_recvfrom, null::<c_void>(), null::<c_void>();
+        = SYS_recvfrom;
     Send: fn send(fd: c_int, buffer: *const c_void, length: size_t, flags: c_int) -> ssize_t
-        = SYS_sendto, null::<c_void>(), 0;
+        = SYS_sendto;
     Send: fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = SYS_sendmsg;
     EpollCtl: fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut libc::epoll_event) -> c_int
         = SYS_epoll_ctl;
     EpollWait: fn epoll_wait(epoll: c_int, events: *mut libc::epoll_event, count: c_int, timeout: c_int) -> c_int
-        = SYS_epoll_pwait, null::<c_void>(), 8;
+        = SYS_epoll_pwait, 0, 8;
     EpollCreate: fn epoll_create1(flags: c_int) -> c_int = SYS_epoll_create1;
     EventFd: fn eventfd(value: libc::c_uint, flags: c_int) -> c_int = SYS_eventfd2;
     Socket: fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int = SYS_socket;

@@ -49,6 +49,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     connected: bool,
+    /// Its last attempt to connect has succeeded: whom it is or was connected to can be asked.
+    met: bool,
     paused: bool,
     /// What has come and is unread.
     unread: Vec<u8>,
@@ -68,9 +70,13 @@ impl Model {
         if allowed { SS_OK } else { SS_ERR_IO }
     }
 
+    fn peer_may_send(&self) -> bool {
+        self.connected && !self.peer_ended
+    }
+
     fn forget_connection(&mut self) {
         let events = std::mem::take(&mut self.events);
-        *self = Model { events, ..Model::default() };
+        *self = Model { events, met: self.met, ..Model::default() };
     }
 
     /// Whatever was on its way arrives.
@@ -113,6 +119,7 @@ impl World {
     fn connect(&mut self, port: u16) {
         ok(unsafe { ss_socket_connect(self.socket.0, c"127.0.0.1".as_ptr(), port.into()) });
         self.model.forget_connection();
+        self.model.met = false;
         assert!(!self.socket.connected());
     }
 
@@ -126,7 +133,7 @@ impl World {
                 set_timeouts(&peer);
                 self.peer = Some(peer);
                 self.events.pump_until(|| self.socket.connected());
-                self.model.connected = true;
+                (self.model.connected, self.model.met) = (true, true);
                 self.model.events.push("connect");
             }
             Step::ConnectToNobody => {
@@ -189,20 +196,14 @@ impl World {
                 model.paused = false;
             }
             Step::PeerWrites(length) => {
-                if let Some(peer) = &mut self.peer
-                    && model.connected
-                    && !model.peer_ended
-                {
+                if let Some(peer) = self.peer.as_mut().filter(|_| model.peer_may_send()) {
                     let bytes: Vec<u8> = (0..=*length).collect();
                     peer.write_all(&bytes).expect("it writes");
                     model.in_flight.extend_from_slice(&bytes);
                 }
             }
             Step::PeerEnds => {
-                if let Some(peer) = &self.peer
-                    && model.connected
-                    && !model.peer_ended
-                {
+                if let Some(peer) = self.peer.as_ref().filter(|_| model.peer_may_send()) {
                     peer.shutdown(Shutdown::Write).expect("a FIN");
                     model.peer_ended = true;
                     model.end_in_flight = true;
@@ -210,7 +211,7 @@ impl World {
             }
             Step::PeerResets => {
                 // What it had sent comes first; only then is a reset like an end, if nothing of ours is lost.
-                if model.connected && !model.paused && !model.peer_ended {
+                if model.peer_may_send() && !model.paused {
                     self.settle();
                     if let Some(peer) = self.peer.take() {
                         reset(peer);
@@ -239,7 +240,7 @@ impl World {
         self.events.turn(0);
         assert_eq!(self.socket.connected(), self.model.connected);
         assert_eq!(self.socket.available(), self.model.unread.len());
-        assert_eq!(self.socket.remote().0.is_some(), self.model.connected);
+        assert_eq!(self.socket.remote().0.is_some(), self.model.met);
         // Bytes that came in several segments may have been several events.
         let mut seen = self.log.entries();
         seen.dedup_by(|a, b| a == "socketData" && b == "socketData");

@@ -68,6 +68,13 @@ impl Far {
             Pull::Silence => self.ip("route add blackhole 10.77.0.1/32"),
         }
     }
+
+    fn plug_in(&self, how: Pull) {
+        match how {
+            Pull::Cable => self.ip("link set far up"),
+            Pull::Silence => self.ip("route del blackhole 10.77.0.1/32"),
+        }
+    }
 }
 
 /// How the peer goes.
@@ -96,10 +103,6 @@ fn pairs(far: &Far, events: &Loop, count: usize) -> (Server, Accepted, Vec<TcpSt
     let peers: Vec<TcpStream> = (0..count).map(|_| far.connect(server.port())).collect();
     events.pump_until(|| accepted.len() == count);
     (server, accepted, peers)
-}
-
-fn set(object: impl Object, option: ss_option, value: i64) {
-    ok(ss_set_option(object.object(), option, value));
 }
 
 // ---- Pulled cables --------------------------------------------------------------------------------------------------
@@ -141,39 +144,81 @@ fn a_peer_whose_cable_is_pulled_is_given_up_after_the_idle_timeout() {
                 assert!((TIMEOUT - 20..TIMEOUT + 100).contains(&after), "{after} ms");
             }
             accepted.clear();
-            match how {
-                Pull::Cable => far.ip("link set far up"),
-                Pull::Silence => far.ip("route del blackhole 10.77.0.1/32"),
-            }
+            far.plug_in(how);
         }
     });
 }
 
-/// Also where output is on its way: while TCP repeats that, it does not probe.
+/// Also where output is on its way: while TCP repeats that, or waits for the peer to take more, it sends no keep-alive.
 #[test]
 fn a_peer_whose_cable_is_pulled_is_given_up_after_ten_times_the_keep_alive() {
     between_two_hosts!(|far: Far| {
+        const NAMES: [&str; 3] = ["silent", "sending", "before a shut window"];
+        for how in [Pull::Cable, Pull::Silence] {
+            let events = Loop::new();
+            let (_server, accepted, _peers) = pairs(&far, &events, NAMES.len());
+            let log = Log::default();
+            for (index, name) in NAMES.into_iter().enumerate() {
+                let (socket, log) = (accepted.get(index), log.clone());
+                on(socket, CLOSE, move |event| {
+                    assert_ne!(event.os_error(), 0, "{name}");
+                    if matches!(how, Pull::Silence) {
+                        assert_eq!(event.os_error(), libc::ETIMEDOUT, "{name}");
+                    }
+                    log.add(name);
+                });
+                set(socket, SS_OPT_KEEP_ALIVE, 1);
+            }
+            ok(accepted.get(2).write(&pattern(MUCH)));
+            events.settle();
+            far.pull(how);
+            ok(accepted.get(1).write(b"never acknowledged"));
+            let start = Instant::now();
+            for count in 1..=NAMES.len() {
+                events.rest_until(|| log.len() >= count);
+                let (after, name) = (start.elapsed(), &log.entries()[count - 1]);
+                figure(format_args!("{how:?}, keep-alive of 1 s: given up after {} ms: {name}", after.as_millis()));
+                // While the window is shut the system asks more and more rarely.
+                let longest = if name == NAMES[2] { 50 } else { 20 };
+                assert!((Duration::from_secs(8)..Duration::from_secs(longest)).contains(&after), "{name}: {after:?}");
+            }
+            accepted.clear();
+            far.plug_in(how);
+        }
+    });
+}
+
+/// More than the system takes for a peer that does not read.
+const MUCH: usize = 20_000_000;
+
+/// Its kernel answers whatever is asked of it: that the program sleeps is no reason to give it up.
+#[test]
+fn a_peer_that_sleeps_with_its_window_shut_is_no_dead_one() {
+    between_two_hosts!(|far: Far| {
         let events = Loop::new();
-        let (_server, accepted, _peers) = pairs(&far, &events, 2);
-        let log = Log::default();
-        for index in 0..2 {
-            let (log, name) = (log.clone(), ["silent", "sending"][index]);
-            on(accepted.get(index), CLOSE, log.adds(name));
+        let (_server, accepted, mut peers) = pairs(&far, &events, 2);
+        let logs = [Log::default(), Log::default()];
+        for (index, log) in logs.iter().enumerate() {
+            log.record_socket(accepted.get(index));
             set(accepted.get(index), SS_OPT_KEEP_ALIVE, 1);
         }
-        far.pull(Pull::Silence);
-        ok(accepted.get(1).write(b"never acknowledged"));
+        ok(accepted.get(0).write(&pattern(MUCH)));
+        events.settle();
+        // Far beyond ten periods, and so long that the system has come to ask rarely.
         let start = Instant::now();
-        for count in 1..=2 {
-            events.pump_until(|| log.len() >= count);
-            let after = start.elapsed();
-            figure(format_args!(
-                "keep-alive of 1 s: given up after {} ms: {}",
-                after.as_millis(),
-                log.entries()[count - 1]
-            ));
-            assert!((Duration::from_secs(8)..Duration::from_secs(20)).contains(&after), "{after:?}");
+        events.rest_until(|| start.elapsed() > Duration::from_secs(25));
+        for (log, what) in logs.iter().zip(["with its window shut", "silent"]) {
+            assert_eq!(log.take(), [] as [&str; 0], "{what}");
         }
+        let mut reader = peers.remove(0);
+        let reading = thread::spawn(move || {
+            let mut received = vec![0; MUCH];
+            reader.read_exact(&mut received).expect("it reads");
+            received
+        });
+        assert_same_bytes(&events.join(reading), &pattern(MUCH));
+        ok(accepted.get(1).write(b"awake"));
+        assert_eq!(events.receive(&peers[0], 5), b"awake");
     });
 }
 

@@ -458,7 +458,7 @@ fn an_object_that_exceeds_the_write_limit_is_not_written_at_all() {
     ok(value.add_item().try_set_bytes(SS_VALUE_STRING, &text));
     let length = 1 + 1 + 1 + (1 + 1 + 5) + (1 + 2 + 1000);
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_WRITE_LIMIT, length - 1));
-    refused(pair.socket.write_object(value), SS_ERR_FULL, 0);
+    refused(pair.socket.write_object(value), SS_ERR_RANGE, 2006);
     assert_eq!(pair.socket.pending(), 0);
     ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_WRITE_LIMIT, length));
     ok(pair.socket.write_object(value));
@@ -932,7 +932,7 @@ fn no_other_handle_passes_for_a_value_nor_a_value_for_another() {
 #[test]
 fn user_data_is_the_whole_s() {
     let destroyed = shared::<usize>();
-    extern "C" fn destroy(count: *mut std::ffi::c_void) {
+    extern "C-unwind" fn destroy(count: *mut std::ffi::c_void) {
         increment(unsafe { &*count.cast::<std::cell::Cell<usize>>() });
     }
     let data = std::rc::Rc::as_ptr(&destroyed).cast_mut().cast();

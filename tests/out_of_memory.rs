@@ -98,7 +98,7 @@ thread_local! {
 }
 
 /// Keeps the first sockets.
-extern "C" fn keep(event: *mut ss_event, _: *mut c_void) {
+extern "C-unwind" fn keep(event: *mut ss_event, _: *mut c_void) {
     let mut accepted = ACCEPTED.get();
     if COUNT.get() < accepted.len() && ss_retain(ss_event_socket(event).cast()) == SS_OK {
         accepted[COUNT.get()] = ss_event_socket(event);
@@ -107,7 +107,7 @@ extern "C" fn keep(event: *mut ss_event, _: *mut c_void) {
     }
 }
 
-extern "C" fn hear(_: *mut ss_event, _: *mut c_void) {}
+extern "C-unwind" fn hear(_: *mut ss_event, _: *mut c_void) {}
 
 /// Turns until nothing comes any more; a turn itself may fail.
 fn turn(events: &Loop) {

@@ -5,7 +5,7 @@ mod support;
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::ptr::null;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -39,36 +39,6 @@ impl Outbound {
 impl Drop for Outbound {
     fn drop(&mut self) {
         either_way(release(self.socket));
-    }
-}
-
-/// A port of this machine at which nobody listens.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
-
-/// A listening socket whose queue is full: the system answers no further attempts, as if the host were not there.
-struct BlackHole {
-    port: u16,
-    _listener: socket2::Socket,
-    _fillers: Vec<socket2::Socket>,
-}
-
-impl BlackHole {
-    fn new() -> BlackHole {
-        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-        listener.bind(&any.into()).expect("a port");
-        listener.listen(0).expect("it listens");
-        let address = listener.local_addr().expect("an address");
-        let port = address.as_socket().expect("of IP").port();
-        let filler = |_| {
-            let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-            filler.set_nonblocking(true).expect("a flag");
-            let _ = filler.connect(&address);
-            filler
-        };
-        BlackHole { port, _listener: listener, _fillers: (0..4).map(filler).collect() }
     }
 }
 
@@ -460,7 +430,7 @@ fn two_loops_on_two_threads_talk_to_each_other() {
 #[test]
 fn an_error_that_nobody_listens_for_is_logged_in_airs_words() {
     in_own_process!(|| {
-        unsafe extern "C" fn log(level: i32, message: *const std::ffi::c_char, lines: *mut std::ffi::c_void) {
+        unsafe extern "C-unwind" fn log(level: i32, message: *const std::ffi::c_char, lines: *mut std::ffi::c_void) {
             let lines = unsafe { &*lines.cast::<std::cell::RefCell<Vec<(i32, String)>>>() };
             lines.borrow_mut().push((level, text(message).expect("a message")));
         }

@@ -17,6 +17,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ptr::null_mut;
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use support::*;
 
@@ -116,7 +117,7 @@ fn calls(events: &Loop, panics: &Rc<Cell<usize>>) {
     let listening =
         note(panics, unsafe { ss_bind(server, 0, c"127.0.0.1".as_ptr()) }) && note(panics, ss_listen(server, 0));
     let word = callback.user_data();
-    extern "C" fn keep(event: *mut ss_event, _: *mut std::ffi::c_void) {
+    extern "C-unwind" fn keep(event: *mut ss_event, _: *mut std::ffi::c_void) {
         ss_retain(ss_event_socket(event).cast());
         ACCEPTED.set(ss_event_socket(event));
     }
@@ -154,10 +155,44 @@ fn calls(events: &Loop, panics: &Rc<Cell<usize>>) {
     drop(client);
 }
 
-extern "C" fn keep_nothing(_: *mut ss_event, _: *mut std::ffi::c_void) {}
+extern "C-unwind" fn keep_nothing(_: *mut ss_event, _: *mut std::ffi::c_void) {}
+
+/// What the log function was told of panics, and what the library answered it meanwhile.
+struct Witness {
+    socket: Socket,
+    events: *mut ss_loop,
+    told: Cell<usize>,
+    answered: Cell<usize>,
+}
+
+struct Unheard;
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        ok(unsafe { ss_set_log(None, null_mut()) });
+    }
+}
+
+/// A log function may use the library as any other of the host's: whoever fails has put everything back before.
+extern "C-unwind" fn hear(level: i32, message: *const std::ffi::c_char, witness: *mut std::ffi::c_void) {
+    let witness = unsafe { &*witness.cast::<Witness>() };
+    if let Some(text) = text(message).filter(|text| text.contains("on purpose")) {
+        println!("{}", text.replace('\n', " "));
+        increment(&witness.told);
+        let mut value = 0;
+        let wakes = ss_loop_wake(witness.events) == SS_OK;
+        let reads = unsafe { ss_get_option(witness.socket.object(), SS_OPT_NO_DELAY, &mut value) } == SS_OK;
+        if level == SS_LOG_ERROR && wakes && reads && witness.socket.connected() {
+            increment(&witness.answered);
+        }
+    }
+}
 
 /// One conversation with everything in it. The `point`th place that it comes to panics. Returns how many there were.
 fn conversation(point: u64) -> u64 {
+    // There is one log for a process.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let panics = shared::<usize>();
     let (events, other_loop) = (Loop::new(), Loop::new());
     let partner = Echo::new(&events, &panics);
@@ -175,12 +210,9 @@ fn conversation(point: u64) -> u64 {
         });
     }
 
-    extern "C" fn print(_: i32, message: *const std::ffi::c_char, _: *mut std::ffi::c_void) {
-        if let Some(text) = text(message).filter(|text| text.contains("on purpose")) {
-            println!("{}", text.replace('\n', " "));
-        }
-    }
-    ok(unsafe { ss_set_log(Some(print), null_mut()) });
+    let witness = Witness { socket: *bystander.socket, events: events.0, told: Cell::new(0), answered: Cell::new(0) };
+    ok(unsafe { ss_set_log(Some(hear), (&raw const witness).cast_mut().cast()) });
+    let _unheard = Unheard;
     inject::arm(point);
     let answered = partner.converse(events.0, &panics);
     calls(&events, &panics);
@@ -191,6 +223,9 @@ fn conversation(point: u64) -> u64 {
     let expected = usize::from(point <= passed);
     // The call that panicked may have been one whose answer is no status.
     assert!(panics.get() <= expected, "point {point}: {} panics", panics.get());
+    let happened = usize::from((1..=passed).contains(&point));
+    assert_eq!(witness.told.get(), happened, "point {point}: messages");
+    assert_eq!(witness.answered.get(), happened, "point {point}: the library did not answer the log function");
     assert!(elsewhere.converse(other_loop.0, &panics), "point {point}: another loop stands still");
     assert!(bystander.converse(events.0, &panics), "point {point}: another connection stands still");
     assert!(pump(events.0, &panics, || tasks.get() == 3), "point {point}: {} of 3 tasks ran", tasks.get());

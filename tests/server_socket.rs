@@ -660,7 +660,7 @@ fn closing_the_socket_in_the_connect_listener_denies_the_connection() {
         move |event| {
             let socket = event.socket();
             log.add(format!("later listener, connected {}", socket.connected()));
-            assert_eq!(socket.remote(), (None, 0));
+            assert!(socket.remote().1 > 0, "who was turned away");
         }
     });
     let peer = server.client();

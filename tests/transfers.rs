@@ -149,6 +149,7 @@ fn a_reader_that_sleeps_costs_no_more_memory_than_the_limit_allows() {
 fn an_application_that_does_not_read_costs_no_more_memory_than_the_limit_allows() {
     in_own_process!(|| {
         let pair = Pair::new();
+        ok(ss_set_option(pair.socket.0.0.cast(), SS_OPT_READ_LIMIT, 1 << 20));
         let peer = pair.peer.try_clone().expect("a second handle");
         let writer = std::thread::spawn(move || {
             let bytes = pattern(32 << 20);

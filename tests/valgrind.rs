@@ -27,4 +27,4 @@ macro_rules! programs {
     };
 }
 
-programs!(event_loop, events, handles, lifetimes, server, socket, values);
+programs!(event_loop, events, handles, life, lifetimes, server, socket, values);

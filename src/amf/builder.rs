@@ -1,7 +1,7 @@
 //! The sink that makes a value of what the reader meets.
 
 use super::Encoding;
-use super::reader::{Fault, Outcome, Sink, Stop, Word};
+use super::sink::{Fault, Outcome, Sink, Stop, Word};
 use super::value::{Container, Graph, Node, Text, Type};
 use crate::error::Failure;
 

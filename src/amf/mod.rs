@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reader   the grammar of both versions, as a machine that takes one token at a time and tells a sink what it met
+//! input    the bytes that it takes;  markers  the types' markers;  sink  who wants to know
 //! builder  the sink that makes a value of it
 //! writer   from a value to bytes
 //! value    a value with all its parts
@@ -18,7 +19,10 @@
 //! wrong object as soon as a date or two equal objects come before. Nor can it write a value outside of a file.
 
 mod builder;
+mod input;
+mod markers;
 mod reader;
+mod sink;
 mod value;
 mod writer;
 
@@ -30,7 +34,8 @@ pub(crate) use writer::write;
 
 use crate::error::{Failure, Result};
 use builder::Builder;
-use reader::{Fault, Reader, Scan, Stop};
+use reader::Reader;
+use sink::{Fault, Scan, Stop};
 
 /// `objectEncoding`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,85 +4,11 @@
 //! not recurse, bounds the depth, and counts what the value would take in memory before anything is allocated for it.
 //! Nothing is ever reserved for a length that a peer announces.
 
+use super::input::{Header, Input};
+use super::markers::{amf0, amf3};
+use super::sink::{Fault, Outcome, Sink, Stop, Word};
 use super::value::{Container, Node, Text, Type};
 use super::{Encoding, MAX_DEPTH};
-
-/// Why the machine stopped before the end of the value.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// There must be at least this many bytes.
-    Incomplete(usize),
-    Fault(Fault),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    Malformed(&'static str),
-    TooDeep,
-    TooLarge,
-    Externalizable,
-    NoMemory,
-}
-
-pub(super) type Outcome<T = ()> = Result<T, Stop>;
-
-/// A string as it stands in the bytes.
-#[derive(Clone, Copy)]
-pub(super) enum Word<'a> {
-    Empty,
-    /// AMF0's: nothing refers to it later.
-    Plain(&'a [u8]),
-    /// The next one of AMF3's table of strings.
-    New(&'a [u8]),
-    Known(u32),
-}
-
-/// Who wants to know what the machine meets. What does not interest it does nothing.
-pub(super) trait Sink {
-    /// A value without parts.
-    fn leaf(&mut self, _value: Node) -> Outcome {
-        Ok(())
-    }
-    /// A string, XML or a byte array.
-    fn text(&mut self, _kind: Type, _word: Word) -> Outcome {
-        Ok(())
-    }
-    /// A value that was met before: the `_index`th of those that this version counts.
-    fn reference(&mut self, _version: Encoding, _index: u32) -> Outcome {
-        Ok(())
-    }
-    /// The value just met is one that this version counts.
-    fn count(&mut self, _version: Encoding) -> Outcome {
-        Ok(())
-    }
-    /// A value with parts, which follow, up to its [`close`](Sink::close).
-    fn open(&mut self, _kind: Type, _class: Word, _flag: bool) -> Outcome {
-        Ok(())
-    }
-    /// The name of the part that comes next.
-    fn name(&mut self, _word: Word) -> Outcome {
-        Ok(())
-    }
-    fn close(&mut self) {}
-    /// A new shape of objects (AMF3's traits): its class, then the names of the properties that all of them have.
-    fn shape(&mut self, _class: Word, _dynamic: bool) -> Outcome {
-        Ok(())
-    }
-    fn shape_name(&mut self, _word: Word) -> Outcome {
-        Ok(())
-    }
-    /// An object of a known shape, as [`open`](Sink::open).
-    fn open_shaped(&mut self, _shape: u32) -> Outcome {
-        Ok(())
-    }
-    /// The part that comes next is the `_index`th property of the shape.
-    fn shaped_name(&mut self, _shape: u32, _index: u32) {}
-}
-
-/// The sink that keeps nothing.
-pub(super) struct Scan;
-
-impl Sink for Scan {}
 
 /// What is to come of a value that has begun.
 #[derive(Clone, Copy)]
@@ -200,19 +126,7 @@ impl<S: Sink> Reader<S> {
                 self.sink.shape_name(word)?;
                 self.frames[top] = Frame::Shape { left: left - 1 };
             }
-            Frame::Shaped { shape, next } => {
-                let Shape { sealed, dynamic } = self.shapes[shape as usize];
-                if next < sealed {
-                    self.sink.shaped_name(shape, next);
-                    self.value(Encoding::Amf3, input)?;
-                    self.spend(NAMED)?;
-                    self.frames[top] = Frame::Shaped { shape, next: next + 1 };
-                } else if dynamic {
-                    self.frames[top] = Frame::Dynamic;
-                } else {
-                    self.close();
-                }
-            }
+            Frame::Shaped { shape, next } => self.shaped(top, shape, next, input)?,
             Frame::ArrayNames { .. } | Frame::Dynamic if self.named => {
                 self.value(Encoding::Amf3, input)?;
                 self.named = false;
@@ -228,19 +142,36 @@ impl<S: Sink> Reader<S> {
                 self.value(Encoding::Amf0, input)?;
                 self.named = false;
             }
-            Frame::Properties => {
-                let name = input.text0()?;
-                let ends = matches!(name, Word::Empty) && input.peek()? == amf0::OBJECT_END;
-                match ends {
-                    true => {
-                        input.byte()?;
-                        self.close();
-                    }
-                    false => self.name(name)?,
-                }
-            }
+            Frame::Properties => self.property0(input)?,
         }
         Ok(())
+    }
+
+    /// The next of the properties that an object's shape names, or what comes after them.
+    fn shaped(&mut self, top: usize, shape: u32, next: u32, input: &mut Input) -> Outcome {
+        let Shape { sealed, dynamic } = self.shapes[shape as usize];
+        if next < sealed {
+            self.sink.shaped_name(shape, next);
+            self.value(Encoding::Amf3, input)?;
+            self.spend(NAMED)?;
+            self.frames[top] = Frame::Shaped { shape, next: next + 1 };
+        } else if dynamic {
+            self.frames[top] = Frame::Dynamic;
+        } else {
+            self.close();
+        }
+        Ok(())
+    }
+
+    /// The name of AMF0's next property, or the end of them.
+    fn property0(&mut self, input: &mut Input) -> Outcome {
+        let name = input.text0()?;
+        if matches!(name, Word::Empty) && input.peek()? == amf0::OBJECT_END {
+            input.byte()?;
+            self.close();
+            return Ok(());
+        }
+        self.name(name)
     }
 
     fn value(&mut self, version: Encoding, input: &mut Input) -> Outcome {
@@ -505,134 +436,6 @@ fn cost(word: Word) -> usize {
     }
 }
 
-fn malformed(what: &'static str) -> Stop {
+pub(super) fn malformed(what: &'static str) -> Stop {
     Stop::Fault(Fault::Malformed(what))
-}
-
-/// The bytes that are there, and how many of them the step at hand has taken.
-struct Input<'a> {
-    bytes: &'a [u8],
-    position: usize,
-}
-
-/// What AMF3 has before the contents of a value.
-enum Header {
-    /// There are none: it is a value that was met before.
-    Reference(u32),
-    Length(u32),
-}
-
-impl<'a> Input<'a> {
-    fn take(&mut self, count: usize) -> Outcome<&'a [u8]> {
-        let end = self.position.saturating_add(count);
-        let taken = self.bytes.get(self.position..end).ok_or(Stop::Incomplete(end))?;
-        self.position = end;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
-        let taken = self.take(N)?;
-        Ok(taken.try_into().expect("as many as were asked for"))
-    }
-
-    fn peek(&self) -> Outcome<u8> {
-        self.bytes.get(self.position).copied().ok_or(Stop::Incomplete(self.position + 1))
-    }
-
-    fn byte(&mut self) -> Outcome<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn short(&mut self) -> Outcome<u16> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn int(&mut self) -> Outcome<u32> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn double(&mut self) -> Outcome<f64> {
-        self.array().map(f64::from_be_bytes)
-    }
-
-    /// 29 bits in one to four bytes: seven in each that another follows, eight in the fourth.
-    fn u29(&mut self) -> Outcome<u32> {
-        let mut number = 0;
-        for _ in 0..3 {
-            let byte = self.byte()?;
-            number = number << 7 | u32::from(byte & 0x7f);
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Ok(number << 8 | u32::from(self.byte()?))
-    }
-
-    fn header(&mut self) -> Outcome<Header> {
-        let header = self.u29()?;
-        Ok(match header & 1 {
-            0 => Header::Reference(header >> 1),
-            _ => Header::Length(header >> 1),
-        })
-    }
-
-    fn text0(&mut self) -> Outcome<Word<'a>> {
-        let length = self.short()?;
-        self.plain(length.into())
-    }
-
-    fn long_text0(&mut self) -> Outcome<Word<'a>> {
-        let length = self.int()?;
-        self.plain(length as usize)
-    }
-
-    fn plain(&mut self, length: usize) -> Outcome<Word<'a>> {
-        Ok(match length {
-            0 => Word::Empty,
-            _ => Word::Plain(self.take(length)?),
-        })
-    }
-}
-
-/// The type markers of AMF0. 4 (movie clip) and 14 (record set) are reserved and never met.
-pub(super) mod amf0 {
-    pub(in crate::amf) const NUMBER: u8 = 0;
-    pub(in crate::amf) const BOOLEAN: u8 = 1;
-    pub(in crate::amf) const STRING: u8 = 2;
-    pub(in crate::amf) const OBJECT: u8 = 3;
-    pub(in crate::amf) const NULL: u8 = 5;
-    pub(in crate::amf) const UNDEFINED: u8 = 6;
-    pub(in crate::amf) const REFERENCE: u8 = 7;
-    pub(in crate::amf) const ECMA_ARRAY: u8 = 8;
-    pub(in crate::amf) const OBJECT_END: u8 = 9;
-    pub(in crate::amf) const STRICT_ARRAY: u8 = 10;
-    pub(in crate::amf) const DATE: u8 = 11;
-    pub(in crate::amf) const LONG_STRING: u8 = 12;
-    pub(in crate::amf) const UNSUPPORTED: u8 = 13;
-    pub(in crate::amf) const XML_DOCUMENT: u8 = 15;
-    pub(in crate::amf) const TYPED_OBJECT: u8 = 16;
-    /// One value of AMF3 follows.
-    pub(in crate::amf) const AMF3: u8 = 17;
-}
-
-/// The type markers of AMF3.
-pub(super) mod amf3 {
-    pub(in crate::amf) const UNDEFINED: u8 = 0;
-    pub(in crate::amf) const NULL: u8 = 1;
-    pub(in crate::amf) const FALSE: u8 = 2;
-    pub(in crate::amf) const TRUE: u8 = 3;
-    pub(in crate::amf) const INTEGER: u8 = 4;
-    pub(in crate::amf) const NUMBER: u8 = 5;
-    pub(in crate::amf) const STRING: u8 = 6;
-    pub(in crate::amf) const XML_DOCUMENT: u8 = 7;
-    pub(in crate::amf) const DATE: u8 = 8;
-    pub(in crate::amf) const ARRAY: u8 = 9;
-    pub(in crate::amf) const OBJECT: u8 = 10;
-    pub(in crate::amf) const XML: u8 = 11;
-    pub(in crate::amf) const BYTE_ARRAY: u8 = 12;
-    pub(in crate::amf) const VECTOR_INT: u8 = 13;
-    pub(in crate::amf) const VECTOR_UINT: u8 = 14;
-    pub(in crate::amf) const VECTOR_NUMBER: u8 = 15;
-    pub(in crate::amf) const VECTOR_OBJECT: u8 = 16;
-    pub(in crate::amf) const DICTIONARY: u8 = 17;
 }

@@ -2,14 +2,14 @@
 //! deep they are nested, how often one is referred to, or whether they go round in circles: they go as they came, all
 //! at once.
 
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::error::{Failure, Result};
 
 /// What ActionScript would call a value's type. The numbers are those of the border.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(i32)]
 pub(crate) enum Type {
     Undefined = 1,
@@ -105,9 +105,15 @@ impl PartialEq for Text {
 
 impl Eq for Text {}
 
-impl Hash for Text {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bytes().hash(state);
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Text) -> Ordering {
+        self.bytes().cmp(other.bytes())
     }
 }
 
@@ -300,7 +306,7 @@ impl Graph {
         }
         let theirs = other.resolve(theirs);
         let copy = self.add(Node::Undefined)?;
-        let mut copies = HashMap::from([(theirs, copy)]);
+        let mut copies = BTreeMap::from([(theirs, copy)]);
         let mut rest = vec![theirs];
         while let Some(theirs) = rest.pop() {
             let mut node = other.node(theirs).clone();

@@ -3,9 +3,9 @@
 //! What is met a second time is written as a reference where the encoding can do that, so that shared parts stay
 //! shared and a value that goes round in circles comes to an end. Nothing recurses.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use super::reader::{amf0, amf3};
+use super::markers::{amf0, amf3};
 use super::value::{Container, Graph, Node, Text, Type};
 use super::{Encoding, MAX_DEPTH};
 use crate::error::{Failure, Result};
@@ -22,11 +22,11 @@ pub(crate) fn write(graph: &Graph, root: u32, encoding: Encoding, limit: usize) 
         limit,
         out: Vec::new(),
         frames: Vec::new(),
-        seen: [HashMap::new(), HashMap::new()],
+        seen: [BTreeMap::new(), BTreeMap::new()],
         strings: Strings::default(),
         no_class: Text::default(),
-        words: HashMap::new(),
-        shapes: HashMap::new(),
+        words: BTreeMap::new(),
+        shapes: BTreeMap::new(),
     };
     writer.value(root, encoding)?;
     while !writer.frames.is_empty() {
@@ -42,13 +42,13 @@ struct Writer<'a> {
     /// Values that have begun, from the outermost to the innermost.
     frames: Vec<Frame>,
     /// What was written and can be referred to, in AMF0 and in AMF3.
-    seen: [HashMap<u32, usize>; 2],
+    seen: [BTreeMap<u32, usize>; 2],
     strings: Strings,
     /// The class of what has none.
     no_class: Text,
     /// AMF3's table of strings.
-    words: HashMap<StringId, usize>,
-    shapes: HashMap<Shape, usize>,
+    words: BTreeMap<StringId, usize>,
+    shapes: BTreeMap<Shape, usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ struct Frame {
     dynamic: bool,
 }
 
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Shape {
     class: StringId,
     sealed: Vec<StringId>,
@@ -76,8 +76,8 @@ type StringId = usize;
 /// which a peer refers to a hundred thousand times is looked at once. All of them outlive this.
 #[derive(Default)]
 struct Strings {
-    by_address: HashMap<*const u8, StringId>,
-    by_content: HashMap<Text, StringId>,
+    by_address: BTreeMap<*const u8, StringId>,
+    by_content: BTreeMap<Text, StringId>,
 }
 
 impl Strings {
@@ -266,7 +266,7 @@ impl Writer<'_> {
         match container.kind {
             Type::Object => return self.object3(id, container),
             Type::Dictionary => {
-                if !container.items.len().is_multiple_of(2) {
+                if container.items.len() % 2 != 0 {
                     return Err(Failure::invalid_parameter()
                         .because("the last key of the dictionary has no value; nothing was written"));
                 }
@@ -354,8 +354,8 @@ impl Writer<'_> {
         let seen = &mut self.seen[version as usize];
         let next = seen.len();
         match seen.entry(id) {
-            std::collections::hash_map::Entry::Occupied(entry) => Some(*entry.get()),
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            std::collections::btree_map::Entry::Occupied(entry) => Some(*entry.get()),
+            std::collections::btree_map::Entry::Vacant(entry) => {
                 entry.insert(next);
                 None
             }
@@ -434,7 +434,10 @@ impl Writer<'_> {
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         if self.out.len() + bytes.len() > self.limit {
-            return Err(Failure::write_limit());
+            return Err(Failure::out_of_range().because(format!(
+                "the value can never fit: write it in parts, or raise SS_OPT_WRITE_LIMIT, which is {}",
+                self.limit
+            )));
         }
         self.out.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
         self.out.extend_from_slice(bytes);

@@ -1,22 +1,25 @@
-//! The guard that every export passes: no panic gets out, and every failure becomes a status and the thread's
-//! last error.
+//! What every export passes: handles become keys, and every failure becomes a status and the thread's last error.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::Once;
 
 use super::status::ss_status;
+use crate::core::thread::{Thread, glance, with};
+use crate::driver::{place, settle_up};
 use crate::error::{Class, Failure, Result};
+use crate::guard::{guarded, quieten_panics};
 use crate::handle::Key;
-use crate::log::{self, Level};
-use crate::objects::{Objects, step, with};
 
-/// Runs the body of a function that returns a status.
+/// Runs the body of a function that returns a status. The host is not called in it.
 #[inline]
 pub(super) fn status(body: impl FnOnce() -> Result<()>) -> ss_status {
-    match guarded(body) {
+    outcome(guarded(body))
+}
+
+/// The status of what the driver did, who guards himself.
+#[inline]
+pub(super) fn outcome(outcome: Result<()>) -> ss_status {
+    match outcome {
         Ok(()) => ss_status::SS_OK,
         Err(failure) => record(failure),
     }
@@ -29,37 +32,6 @@ pub(super) fn value<T>(fallback: T, body: impl FnOnce() -> Result<T>) -> T {
         record(failure);
         fallback
     })
-}
-
-#[inline]
-fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Unwind safe: no borrow of the objects outlives a panic, each object is checked before it is used, and what may
-    // have been left half done is done anew.
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| recover())
-}
-
-#[cold]
-fn recover<T>() -> Result<T> {
-    // A panic in here must not get out either.
-    let _ = catch_unwind(|| step(Objects::recover));
-    Err(Failure::panicked())
-}
-
-/// Has panics of this library's own code written to the log, if there is one, and not to the host's standard error.
-/// Panics of others, where host and library share Rust's standard library, go where they went before.
-pub(super) fn quieten_panics() {
-    static ONCE: Once = Once::new();
-    // The folder above this one, as the compiler saw it: where our code lies.
-    let sources = Path::new(file!()).parent().and_then(Path::parent).unwrap_or(Path::new(""));
-    ONCE.call_once(|| {
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| match panic.location() {
-            Some(place) if Path::new(place.file()).starts_with(sources) && !cfg!(test) => {
-                log::write(Level::Error, &format!("server_socket failed inside: {panic}"));
-            }
-            _ => others(panic),
-        }));
-    });
 }
 
 /// The last failure on this thread. The buffers are reused, so that a failure which is common, a full socket
@@ -97,6 +69,10 @@ fn record(failure: Failure) -> ss_status {
             write_c_string(&mut last.detail, if failure.detail.is_empty() { &failure.text } else { &failure.detail });
         }
     });
+    if failure.class == Class::Panic {
+        // What the panic said goes to the log.
+        settle_up(place());
+    }
     status
 }
 
@@ -174,13 +150,14 @@ pub(super) fn loop_key<T>(handle: *mut T) -> Result<Key> {
 /// This thread's own loop, made at first use.
 pub(super) fn default_loop() -> Result<Key> {
     quieten_panics();
-    with(|objects| objects.default_loop())
+    with(Thread::default_loop)
 }
 
 /// A text that the host must give.
 ///
 /// # Safety
 /// `text` is NULL or points to a NUL-terminated string that lives through the call.
+#[inline]
 pub(super) unsafe fn c_string<'a>(text: *const c_char, parameter: &str) -> Result<&'a CStr> {
     match text.is_null() {
         true => Err(Failure::null(parameter)),
@@ -193,6 +170,7 @@ pub(super) unsafe fn c_string<'a>(text: *const c_char, parameter: &str) -> Resul
 ///
 /// # Safety
 /// `bytes` is NULL or points to `length` readable bytes that do not change during the call.
+#[inline]
 pub(super) unsafe fn bytes<'a>(bytes: *const c_void, length: usize, parameter: &str) -> Result<&'a [u8]> {
     check_buffer(bytes, length, parameter)?;
     match length {
@@ -207,8 +185,17 @@ pub(super) fn check_room(room: *mut c_void, length: usize, parameter: &str) -> R
     check_buffer(room, length, parameter)
 }
 
+#[inline]
 fn check_buffer(buffer: *const c_void, length: usize, parameter: &str) -> Result<()> {
-    if length > 0 && buffer.is_null() {
+    if buffer.is_null() || length > isize::MAX as usize {
+        return check_unusual_buffer(buffer.is_null(), length, parameter);
+    }
+    Ok(())
+}
+
+#[cold]
+fn check_unusual_buffer(is_null: bool, length: usize, parameter: &str) -> Result<()> {
+    if is_null && length > 0 {
         return Err(Failure::null(parameter));
     }
     if length > isize::MAX as usize {
@@ -230,14 +217,35 @@ pub(super) unsafe fn store<T>(out: *mut T, result: T) {
 
 /// A getter of an object: looks it up and copies something out.
 #[inline]
-pub(super) fn get<T>(fallback: T, look: impl FnOnce(&mut crate::objects::Objects) -> Result<T>) -> T {
+pub(super) fn get<T>(fallback: T, look: impl FnOnce(&mut Thread) -> Result<T>) -> T {
     value(fallback, || with(look))
 }
 
-/// After a call that may have ended something: runs what is due to the host.
-pub(super) fn settle_up(status: ss_status) -> ss_status {
-    crate::objects::run_due();
-    status
+/// A step of a few comparisons on what a handle opens, see [`glance`].
+#[inline(always)]
+pub(super) fn glance_at<H, T>(handle: *mut H, step: impl FnOnce(&mut Thread, Key) -> Option<T>) -> Option<T> {
+    let key = Key::from_some_bits(handle.addr())?;
+    glance(|thread| step(thread, key))
+}
+
+/// A change after which something may be due to the host, which is done then.
+#[inline(never)]
+pub(super) fn change(place: usize, change: impl FnOnce(&mut Thread) -> Result<()>) -> ss_status {
+    let changed = guarded(|| {
+        with(|thread| {
+            change(thread)?;
+            Ok(thread.is_something_due())
+        })
+    });
+    match changed {
+        Ok(something_is_due) => {
+            if something_is_due {
+                settle_up(place);
+            }
+            ss_status::SS_OK
+        }
+        Err(failure) => record(failure),
+    }
 }
 
 #[cfg(test)]
@@ -250,7 +258,7 @@ mod tests {
         assert_eq!(status_of_panic, ss_status::SS_ERR_PANIC);
         assert_eq!(status(|| Ok(())), ss_status::SS_OK);
         assert_eq!(get(7, |_| panic!("on purpose, with the objects borrowed")), 7);
-        crate::objects::step(|objects| assert!(objects.default_loop().is_ok()));
+        assert!(default_loop().is_ok());
     }
 
     #[test]

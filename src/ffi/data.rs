@@ -5,9 +5,11 @@ use std::ffi::{CStr, c_char, c_void};
 use super::border::{c_string, check_room, get, key, status, store};
 use super::socket::ss_socket;
 use super::status::ss_status;
+use crate::core::socket::SocketRef;
+use crate::core::socket::typed::Found;
+use crate::core::thread::with;
 use crate::data::{Charset, Endian, Reading, Written};
 use crate::error::{Failure, Result};
-use crate::objects::{Found, Objects, with};
 
 /// Endian.BIG_ENDIAN: the most significant byte first, the order of the network, and the default.
 pub const SS_BIG_ENDIAN: i32 = 0;
@@ -17,7 +19,7 @@ pub const SS_LITTLE_ENDIAN: i32 = 1;
 /// Socket.endian: SS_BIG_ENDIAN or SS_LITTLE_ENDIAN.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_endian(socket: *mut ss_socket) -> i32 {
-    get(SS_BIG_ENDIAN, |objects| match objects.endian(key(socket))? {
+    get(SS_BIG_ENDIAN, |thread| match thread.socket(key(socket))?.socket.endian {
         Endian::Big => Ok(SS_BIG_ENDIAN),
         Endian::Little => Ok(SS_LITTLE_ENDIAN),
     })
@@ -29,14 +31,13 @@ pub extern "C" fn ss_socket_endian(socket: *mut ss_socket) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_set_endian(socket: *mut ss_socket, endian: i32) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.socket(key(socket))?;
-            let endian = match endian {
+        with(|thread| {
+            thread.socket(key(socket))?.socket.endian = match endian {
                 SS_BIG_ENDIAN => Endian::Big,
                 SS_LITTLE_ENDIAN => Endian::Little,
                 _ => return Err(Failure::not_accepted("endian")),
             };
-            objects.set_endian(key(socket), endian)
+            Ok(())
         })
     })
 }
@@ -122,7 +123,7 @@ pub unsafe extern "C" fn ss_socket_read_utf(
     length: *mut usize,
 ) -> ss_status {
     // SAFETY: the same contract.
-    unsafe { read_text(socket, dst, capacity, length, |objects| objects.find_utf(key(socket))) }
+    unsafe { read_text(socket, dst, capacity, length, |socket| socket.find_utf()) }
 }
 
 /// Socket.readUTFBytes: a text of byte_length bytes. Otherwise as ss_socket_read_utf.
@@ -135,7 +136,7 @@ pub unsafe extern "C" fn ss_socket_read_utf_bytes(
     length: *mut usize,
 ) -> ss_status {
     // SAFETY: the same contract.
-    unsafe { read_text(socket, dst, capacity, length, |objects| objects.find_utf_bytes(key(socket), byte_length)) }
+    unsafe { read_text(socket, dst, capacity, length, |socket| socket.find_utf_bytes(byte_length)) }
 }
 
 /// Socket.readMultiByte: a text of byte_length bytes in another charset, converted to UTF-8; what is malformed becomes
@@ -160,9 +161,7 @@ pub unsafe extern "C" fn ss_socket_read_multi_byte(
     // SAFETY: a NUL-terminated string or NULL, by contract.
     let charset = unsafe { charset_named(charset) };
     // SAFETY: the same contract.
-    unsafe {
-        read_text(socket, dst, capacity, length, |objects| objects.find_multi_byte(key(socket), byte_length, charset))
-    }
+    unsafe { read_text(socket, dst, capacity, length, |socket| socket.find_multi_byte(byte_length, charset)) }
 }
 
 /// Socket.writeBoolean: one byte, 1 or 0.
@@ -218,14 +217,14 @@ pub extern "C" fn ss_socket_write_double(socket: *mut ss_socket, value: f64) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_write_utf(socket: *mut ss_socket, text: *const c_char) -> ss_status {
     // SAFETY: the same contract.
-    unsafe { write_text(socket, text, |objects, text| objects.write_utf(key(socket), text)) }
+    unsafe { write_text(socket, text, |socket, text| socket.write_utf(text)) }
 }
 
 /// Socket.writeUTFBytes: a text's bytes, without a length and without its NUL. SS_ERR_TYPE 2007: text is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_write_utf_bytes(socket: *mut ss_socket, text: *const c_char) -> ss_status {
     // SAFETY: the same contract.
-    unsafe { write_text(socket, text, |objects, text| objects.write(key(socket), text)) }
+    unsafe { write_text(socket, text, |socket, text| socket.write(text)) }
 }
 
 /// Socket.writeMultiByte: a text, given in UTF-8, in another charset (see ss_socket_read_multi_byte). A character that
@@ -239,7 +238,7 @@ pub unsafe extern "C" fn ss_socket_write_multi_byte(
     // SAFETY: a NUL-terminated string or NULL, by contract.
     let charset = unsafe { charset_named(charset) };
     // SAFETY: the same contract.
-    unsafe { write_text(socket, text, |objects, text| objects.write(key(socket), &charset.encode(text))) }
+    unsafe { write_text(socket, text, |socket, text| socket.write(&charset.encode(text))) }
 }
 
 /// # Safety
@@ -251,7 +250,7 @@ unsafe fn read<T, const N: usize>(
     little: fn([u8; N]) -> T,
 ) -> ss_status {
     status(|| {
-        let number = with(|objects| objects.read_number(key(socket), &Reading { big, little }))?;
+        let number = with(|thread| thread.socket(key(socket))?.read_number(&Reading { big, little }))?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(value, number) };
         Ok(())
@@ -259,7 +258,7 @@ unsafe fn read<T, const N: usize>(
 }
 
 fn write<const N: usize>(socket: *mut ss_socket, big: [u8; N], little: [u8; N]) -> ss_status {
-    status(|| with(|objects| objects.write_number(key(socket), &Written { big, little })))
+    status(|| with(|thread| thread.socket(key(socket))?.write_number(&Written { big, little })))
 }
 
 /// Hands a text out, or only the length that it needs.
@@ -271,11 +270,12 @@ unsafe fn read_text(
     dst: *mut c_char,
     capacity: usize,
     length: *mut usize,
-    find: impl FnOnce(&Objects) -> Result<Found<'_>>,
+    find: impl for<'a> FnOnce(&'a SocketRef<'_>) -> Result<Found<'a>>,
 ) -> ss_status {
     status(|| {
-        with(|objects| {
-            let found = find(objects)?;
+        with(|thread| {
+            let mut socket = thread.socket(key(socket))?;
+            let found = find(&socket)?;
             let needed = found.text.len();
             if needed >= capacity {
                 // SAFETY: NULL or the caller's, by contract.
@@ -291,7 +291,9 @@ unsafe fn read_text(
                 store(length, needed);
             }
             let consumed = found.length;
-            objects.consume(key(socket), consumed)
+            drop(found);
+            socket.consume(consumed);
+            Ok(())
         })
     })
 }
@@ -301,14 +303,14 @@ unsafe fn read_text(
 unsafe fn write_text(
     socket: *mut ss_socket,
     text: *const c_char,
-    write: impl FnOnce(&mut Objects, &[u8]) -> Result<()>,
+    write: impl FnOnce(&mut SocketRef<'_>, &[u8]) -> Result<()>,
 ) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.socket(key(socket))?;
+        with(|thread| {
+            let mut socket = thread.socket(key(socket))?;
             // SAFETY: NULL or NUL-terminated, by contract.
             let text = unsafe { c_string(text, "text") }?;
-            write(objects, text.to_bytes())
+            write(&mut socket, text.to_bytes())
         })
     })
 }

@@ -2,14 +2,14 @@
 
 use std::ffi::c_char;
 
-use super::border::{c_string, get, handle, key, status, value};
+use super::border::{c_string, get, glance_at, handle, key, status, value};
 use super::object::ss_object;
 use super::socket::ss_socket;
 use super::status::ss_status;
+use crate::core::events::{Detail, Event};
+use crate::core::thread::with;
 use crate::error::SOCKET_ERROR_ID;
-use crate::event::{Detail, Event};
 use crate::handle::Key;
-use crate::objects::with;
 
 /// An event: AIR's Event and its subclasses. Belongs to the thread that it was made on.
 pub struct ss_event {
@@ -31,11 +31,7 @@ pub unsafe extern "C" fn ss_event_new(r#type: *const c_char, bubbles: bool, canc
     value(std::ptr::null_mut(), || {
         // SAFETY: a NUL-terminated string, by contract.
         let name = unsafe { c_string(r#type, "type") }?;
-        with(|objects| {
-            let kind = objects.names.acquire(name)?;
-            objects.new_event(Event { bubbles, cancelable, ..Event::new(kind, Detail::Plain) })
-        })
-        .map(handle)
+        with(|thread| thread.new_event(name, bubbles, cancelable)).map(handle)
     })
 }
 
@@ -44,59 +40,63 @@ pub unsafe extern "C" fn ss_event_new(r#type: *const c_char, bubbles: bool, canc
 /// Returns one reference. NULL on failure.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_clone(event: *mut ss_event) -> *mut ss_event {
-    get(std::ptr::null_mut(), |objects| {
-        let clone = objects.event(key(event))?.duplicate();
-        objects.names.retain(clone.kind);
-        objects.new_event(clone).map(handle)
-    })
+    get(std::ptr::null_mut(), |thread| thread.events.duplicate(key(event)).map(handle))
 }
 
 /// Event.type. The text is the library's and is valid while the event lives.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_type(event: *mut ss_event) -> *const c_char {
-    get(std::ptr::null(), |objects| {
-        let kind = objects.event(key(event))?.kind;
-        Ok(objects.names.name(kind).as_ptr())
+    get(std::ptr::null(), |thread| {
+        let kind = thread.events.find(key(event))?.kind;
+        Ok(thread.events.types.name(kind).as_ptr())
     })
 }
 
 /// Event.bubbles: false for the library's own events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_bubbles(event: *mut ss_event) -> bool {
-    get(false, |objects| Ok(objects.event(key(event))?.bubbles))
+    get(false, |thread| Ok(thread.events.find(key(event))?.bubbles))
 }
 
 /// Event.cancelable: false for the library's own events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_cancelable(event: *mut ss_event) -> bool {
-    get(false, |objects| Ok(objects.event(key(event))?.cancelable))
+    get(false, |thread| Ok(thread.events.find(key(event))?.cancelable))
 }
 
 /// Event.eventPhase: SS_PHASE_AT_TARGET; 0 if the handle is not an event's.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_phase(event: *mut ss_event) -> i32 {
-    get(0, |objects| objects.event(key(event)).map(|_| SS_PHASE_AT_TARGET))
+    get(0, |thread| thread.events.find(key(event)).map(|_| SS_PHASE_AT_TARGET))
 }
 
 /// Event.target: the server or socket it was dispatched to. Borrowed. NULL before the dispatch, and when the target
 /// is not there any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_target(event: *mut ss_event) -> *mut ss_object {
-    get(std::ptr::null_mut(), |objects| Ok(objects.target_of(key(event))?.map_or(std::ptr::null_mut(), handle)))
+    match glance_at(event, |thread, key| thread.events.target_of_own(key)) {
+        Some(target) => handle(target),
+        None => target(event),
+    }
+}
+
+#[inline(never)]
+fn target(event: *mut ss_event) -> *mut ss_object {
+    get(std::ptr::null_mut(), |thread| Ok(thread.target_of(key(event))?.map_or(std::ptr::null_mut(), handle)))
 }
 
 /// Event.currentTarget: the same as ss_event_target, since sockets have no parents.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_current_target(event: *mut ss_event) -> *mut ss_object {
-    ss_event_target(event)
+    target(event)
 }
 
 /// Event.preventDefault(): only a cancelable event takes note of it. The library's own events are not cancelable.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_prevent_default(event: *mut ss_event) -> ss_status {
     status(|| {
-        with(|objects| {
-            let event = objects.event_mut(key(event))?;
+        with(|thread| {
+            let event = thread.events.find_mut(key(event))?;
             event.prevented |= event.cancelable;
             Ok(())
         })
@@ -106,21 +106,21 @@ pub extern "C" fn ss_event_prevent_default(event: *mut ss_event) -> ss_status {
 /// Event.isDefaultPrevented(): whether ss_event_prevent_default took effect.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_is_default_prevented(event: *mut ss_event) -> bool {
-    get(false, |objects| Ok(objects.event(key(event))?.prevented))
+    get(false, |thread| Ok(thread.events.find(key(event))?.prevented))
 }
 
 /// Event.stopPropagation(): without effect here, since sockets have no parents. The target's other listeners run.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_stop_propagation(event: *mut ss_event) -> ss_status {
-    status(|| with(|objects| objects.event(key(event)).map(|_| ())))
+    status(|| with(|thread| thread.events.find(key(event)).map(|_| ())))
 }
 
 /// Event.stopImmediatePropagation(): the listeners that have not run yet do not run.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_stop_immediate_propagation(event: *mut ss_event) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.event_mut(key(event))?.stopped = true;
+        with(|thread| {
+            thread.events.find_mut(key(event))?.stopped = true;
             Ok(())
         })
     })
@@ -132,6 +132,14 @@ pub extern "C" fn ss_event_stop_immediate_propagation(event: *mut ss_event) -> s
 /// call ss_socket_close, or just do not retain it.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_socket(event: *mut ss_event) -> *mut ss_socket {
+    match glance_at(event, |thread, key| thread.events.socket_of_own(key)) {
+        Some(socket) => handle(socket),
+        None => socket(event),
+    }
+}
+
+#[inline(never)]
+fn socket(event: *mut ss_event) -> *mut ss_socket {
     living(event, |event| match event.detail {
         Detail::Connect { socket } => Some(socket),
         _ => None,
@@ -141,7 +149,7 @@ pub extern "C" fn ss_event_socket(event: *mut ss_event) -> *mut ss_socket {
 /// ProgressEvent.bytesLoaded of a socketData event: how many bytes are new with it. 0 for other events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_bytes_loaded(event: *mut ss_event) -> u64 {
-    get(0, |objects| match objects.event(key(event))?.detail {
+    get(0, |thread| match thread.events.find(key(event))?.detail {
         Detail::Progress { loaded } => Ok(loaded),
         _ => Ok(0),
     })
@@ -150,7 +158,7 @@ pub extern "C" fn ss_event_bytes_loaded(event: *mut ss_event) -> u64 {
 /// OutputProgressEvent.bytesPending of an outputProgress event: how many written bytes the system has not taken yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_bytes_pending(event: *mut ss_event) -> u64 {
-    get(0, |objects| match objects.event(key(event))?.detail {
+    get(0, |thread| match thread.events.find(key(event))?.detail {
         Detail::Output { pending, .. } => Ok(pending),
         _ => Ok(0),
     })
@@ -160,7 +168,7 @@ pub extern "C" fn ss_event_bytes_pending(event: *mut ss_event) -> u64 {
 /// connected, pending ones included. 0 for other events, as ProgressEvent.bytesTotal of socketData.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_bytes_total(event: *mut ss_event) -> u64 {
-    get(0, |objects| match objects.event(key(event))?.detail {
+    get(0, |thread| match thread.events.find(key(event))?.detail {
         Detail::Output { total, .. } => Ok(total),
         _ => Ok(0),
     })
@@ -169,7 +177,7 @@ pub extern "C" fn ss_event_bytes_total(event: *mut ss_event) -> u64 {
 /// IOErrorEvent.errorID of an ioError event: 2031. 0 for other events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_error_id(event: *mut ss_event) -> i32 {
-    get(0, |objects| match objects.event(key(event))?.detail {
+    get(0, |thread| match thread.events.find(key(event))?.detail {
         Detail::IoError { .. } => Ok(SOCKET_ERROR_ID),
         _ => Ok(0),
     })
@@ -178,16 +186,18 @@ pub extern "C" fn ss_event_error_id(event: *mut ss_event) -> i32 {
 /// IOErrorEvent.text of an ioError event: "Error #2031: Socket Error." NULL for other events.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_text(event: *mut ss_event) -> *const c_char {
-    get(std::ptr::null(), |objects| {
-        Ok(objects.event(key(event))?.text().map_or(std::ptr::null(), |text| text.as_ptr()))
+    get(std::ptr::null(), |thread| {
+        Ok(thread.events.find(key(event))?.text().map_or(std::ptr::null(), |text| text.as_ptr()))
     })
 }
 
-/// The operating system's number of the error that an ioError event tells of; 0 if it had none.
+/// The operating system's number of the error that an ioError event tells of, or that has ended the connection whose close
+/// event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has ended its
+/// side, and everything that it sent has come.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_os_error(event: *mut ss_event) -> i32 {
-    get(0, |objects| match objects.event(key(event))?.detail {
-        Detail::IoError { os_error } => Ok(os_error),
+    get(0, |thread| match thread.events.find(key(event))?.detail {
+        Detail::IoError { os_error } | Detail::Close { os_error } => Ok(os_error),
         _ => Ok(0),
     })
 }
@@ -196,11 +206,11 @@ pub extern "C" fn ss_event_os_error(event: *mut ss_event) -> i32 {
 /// whole text without the NUL. dst may be NULL if capacity is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_event_to_string(event: *mut ss_event, dst: *mut c_char, capacity: usize) -> usize {
-    get(0, |objects| {
+    get(0, |thread| {
         super::border::check_room(dst.cast(), capacity, "dst")?;
-        let event = objects.event(key(event))?;
+        let event = thread.events.find(key(event))?;
         let mut length = 0;
-        event.describe(objects.names.name(event.kind), &mut |part| {
+        event.describe(thread.events.types.name(event.kind), &mut |part| {
             let room = capacity.saturating_sub(length + 1).min(part.len());
             if room > 0 {
                 // SAFETY: `length + room` is below `capacity`, for which the caller vouches.
@@ -218,8 +228,8 @@ pub unsafe extern "C" fn ss_event_to_string(event: *mut ss_event, dst: *mut c_ch
 
 /// An object that an event names, if it is still there.
 fn living<T>(event: *mut ss_event, named: impl FnOnce(&Event) -> Option<Key>) -> *mut T {
-    get(std::ptr::null_mut(), |objects| {
-        let object = named(objects.event(key(event))?).filter(|key| objects.lives(*key));
+    get(std::ptr::null_mut(), |thread| {
+        let object = named(thread.events.find(key(event))?).filter(|key| thread.lives(*key));
         Ok(object.map_or(std::ptr::null_mut(), handle))
     })
 }

@@ -3,15 +3,16 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::border::{default_loop, handle, key, loop_key, quieten_panics, status, store, value};
+use super::border::{default_loop, handle, key, loop_key, outcome, status, store, value};
 use super::status::ss_status;
+use crate::core::events::Life;
+use crate::core::host::Call;
+use crate::core::thread::with;
+use crate::driver::{self, place};
 use crate::error::{Failure, Result};
-use crate::event::Life;
-use crate::foreign::Call;
+use crate::guard::quieten_panics;
 use crate::handle::{Key, published};
-use crate::objects::with;
 use crate::reactor::{Posted, Remote};
-use crate::turn;
 
 /// An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
 /// and ss_loop_stop may be called from others.
@@ -20,7 +21,7 @@ pub struct ss_loop {
 }
 
 /// A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
-pub type ss_task = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+pub type ss_task = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
 /// The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.
 ///
@@ -47,7 +48,7 @@ pub extern "C" fn ss_is_supported() -> bool {
 pub extern "C" fn ss_loop_new() -> *mut ss_loop {
     value(std::ptr::null_mut(), || {
         quieten_panics();
-        with(|objects| objects.new_loop(Life::OWNED)).map(handle)
+        with(|thread| thread.new_loop(Life::OWNED)).map(handle)
     })
 }
 
@@ -66,13 +67,20 @@ pub extern "C" fn ss_loop_default() -> *mut ss_loop {
 /// over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
 /// SS_ERR_REENTRANT inside a listener of the same loop.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32) -> ss_status {
-    status(|| {
-        let count = turn::poll(loop_key(r#loop)?, timeout_ms)?;
+pub unsafe extern "C-unwind" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32) -> ss_status {
+    // SAFETY: the same contract.
+    unsafe { poll(r#loop, timeout_ms, events, place()) }
+}
+
+/// # Safety
+/// `events` is NULL or points to a writable uint32_t.
+#[inline(never)]
+unsafe fn poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32, place: usize) -> ss_status {
+    let polled = loop_key(r#loop).and_then(|key| driver::poll(key, timeout_ms, place));
+    outcome(polled.map(|count| {
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(events, count) };
-        Ok(())
-    })
+    }))
 }
 
 /// Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
@@ -80,8 +88,13 @@ pub unsafe extern "C" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i32, eve
 ///
 /// SS_ERR_REENTRANT inside a listener of the same loop.
 #[unsafe(no_mangle)]
-pub extern "C" fn ss_loop_run(r#loop: *mut ss_loop) -> ss_status {
-    status(|| turn::run(loop_key(r#loop)?))
+pub extern "C-unwind" fn ss_loop_run(r#loop: *mut ss_loop) -> ss_status {
+    run(r#loop, place())
+}
+
+#[inline(never)]
+fn run(r#loop: *mut ss_loop, place: usize) -> ss_status {
+    outcome(loop_key(r#loop).and_then(|key| driver::run(key, place)))
 }
 
 /// Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
@@ -134,8 +147,8 @@ pub unsafe extern "C" fn ss_loop_post(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_loop_fd(r#loop: *mut ss_loop, fd: *mut i64) -> ss_status {
     status(|| {
-        let home = loop_key(r#loop)?;
-        let descriptor = with(|objects| objects.export_loop(home))?;
+        let key = loop_key(r#loop)?;
+        let descriptor = with(|thread| thread.event_loop(key)?.export())?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(fd, descriptor) };
         Ok(())
@@ -147,8 +160,8 @@ pub unsafe extern "C" fn ss_loop_fd(r#loop: *mut ss_loop, fd: *mut i64) -> ss_st
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_timeout(r#loop: *mut ss_loop) -> i32 {
     value(0, || {
-        let home = loop_key(r#loop)?;
-        with(|objects| objects.patience(home))
+        let key = loop_key(r#loop)?;
+        with(|thread| Ok(thread.event_loop(key)?.timeout()))
     })
 }
 

@@ -5,9 +5,9 @@ use std::ffi::{c_char, c_void};
 use super::border::{key, status};
 use super::server::ss_server;
 use super::status::ss_status;
+use crate::core::thread::with;
 use crate::error::Failure;
 use crate::log;
-use crate::objects::with;
 
 /// What has happened on a server so far. The struct may grow at its end.
 #[repr(C)]
@@ -29,6 +29,8 @@ pub struct ss_stats {
     pub bytes_out: u64,
     /// Connections that ended by an error: reset, timed out, ...
     pub errors: u64,
+    /// Connections whose sockets are closed, and that still send what was written or wait for the peer to have read it.
+    pub lingering: u64,
 }
 
 /// Figures of a server and the connections that it has accepted.
@@ -38,7 +40,7 @@ pub struct ss_stats {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_stats) -> ss_status {
     status(|| {
-        let (figures, bytes_in) = with(|objects| objects.figures(key(server)))?;
+        let figures = with(|thread| thread.loop_of(key(server))?.figures(key(server)))?;
         if stats.is_null() {
             return Err(Failure::null("stats"));
         }
@@ -53,9 +55,10 @@ pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_
             open: figures.open,
             refused: figures.refused,
             accept_deferred: figures.accept_deferred,
-            bytes_in,
+            bytes_in: figures.bytes_in,
             bytes_out: figures.bytes_out,
             errors: figures.errors,
+            lingering: figures.lingering,
         };
         let length = size.min(size_of::<ss_stats>());
         // SAFETY: the caller vouches for `size` bytes, and ours are not shorter than `length`.
@@ -71,7 +74,7 @@ pub const SS_LOG_WARNING: i32 = 2;
 
 /// A function that takes log messages; the text is valid during the call. It may run on any thread that uses the
 /// library, also inside a call, and must not throw.
-pub type ss_log = Option<unsafe extern "C" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
+pub type ss_log = Option<unsafe extern "C-unwind" fn(level: i32, message: *const c_char, user_data: *mut c_void)>;
 
 /// Sets the function that gets the library's messages, one for the process; NULL: none, as at first. Without it the
 /// library prints nothing.

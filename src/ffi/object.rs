@@ -1,15 +1,17 @@
 //! What all objects have in common, and EventDispatcher.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 
-use super::border::{c_string, get, key, settle_up, status, store};
+use super::border::{c_string, change, get, glance_at, key, outcome, status, store};
 use super::event::ss_event;
 use super::event_loop::ss_task;
 use super::status::ss_status;
-use crate::dispatch;
+use crate::core::events::EventType;
+use crate::core::events::listeners::Registration;
+use crate::core::host::{Callback, ListenerFunction, UserData};
+use crate::core::thread::{NewListener, Thread, with};
+use crate::driver::{self, place};
 use crate::error::{Failure, Result};
-use crate::foreign::{Callback, ListenerFunction, UserData};
-use crate::objects::with;
 
 /// Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
 pub type ss_object = c_void;
@@ -28,8 +30,8 @@ pub const SS_KIND_VALUE: i32 = 6;
 /// What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
-    get(0, |objects| {
-        objects.check(key(object))?;
+    get(0, |thread| {
+        thread.check(key(object))?;
         Ok(key(object).kind().map_or(0, |kind| kind as i32))
     })
 }
@@ -39,7 +41,15 @@ pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
 /// Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_retain(object: *mut ss_object) -> ss_status {
-    status(|| with(|objects| objects.retain(key(object))))
+    match glance_at(object, |thread, key| thread.retain_socket(key)) {
+        Some(()) => ss_status::SS_OK,
+        None => retain(object),
+    }
+}
+
+#[inline(never)]
+fn retain(object: *mut ss_object) -> ss_status {
+    status(|| with(|thread| thread.retain(key(object))))
 }
 
 /// Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
@@ -48,31 +58,39 @@ pub extern "C" fn ss_retain(object: *mut ss_object) -> ss_status {
 /// If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
 /// SS_ERR_HANDLE: no such object, or no reference is left to give back.
 #[unsafe(no_mangle)]
-pub extern "C" fn ss_release(object: *mut ss_object) -> ss_status {
+pub extern "C-unwind" fn ss_release(object: *mut ss_object) -> ss_status {
     if object.is_null() {
         return ss_status::SS_OK;
     }
-    settle_up(status(|| with(|objects| objects.release(key(object)))))
+    match glance_at(object, |thread, key| thread.release_socket(key)) {
+        Some(()) => ss_status::SS_OK,
+        None => release(object, place()),
+    }
 }
 
-/// Attaches a word to an object of any kind. A clone of an event does not have it.
+#[inline(never)]
+fn release(object: *mut ss_object, place: usize) -> ss_status {
+    change(place, |thread| thread.release(key(object), place))
+}
+
+/// Attaches a pointer of yours to an object of any kind. A clone of an event does not have it.
 ///
-/// destroy(user_data), unless NULL, runs once: when the word is replaced or the object is destroyed; if a listener
+/// destroy(user_data), unless NULL, runs once: when the pointer is replaced or the object is destroyed; if a listener
 /// is running then, after it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_set_user_data(
+pub unsafe extern "C-unwind" fn ss_set_user_data(
     object: *mut ss_object,
     user_data: *mut c_void,
     destroy: ss_task,
 ) -> ss_status {
     let user = UserData { data: user_data, destroy };
-    settle_up(status(|| with(|objects| objects.set_user(key(object), user))))
+    change(place(), |thread| thread.set_user(key(object), user))
 }
 
-/// The word that ss_set_user_data has attached; NULL if none was.
+/// The pointer that ss_set_user_data has attached; NULL if none was.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_user_data(object: *mut ss_object) -> *mut c_void {
-    get(std::ptr::null_mut(), |objects| objects.user_data(key(object)))
+    get(std::ptr::null_mut(), |thread| thread.user_data(key(object)))
 }
 
 /// The system's descriptor (a SOCKET on Windows) of a bound server or a connected socket.
@@ -82,7 +100,7 @@ pub extern "C" fn ss_user_data(object: *mut ss_object) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_native_handle(object: *mut ss_object, fd: *mut i64) -> ss_status {
     status(|| {
-        let descriptor = with(|objects| objects.native_handle(key(object)))?;
+        let descriptor = with(|thread| thread.native_handle(key(object)))?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(fd, descriptor) };
         Ok(())
@@ -93,7 +111,7 @@ pub unsafe extern "C" fn ss_native_handle(object: *mut ss_object, fd: *mut i64) 
 ///
 /// It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
 /// of this library, and close or release anything, its own target included. It must not throw or longjmp out.
-pub type ss_listener = Option<unsafe extern "C" fn(event: *mut ss_event, user_data: *mut c_void)>;
+pub type ss_listener = Option<unsafe extern "C-unwind" fn(event: *mut ss_event, user_data: *mut c_void)>;
 
 /// EventDispatcher.addEventListener: registers a listener on a server or a socket.
 ///
@@ -102,7 +120,7 @@ pub type ss_listener = Option<unsafe extern "C" fn(event: *mut ss_event, user_da
 /// while an event is dispatched does not hear that event. use_capture registrations count for ss_has_listener but
 /// are never called, as in AIR, since a socket has no parents. SS_ERR_TYPE 2007: type or listener is NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_add_listener(
+pub unsafe extern "C-unwind" fn ss_add_listener(
     target: *mut ss_object,
     r#type: *const c_char,
     listener: ss_listener,
@@ -111,17 +129,17 @@ pub unsafe extern "C" fn ss_add_listener(
     priority: i32,
 ) -> ss_status {
     // SAFETY: the same contract.
-    unsafe { ss_add_listener_full(target, r#type, listener, user_data, None, use_capture, priority) }
+    unsafe { add(target, r#type, listener, user_data, None, use_capture, priority) }
 }
 
 /// ss_add_listener with a destructor: destroy(user_data), unless NULL, runs once, when the listener has been
 /// removed or its target destroyed and it can never run again.
 ///
 /// If a listener is running then, the destructor waits for its end. A registration that is ignored because it is there
-/// already is ignored whole, its destructor included: the word is still in use. When the call fails, destroy is not
+/// already is ignored whole, its destructor included: user_data is still in use. When the call fails, destroy is not
 /// called.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_add_listener_full(
+pub unsafe extern "C-unwind" fn ss_add_listener_full(
     target: *mut ss_object,
     r#type: *const c_char,
     listener: ss_listener,
@@ -130,52 +148,93 @@ pub unsafe extern "C" fn ss_add_listener_full(
     use_capture: bool,
     priority: i32,
 ) -> ss_status {
-    settle_up(status(|| {
-        with(|objects| {
-            objects.home(key(target))?;
-            // SAFETY: a NUL-terminated string, by contract.
-            let kind = unsafe { c_string(r#type, "type") }?;
-            let callback = callback(listener, user_data)?;
-            objects.add_listener(key(target), kind, callback, destroy, use_capture, priority)
+    // SAFETY: the same contract.
+    unsafe { add(target, r#type, listener, user_data, destroy, use_capture, priority) }
+}
+
+/// Most listeners are of AIR's own types, on sockets of which others have the same: little is to be done for those.
+///
+/// # Safety
+/// `kind` is NULL or a NUL-terminated string.
+#[inline(never)]
+unsafe fn add(
+    target: *mut ss_object,
+    kind: *const c_char,
+    listener: ss_listener,
+    user_data: *mut c_void,
+    destroy: ss_task,
+    use_capture: bool,
+    priority: i32,
+) -> ss_status {
+    if let (Some(listener), false) = (listener, kind.is_null()) {
+        // SAFETY: a NUL-terminated string, by contract.
+        if let Some(kind) = EventType::of_air(unsafe { CStr::from_ptr(kind) }.to_bytes()) {
+            let callback = callback(listener, user_data);
+            let new = Registration { kind, callback, destroy, capture: use_capture, priority };
+            if glance_at(target, |thread, key| thread.share_listener(key, &new)).is_some() {
+                return ss_status::SS_OK;
+            }
+        }
+    }
+    // SAFETY: the same contract.
+    unsafe { add_any(target, kind, listener, user_data, destroy, use_capture, priority) }
+}
+
+/// # Safety
+/// `kind` is NULL or a NUL-terminated string.
+#[inline(never)]
+unsafe fn add_any(
+    target: *mut ss_object,
+    kind: *const c_char,
+    listener: ss_listener,
+    user_data: *mut c_void,
+    destroy: ss_task,
+    use_capture: bool,
+    priority: i32,
+) -> ss_status {
+    status(|| {
+        with(|thread| {
+            thread.add_listener(key(target), || {
+                // SAFETY: a NUL-terminated string, by contract.
+                let kind = unsafe { c_string(kind, "type") }?;
+                let callback = callback(listener.ok_or_else(|| Failure::null("listener"))?, user_data);
+                Ok(NewListener { kind, callback, destroy, capture: use_capture, priority })
+            })
         })
-    }))
+    })
 }
 
 /// EventDispatcher.removeEventListener. From its return on the listener is not called any more, not even by a
 /// dispatch that is under way. Removing what is not registered does nothing.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_remove_listener(
+pub unsafe extern "C-unwind" fn ss_remove_listener(
     target: *mut ss_object,
     r#type: *const c_char,
     listener: ss_listener,
     user_data: *mut c_void,
     use_capture: bool,
 ) -> ss_status {
-    settle_up(status(|| {
-        with(|objects| {
-            objects.home(key(target))?;
-            // SAFETY: a NUL-terminated string, by contract.
-            let kind = unsafe { c_string(r#type, "type") }?;
-            objects.remove_listener(key(target), kind, &callback(listener, user_data)?, use_capture)
-        })
-    }))
+    change(place(), |thread| {
+        thread.loop_of(key(target))?.listeners(key(target))?;
+        // SAFETY: a NUL-terminated string, by contract.
+        let kind = unsafe { c_string(r#type, "type") }?;
+        let callback = callback(listener.ok_or_else(|| Failure::null("listener"))?, user_data);
+        thread.remove_listener(key(target), kind, &callback, use_capture)
+    })
 }
 
 /// EventDispatcher.hasEventListener: whether anybody is registered for the type.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_has_listener(target: *mut ss_object, r#type: *const c_char) -> bool {
-    get(false, |objects| {
-        objects.home(key(target))?;
-        // SAFETY: a NUL-terminated string, by contract.
-        objects.has_listener(key(target), unsafe { c_string(r#type, "type") }?)
-    })
+    // SAFETY: the same contract.
+    get(false, |thread| unsafe { has(thread, target, r#type) })
 }
 
 /// EventDispatcher.willTrigger: the same as ss_has_listener, since sockets have no parents.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_will_trigger(target: *mut ss_object, r#type: *const c_char) -> bool {
     // SAFETY: the same contract.
-    unsafe { ss_has_listener(target, r#type) }
+    get(false, |thread| unsafe { has(thread, target, r#type) })
 }
 
 /// EventDispatcher.dispatchEvent: calls the target's listeners for the event's type, now.
@@ -184,24 +243,39 @@ pub unsafe extern "C" fn ss_will_trigger(target: *mut ss_object, r#type: *const 
 /// event. An event that was delivered before is cloned, and the clone is dispatched.
 /// SS_ERR_TYPE 2007: event is NULL. SS_ERR_ERROR 2094: dispatches are nested more than 256 deep.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ss_dispatch_event(
+pub unsafe extern "C-unwind" fn ss_dispatch_event(
     target: *mut ss_object,
     event: *mut ss_event,
     not_prevented: *mut bool,
 ) -> ss_status {
-    status(|| {
-        let event = (!event.is_null()).then(|| key(event));
-        let result = dispatch::dispatch_event(key(target), event)?;
-        // SAFETY: NULL or the caller's, by contract.
-        unsafe { store(not_prevented, result) };
-        Ok(())
-    })
+    // SAFETY: the same contract.
+    unsafe { dispatch(target, event, not_prevented, place()) }
 }
 
-fn callback(listener: ss_listener, user_data: *mut c_void) -> Result<Callback> {
-    let listener = listener.ok_or_else(|| Failure::null("listener"))?;
+/// # Safety
+/// `not_prevented` is NULL or points to a writable bool.
+#[inline(never)]
+unsafe fn dispatch(target: *mut ss_object, event: *mut ss_event, not_prevented: *mut bool, place: usize) -> ss_status {
+    let event = (!event.is_null()).then(|| key(event));
+    outcome(driver::dispatch(key(target), event, place).map(|result| {
+        // SAFETY: NULL or the caller's, by contract.
+        unsafe { store(not_prevented, result) };
+    }))
+}
+
+/// # Safety
+/// `kind` is NULL or a NUL-terminated string.
+unsafe fn has(thread: &mut Thread, target: *mut ss_object, kind: *const c_char) -> Result<bool> {
+    thread.loop_of(key(target))?.listeners(key(target))?;
+    // SAFETY: a NUL-terminated string, by contract.
+    thread.has_listener(key(target), unsafe { c_string(kind, "type") }?)
+}
+
+/// A listener as the host has it.
+type Listener = unsafe extern "C-unwind" fn(*mut ss_event, *mut c_void);
+
+fn callback(listener: Listener, user_data: *mut c_void) -> Callback {
     // SAFETY: the two types differ only in what the first pointer is said to point to, which is the same to a call.
-    let function =
-        unsafe { std::mem::transmute::<unsafe extern "C" fn(*mut ss_event, *mut c_void), ListenerFunction>(listener) };
-    Ok(Callback { function, data: user_data })
+    let function = unsafe { std::mem::transmute::<Listener, ListenerFunction>(listener) };
+    Callback { function, data: user_data }
 }

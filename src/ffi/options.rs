@@ -3,7 +3,9 @@
 use super::border::{key, status, store};
 use super::object::ss_object;
 use super::status::ss_status;
-use crate::objects::with;
+use crate::core::thread::{Thread, with};
+use crate::error::{Failure, Result};
+use crate::handle::Kind;
 use crate::options::Name;
 
 /// An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
@@ -17,27 +19,37 @@ pub const SS_OPT_DUAL_STACK: ss_option = 2;
 /// Server, before bind: several servers, of several loops or processes, share a port; each of them must set it, and the
 /// system deals the connections out. 0 or 1; default 0. SS_ERR_UNSUPPORTED where there is no such thing (Windows).
 pub const SS_OPT_REUSE_PORT: ss_option = 3;
-/// Server: how many of the connections it accepted may be open; at the limit accepting pauses and peers wait in the
-/// system's queue. Default 0: any number.
+/// Server: how many of the connections it accepted may be there; at the limit accepting pauses and peers wait in the system's
+/// queue. Those whose sockets are closed and that still send count, too, but give way: the one that has gone longest without
+/// progress is reset when a new peer needs its place. Default 0: any number.
 pub const SS_OPT_MAX_CONNECTIONS: ss_option = 4;
-/// Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default
-/// 1048576. Nothing that is read in one piece can be longer.
+/// Unread bytes at which reading pauses until some are read; the peer is then slowed down by TCP. From 1; default 16777216
+/// (16 MiB). Nothing that is read in one piece can be longer: SS_ERR_RANGE says so. A listener that takes nothing when the
+/// limit is reached waits for ever; the log has a warning then. What the system still holds when the peer has ended is taken in
+/// beyond the limit.
 pub const SS_OPT_READ_LIMIT: ss_option = 5;
-/// Unsent bytes beyond which a write is refused with SS_ERR_FULL. From 1; default 67108864.
+/// Unsent bytes beyond which a write is refused with SS_ERR_FULL, or with SS_ERR_RANGE if it alone is more. From 1; default
+/// 67108864 (64 MiB).
 pub const SS_OPT_WRITE_LIMIT: ss_option = 6;
-/// Milliseconds for which a closed socket may go on sending what was written. Default 30000; 0: not at all.
+/// Milliseconds for which a closed socket may go on sending without progress: without a byte that the peer acknowledges. Ten times
+/// as long is the most in all. What is unsent then is dropped, and the peer sees a reset. Default 30000; 0: what the system does
+/// not take at once is dropped.
 pub const SS_OPT_LINGER: ss_option = 7;
 /// Milliseconds without a byte either way, or with fewer than SS_OPT_IDLE_BYTES, after which a connection is given up:
-/// ioError (ss_event_os_error is ETIMEDOUT), then close. Default 0: never.
+/// ioError (ss_event_os_error is ETIMEDOUT), then close. Bytes that the peer acknowledges count, where the system tells of
+/// them; it is asked when the time is over, so that it may be twice as long in the end. Default 0: never.
 pub const SS_OPT_IDLE_TIMEOUT: ss_option = 8;
-/// Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that
-/// answers nothing for ten times as long is given up, on Linux also while output is under way. At most 32767; default
-/// 0: it does not.
+/// Seconds of silence after which the system probes whether the peer is still there, and between probes. A peer that answers
+/// nothing for ten times as long is given up, on Linux also while output is under way. One that answers but takes nothing, since
+/// its window is shut, is there. At most 32767; default 0: it does not.
 pub const SS_OPT_KEEP_ALIVE: ss_option = 9;
 /// How many bytes have to go either way within each SS_OPT_IDLE_TIMEOUT for a connection not to be idle: a rate that
 /// peers must keep to. With the default, 1, any byte will do; with more, a peer that sends or reads one now and then, and
 /// would hold the connection for ever, is given up as one that is silent. From 1 to 4294967295.
 pub const SS_OPT_IDLE_BYTES: ss_option = 10;
+/// Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
+/// longest without progress are reset. From 1; default 268435456 (256 MiB).
+pub const SS_OPT_LINGER_BYTES: ss_option = 14;
 
 /// Sets an option.
 ///
@@ -46,9 +58,13 @@ pub const SS_OPT_IDLE_BYTES: ss_option = 10;
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_set_option(object: *mut ss_object, option: ss_option, value: i64) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.home(key(object))?;
-            objects.set_option(key(object), Name::from_number(option)?, value)
+        with(|thread| {
+            check(thread, object)?;
+            let name = Name::from_number(option)?;
+            match key(object).kind() {
+                Some(Kind::Server) => thread.server(key(object))?.set_option(name, value),
+                _ => thread.socket(key(object))?.set_option(name, value),
+            }
         })
     })
 }
@@ -59,12 +75,24 @@ pub extern "C" fn ss_set_option(object: *mut ss_object, option: ss_option, value
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_get_option(object: *mut ss_object, option: ss_option, value: *mut i64) -> ss_status {
     status(|| {
-        let setting = with(|objects| {
-            objects.home(key(object))?;
-            objects.option(key(object), Name::from_number(option)?)
+        let setting = with(|thread| {
+            check(thread, object)?;
+            let name = Name::from_number(option)?;
+            match key(object).kind() {
+                Some(Kind::Server) => Ok(thread.server(key(object))?.server.option(name)),
+                _ => thread.socket(key(object))?.option(name),
+            }
         })?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(value, setting) };
         Ok(())
     })
+}
+
+/// Only servers and sockets have options.
+fn check(thread: &mut Thread, object: *mut ss_object) -> Result<()> {
+    match key(object).kind() {
+        Some(Kind::Server | Kind::Socket) => thread.check(key(object)),
+        _ => Err(Failure::stale_handle()),
+    }
 }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::border::{c_string, get, handle, key, loop_key, status, value};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
-use crate::objects::with;
+use crate::core::thread::with;
 
 /// A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
 pub struct ss_server {
@@ -19,8 +19,8 @@ pub struct ss_server {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_new(r#loop: *mut ss_loop) -> *mut ss_server {
     value(std::ptr::null_mut(), || {
-        let home = loop_key(r#loop)?;
-        with(|objects| objects.new_server(home)).map(handle)
+        let key = loop_key(r#loop)?;
+        with(|thread| thread.event_loop(key)?.new_server()).map(handle)
     })
 }
 
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn ss_bind(server: *mut ss_server, local_port: i32, local_
                 Err(_) => "\u{fffd}",
             },
         };
-        with(|objects| objects.bind(key(server), local_port, address))
+        with(|thread| thread.server(key(server))?.server.bind(local_port, address))
     })
 }
 
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn ss_bind(server: *mut ss_server, local_port: i32, local_
 /// again changes the backlog. SS_ERR_RANGE 2006: backlog is negative. SS_ERR_IO 2002: not bound, or closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_listen(server: *mut ss_server, backlog: i32) -> ss_status {
-    status(|| with(|objects| objects.listen(key(server), backlog)))
+    status(|| with(|thread| thread.server(key(server))?.listen(backlog)))
 }
 
 /// ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
@@ -63,7 +63,7 @@ pub extern "C" fn ss_listen(server: *mut ss_server, backlog: i32) -> ss_status {
 /// SS_ERR_ERROR 2002: it is not open.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
-    status(|| with(|objects| objects.close_server(key(server))))
+    status(|| with(|thread| thread.server(key(server))?.close()))
 }
 
 /// Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
@@ -74,31 +74,31 @@ pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
 /// server is bound or closed already, or there is no such descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_adopt(server: *mut ss_server, fd: i64, listening: bool) -> ss_status {
-    status(|| with(|objects| objects.adopt(key(server), fd, listening)))
+    status(|| with(|thread| thread.server(key(server))?.adopt(fd, listening)))
 }
 
 /// Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_pause(server: *mut ss_server) -> ss_status {
-    status(|| with(|objects| objects.set_paused(key(server), true)))
+    status(|| with(|thread| thread.server(key(server))?.set_paused(true)))
 }
 
 /// Accepts again after ss_pause. SS_ERR_IO 2002: the server is closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_resume(server: *mut ss_server) -> ss_status {
-    status(|| with(|objects| objects.set_paused(key(server), false)))
+    status(|| with(|thread| thread.server(key(server))?.set_paused(false)))
 }
 
 /// ServerSocket.bound: between bind and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_bound(server: *mut ss_server) -> bool {
-    get(false, |objects| Ok(objects.server(key(server))?.is_bound()))
+    get(false, |thread| Ok(thread.server(key(server))?.server.is_bound()))
 }
 
 /// ServerSocket.listening: between listen and close.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
-    get(false, |objects| Ok(objects.server(key(server))?.is_listening()))
+    get(false, |thread| Ok(thread.server(key(server))?.server.is_listening()))
 }
 
 /// ServerSocket.localAddress, in digits; NULL when not bound.
@@ -106,8 +106,8 @@ pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
 /// The text is the library's and is valid until the server is closed or destroyed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_local_address(server: *mut ss_server) -> *const c_char {
-    get(std::ptr::null(), |objects| {
-        let local = objects.server(key(server))?.local();
+    get(std::ptr::null(), |thread| {
+        let local = thread.server(key(server))?.server.local();
         Ok(local.map_or(std::ptr::null(), |(_, text)| text.as_ptr()))
     })
 }
@@ -115,8 +115,8 @@ pub extern "C" fn ss_local_address(server: *mut ss_server) -> *const c_char {
 /// ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_local_port(server: *mut ss_server) -> i32 {
-    get(0, |objects| {
-        let local = objects.server(key(server))?.local();
+    get(0, |thread| {
+        let local = thread.server(key(server))?.server.local();
         Ok(local.map_or(0, |(address, _)| address.port().into()))
     })
 }

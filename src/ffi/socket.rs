@@ -2,12 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::border::{bytes, c_string, check_room, get, handle, key, loop_key, status, store, value};
+use super::border::{bytes, c_string, check_room, get, glance_at, handle, key, loop_key, status, value};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
+use crate::core::socket::SocketRef;
+use crate::core::socket::endpoints::Endpoint;
+use crate::core::thread::with;
 use crate::error::{Failure, Result};
-use crate::objects::{Objects, with};
-use crate::socket::Endpoint;
 
 /// One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
 pub struct ss_socket {
@@ -21,8 +22,8 @@ pub struct ss_socket {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_new(r#loop: *mut ss_loop) -> *mut ss_socket {
     value(std::ptr::null_mut(), || {
-        let home = loop_key(r#loop)?;
-        with(|objects| objects.new_socket(home)).map(handle)
+        let key = loop_key(r#loop)?;
+        with(|thread| thread.event_loop(key)?.new_socket()).map(handle)
     })
 }
 
@@ -43,7 +44,7 @@ pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const 
             // SAFETY: a NUL-terminated string, by contract. What is not UTF-8 is no host's name either.
             false => unsafe { c_string(host, "host") }?.to_string_lossy().into_owned(),
         };
-        with(|objects| objects.connect(key(socket), &host, port))
+        with(|thread| thread.socket(key(socket))?.connect(&host, port))
     })
 }
 
@@ -53,7 +54,7 @@ pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const 
 /// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|objects| objects.close_socket(key(socket))))
+    status(|| with(|thread| thread.socket(key(socket))?.close()))
 }
 
 /// Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
@@ -61,7 +62,7 @@ pub extern "C" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
 /// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|objects| objects.abort_socket(key(socket))))
+    status(|| with(|thread| thread.socket(key(socket))?.abort()))
 }
 
 /// Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.
@@ -69,88 +70,91 @@ pub extern "C" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
 /// SS_ERR_IO 2002: it is not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_flush(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|objects| objects.flush(key(socket))))
+    status(|| with(|thread| thread.socket(key(socket))?.flush()))
 }
 
 /// Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
 /// comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_pause(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|objects| objects.set_reading_paused(key(socket), true)))
+    status(|| with(|thread| thread.socket(key(socket))?.set_paused(true)))
 }
 
 /// Reads again after ss_socket_pause; nothing was lost. SS_ERR_IO 2002: it is not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_resume(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|objects| objects.set_reading_paused(key(socket), false)))
+    status(|| with(|thread| thread.socket(key(socket))?.set_paused(false)))
 }
 
 /// Socket.connected. False in the listener of its close event.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_connected(socket: *mut ss_socket) -> bool {
-    get(false, |objects| Ok(objects.socket(key(socket))?.connection.is_some()))
+    get(false, |thread| Ok(thread.socket(key(socket))?.socket.connection.is_some()))
 }
 
 /// Socket.bytesAvailable: unread bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_bytes_available(socket: *mut ss_socket) -> usize {
-    get(0, |objects| objects.bytes_available(key(socket)))
+    get(0, |thread| Ok(thread.socket(key(socket))?.bytes_available()))
 }
 
 /// Socket.bytesPending: written bytes that the system has not taken yet.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_bytes_pending(socket: *mut ss_socket) -> usize {
-    get(0, |objects| objects.bytes_pending(key(socket)))
+    get(0, |thread| Ok(thread.socket(key(socket))?.bytes_pending()))
 }
 
-/// Socket.localAddress, in digits; NULL when not connected.
+/// Socket.localAddress, in digits; NULL before the first connection, and while connecting.
 ///
-/// The text is the library's and is valid while the connection lives.
+/// It stays readable when the connection is over. The text is the library's and is valid until the next attempt to connect, or
+/// the end of the socket.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_local_address(socket: *mut ss_socket) -> *const c_char {
-    get(std::ptr::null(), |objects| Ok(address(objects.local_endpoint(key(socket))?)))
+    get(std::ptr::null(), |thread| Ok(address(thread.socket(key(socket))?.local_endpoint()?)))
 }
 
-/// Socket.remoteAddress, in digits; NULL when not connected.
+/// Socket.remoteAddress, in digits; NULL before the first connection, and while connecting.
 ///
-/// The text is the library's and is valid while the connection lives.
+/// It stays readable when the connection is over, in the listener of its close event for instance. The text is the library's
+/// and is valid until the next attempt to connect, or the end of the socket.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_remote_address(socket: *mut ss_socket) -> *const c_char {
-    get(std::ptr::null(), |objects| Ok(address(remote(objects, socket)?)))
+    get(std::ptr::null(), |thread| Ok(address(thread.socket(key(socket))?.socket.remote_endpoint()?)))
 }
 
-/// Socket.localPort; 0 when not connected.
+/// Socket.localPort; 0 where ss_socket_local_address is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_local_port(socket: *mut ss_socket) -> i32 {
-    get(0, |objects| Ok(port(objects.local_endpoint(key(socket))?)))
+    get(0, |thread| Ok(port(thread.socket(key(socket))?.local_endpoint()?)))
 }
 
-/// Socket.remotePort; 0 when not connected.
+/// Socket.remotePort; 0 where ss_socket_remote_address is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_remote_port(socket: *mut ss_socket) -> i32 {
-    get(0, |objects| Ok(port(remote(objects, socket)?)))
+    get(0, |thread| Ok(port(thread.socket(key(socket))?.socket.remote_endpoint()?)))
 }
 
 /// Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_timeout(socket: *mut ss_socket) -> u32 {
-    get(0, |objects| Ok(objects.socket(key(socket))?.timeout()))
+    get(0, |thread| Ok(thread.socket(key(socket))?.socket.timeout()))
 }
 
 /// Sets Socket.timeout; 20000 at first. An attempt that is under way follows.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_set_timeout(socket: *mut ss_socket, timeout_ms: u32) -> ss_status {
-    status(|| with(|objects| objects.set_timeout(key(socket), timeout_ms)))
+    status(|| with(|thread| thread.socket(key(socket))?.set_timeout(timeout_ms)))
 }
 
 /// Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read(socket: *mut ss_socket, dst: *mut c_void, capacity: usize) -> usize {
-    get(0, |objects| {
+    get(0, |thread| {
         check_room(dst, capacity, "dst")?;
-        let count = objects.unread(key(socket))?.len().min(capacity);
+        let mut socket = thread.socket(key(socket))?;
+        let count = socket.unread()?.len().min(capacity);
         // SAFETY: the caller vouches for `capacity` bytes at `dst`.
-        unsafe { read_out(objects, socket, dst, count) }?;
+        unsafe { read_out(&mut socket, dst, count) }?;
         Ok(count)
     })
 }
@@ -162,40 +166,115 @@ pub unsafe extern "C" fn ss_socket_read(socket: *mut ss_socket, dst: *mut c_void
 /// NULL with *length 0 when there are none, or on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_peek(socket: *mut ss_socket, length: *mut usize) -> *const u8 {
-    let (start, count) = get((std::ptr::null(), 0), |objects| {
-        if length.is_null() {
-            return Err(Failure::null("length"));
-        }
-        let unread = objects.unread(key(socket))?;
-        match unread.is_empty() {
-            true => Ok((std::ptr::null(), 0)),
-            false => Ok((unread.as_ptr(), unread.len())),
-        }
+    if length.is_null() {
+        return null_length();
+    }
+    let lent = glance_at(socket, |thread, key| {
+        let lent = thread.plainly_lent(key).filter(|buffer| !buffer.is_used_up())?.lent();
+        Some((lent.as_ptr(), lent.len()))
     });
-    // SAFETY: NULL or the caller's, by contract.
-    unsafe { store(length, count) };
-    start
+    // SAFETY: the same contract.
+    unsafe { hand_out(socket, length, lent, peek) }
+}
+
+/// All unread bytes where they lie, without a copy, counted as read: ss_socket_peek and ss_socket_skip in one. *length
+/// receives how many.
+///
+/// Valid until the listener returns, whatever is called in it; outside of a listener until the next ss_loop_poll. NULL with
+/// *length 0 when there are none, or on failure.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_socket_take(socket: *mut ss_socket, length: *mut usize) -> *const u8 {
+    if length.is_null() {
+        return null_length();
+    }
+    let taken = glance_at(socket, |thread, key| {
+        let taken = thread.plainly_lent(key).filter(|buffer| !buffer.is_used_up())?.take();
+        Some((taken.as_ptr(), taken.len()))
+    });
+    // SAFETY: the same contract.
+    unsafe { hand_out(socket, length, taken, take) }
 }
 
 /// Counts length unread bytes as read.
 ///
-/// SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_IO 2002: not connected and nothing left to read.
+/// SS_ERR_EOF 2030: there are fewer, and none was skipped. SS_ERR_RANGE 2006: more than SS_OPT_READ_LIMIT, and more than there
+/// are: they can never be unread at a time. SS_ERR_IO 2002: not connected and nothing left to read.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_skip(socket: *mut ss_socket, length: usize) -> ss_status {
-    status(|| with(|objects| objects.skip(key(socket), length)))
+    let skipped = glance_at(socket, |thread, key| {
+        let buffer = thread.plainly_lent(key).filter(|buffer| length <= buffer.lent().len())?;
+        buffer.consume(length);
+        Some(())
+    });
+    match skipped {
+        Some(()) => ss_status::SS_OK,
+        None => skip(socket, length),
+    }
+}
+
+#[inline(never)]
+fn skip(socket: *mut ss_socket, length: usize) -> ss_status {
+    status(|| with(|thread| thread.socket(key(socket))?.skip(length)))
+}
+
+/// Where some bytes are, and how many.
+type Bytes = (*const u8, usize);
+
+fn peek(socket: &mut SocketRef<'_>) -> Result<Bytes> {
+    let unread = socket.unread()?;
+    if unread.is_empty() {
+        return Ok((std::ptr::null(), 0));
+    }
+    Ok((unread.as_ptr(), unread.len()))
+}
+
+fn take(socket: &mut SocketRef<'_>) -> Result<Bytes> {
+    socket.take()
+}
+
+/// Hands bytes out: those that were found at a glance, or those that `find` finds.
+///
+/// # Safety
+/// `length` points to a writable size_t.
+#[inline(always)]
+unsafe fn hand_out(
+    socket: *mut ss_socket,
+    length: *mut usize,
+    found: Option<Bytes>,
+    find: fn(&mut SocketRef<'_>) -> Result<Bytes>,
+) -> *const u8 {
+    let (start, count) = match found {
+        Some(bytes) => bytes,
+        None => find_bytes(socket, find),
+    };
+    // SAFETY: the caller's, by contract.
+    unsafe { length.write(count) };
+    start
+}
+
+#[inline(never)]
+fn find_bytes(socket: *mut ss_socket, find: fn(&mut SocketRef<'_>) -> Result<Bytes>) -> Bytes {
+    get((std::ptr::null(), 0), |thread| find(&mut thread.socket(key(socket))?))
+}
+
+#[cold]
+fn null_length() -> *const u8 {
+    value(std::ptr::null(), || Err(Failure::null("length")))
 }
 
 /// Socket.readBytes: reads exactly length bytes into dst.
 ///
-/// SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_IO 2002: not connected and nothing left to read.
+/// SS_ERR_EOF 2030: there are fewer, and none was read. SS_ERR_RANGE 2006: length is more than SS_OPT_READ_LIMIT, and more than
+/// there are: they can never be unread at a time. SS_ERR_IO 2002: not connected and nothing left to read.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read_bytes(socket: *mut ss_socket, dst: *mut c_void, length: usize) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.check_available(key(socket), length)?;
+        with(|thread| {
+            let mut socket = thread.socket(key(socket))?;
+            socket.unread_exactly(length)?;
             check_room(dst, length, "dst")?;
             // SAFETY: the caller vouches for `length` bytes at `dst`.
-            unsafe { read_out(objects, socket, dst, length) }
+            unsafe { read_out(&mut socket, dst, length) }
         })
     })
 }
@@ -203,13 +282,32 @@ pub unsafe extern "C" fn ss_socket_read_bytes(socket: *mut ss_socket, dst: *mut 
 /// Socket.writeBytes: takes over length bytes to be sent, all or none. They are copied, or sent at once.
 ///
 /// They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
-/// turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed the write limit. SS_ERR_IO 2002: not connected.
+/// turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006:
+/// they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_write_bytes(socket: *mut ss_socket, src: *const c_void, length: usize) -> ss_status {
+    if !src.is_null() && length <= GLANCE {
+        // SAFETY: not NULL, and not longer than an object may be; the caller vouches for the rest.
+        let bytes = unsafe { std::slice::from_raw_parts(src.cast::<u8>(), length) };
+        if glance_at(socket, |thread, key| thread.gather_answer(key, bytes)).is_some() {
+            return ss_status::SS_OK;
+        }
+    }
+    // SAFETY: the same contract.
+    unsafe { write(socket, src, length) }
+}
+
+/// Writes that are longer are looked at.
+const GLANCE: usize = 64 * 1024;
+
+/// # Safety
+/// `src` is NULL or points to `length` readable bytes.
+#[inline(never)]
+unsafe fn write(socket: *mut ss_socket, src: *const c_void, length: usize) -> ss_status {
     status(|| {
         // SAFETY: the caller vouches for `length` bytes at `src`.
         let bytes = unsafe { bytes(src, length, "src") }?;
-        with(|objects| objects.write(key(socket), bytes))
+        with(|thread| thread.socket(key(socket))?.write(bytes))
     })
 }
 
@@ -217,18 +315,15 @@ pub unsafe extern "C" fn ss_socket_write_bytes(socket: *mut ss_socket, src: *con
 ///
 /// # Safety
 /// `dst` has room for `count` bytes.
-unsafe fn read_out(objects: &mut Objects, socket: *mut ss_socket, dst: *mut c_void, count: usize) -> Result<()> {
-    let unread = objects.unread(key(socket))?;
+unsafe fn read_out(socket: &mut SocketRef<'_>, dst: *mut c_void, count: usize) -> Result<()> {
+    let unread = socket.unread()?;
     if count > 0 {
         // SAFETY: `unread` has at least `count` bytes, `dst` room for them. They may overlap: a host may well read
         // into what it peeked at.
         unsafe { std::ptr::copy(unread.as_ptr(), dst.cast(), count) };
     }
-    objects.consume(key(socket), count)
-}
-
-fn remote(objects: &mut Objects, socket: *mut ss_socket) -> Result<Option<&Endpoint>> {
-    Ok(objects.endpoints(key(socket))?.map(|endpoints| &endpoints.remote))
+    socket.consume(count);
+    Ok(())
 }
 
 fn address(endpoint: Option<&Endpoint>) -> *const c_char {

@@ -6,8 +6,8 @@ use super::border::{bytes, c_string, get, handle, key, status, store, value};
 use super::socket::ss_socket;
 use super::status::ss_status;
 use crate::amf::{Encoding, Graph, Node, Text, Type};
+use crate::core::thread::with;
 use crate::error::{Failure, Result};
-use crate::objects::with;
 
 /// A value as ActionScript has it, from readObject or for writeObject: a number, a string, an array of other values.
 /// Belongs to the thread it was made on, and to no loop.
@@ -102,7 +102,7 @@ pub unsafe extern "C" fn ss_socket_read_object(socket: *mut ss_socket, value: *m
         if value.is_null() {
             return Err(Failure::null("value"));
         }
-        let object = with(|objects| objects.read_object(key(socket)))?;
+        let object = with(|thread| thread.read_object(key(socket)))?;
         // SAFETY: the caller's, by contract.
         unsafe { store(value, handle(object)) };
         Ok(())
@@ -118,14 +118,14 @@ pub unsafe extern "C" fn ss_socket_read_object(socket: *mut ss_socket, value: *m
 /// of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_write_object(socket: *mut ss_socket, value: *mut ss_value) -> ss_status {
-    status(|| with(|objects| objects.write_object(key(socket), key(value))))
+    status(|| with(|thread| thread.write_object(key(socket), key(value))))
 }
 
 /// Socket.objectEncoding: SS_AMF3 (the default) or SS_AMF0.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_object_encoding(socket: *mut ss_socket) -> i32 {
-    get(0, |objects| {
-        Ok(match objects.object_encoding(key(socket))? {
+    get(0, |thread| {
+        Ok(match thread.socket(key(socket))?.object_encoding() {
             Encoding::Amf0 => SS_AMF0,
             Encoding::Amf3 => SS_AMF3,
         })
@@ -138,14 +138,14 @@ pub extern "C" fn ss_socket_object_encoding(socket: *mut ss_socket) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_set_object_encoding(socket: *mut ss_socket, encoding: i32) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.socket(key(socket))?;
+        with(|thread| {
+            thread.socket(key(socket))?;
             let encoding = match encoding {
                 SS_AMF0 => Encoding::Amf0,
                 SS_AMF3 => Encoding::Amf3,
                 _ => return Err(Failure::not_accepted("objectEncoding")),
             };
-            objects.set_object_encoding(key(socket), encoding)
+            thread.socket(key(socket))?.set_object_encoding(encoding)
         })
     })
 }
@@ -158,27 +158,27 @@ pub extern "C" fn ss_value_new(r#type: i32) -> *mut ss_value {
     value(std::ptr::null_mut(), || {
         let mut graph = Graph::new();
         graph.set(Graph::ROOT, type_of_number(r#type)?.empty())?;
-        with(|objects| objects.new_value(graph)).map(handle)
+        with(|thread| thread.values.add(graph)).map(handle)
     })
 }
 
 /// What a value is: SS_VALUE_...; 0 if it is not one.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_type(value: *mut ss_value) -> i32 {
-    get(0, |objects| Ok(objects.value(key(value))?.kind() as i32))
+    get(0, |thread| Ok(thread.values.node(key(value))?.kind() as i32))
 }
 
 /// Whether a value is true. Only a boolean can be.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_boolean(value: *mut ss_value) -> bool {
-    get(false, |objects| Ok(matches!(objects.value(key(value))?, Node::Boolean(true))))
+    get(false, |thread| Ok(matches!(thread.values.node(key(value))?, Node::Boolean(true))))
 }
 
 /// The number that an integer, a number, a date or a boolean is. 0 for other types.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_number(value: *mut ss_value) -> f64 {
-    get(0.0, |objects| {
-        Ok(match objects.value(key(value))? {
+    get(0.0, |thread| {
+        Ok(match thread.values.node(key(value))? {
             Node::Integer(integer) => f64::from(*integer),
             Node::Number(number) | Node::Date(number) => *number,
             Node::Boolean(true) => 1.0,
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn ss_value_class_name(value: *mut ss_value, length: *mut 
 /// How many items an array, vector or dictionary has. 0 for other types.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_item_count(value: *mut ss_value) -> usize {
-    get(0, |objects| Ok(objects.value(key(value))?.container().map_or(0, |container| container.items.len())))
+    get(0, |thread| Ok(thread.values.node(key(value))?.container().map_or(0, |container| container.items.len())))
 }
 
 /// An item of an array, vector or dictionary; the first is 0. Borrowed.
@@ -223,17 +223,17 @@ pub extern "C" fn ss_value_item_count(value: *mut ss_value) -> usize {
 /// NULL if there is none of that index: SS_ERR_RANGE 2006.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_item(value: *mut ss_value, index: usize) -> *mut ss_value {
-    get(std::ptr::null_mut(), |objects| {
-        let node = objects.value(key(value))?;
+    get(std::ptr::null_mut(), |thread| {
+        let node = thread.values.node(key(value))?;
         let item = node.container().and_then(|container| container.items.get(index).copied());
-        objects.part(key(value), item.ok_or_else(Failure::out_of_range)?).map(handle)
+        thread.values.part(key(value), item.ok_or_else(Failure::out_of_range)?).map(handle)
     })
 }
 
 /// How many properties an object has, or an array besides its items. 0 for other types.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_property_count(value: *mut ss_value) -> usize {
-    get(0, |objects| Ok(objects.value(key(value))?.container().map_or(0, |container| container.named.len())))
+    get(0, |thread| Ok(thread.values.node(key(value))?.container().map_or(0, |container| container.named.len())))
 }
 
 /// The name of a property; the first is 0. *length (may be NULL) receives its length: a peer's name may contain NULs.
@@ -261,10 +261,10 @@ pub unsafe extern "C" fn ss_value_property_name(
 /// NULL if there is none of that index: SS_ERR_RANGE 2006.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_property_at(value: *mut ss_value, index: usize) -> *mut ss_value {
-    get(std::ptr::null_mut(), |objects| {
-        let node = objects.value(key(value))?;
+    get(std::ptr::null_mut(), |thread| {
+        let node = thread.values.node(key(value))?;
         let property = node.container().and_then(|container| container.named.get(index).map(|(_, part)| *part));
-        objects.part(key(value), property.ok_or_else(Failure::out_of_range)?).map(handle)
+        thread.values.part(key(value), property.ok_or_else(Failure::out_of_range)?).map(handle)
     })
 }
 
@@ -273,12 +273,12 @@ pub extern "C" fn ss_value_property_at(value: *mut ss_value, index: usize) -> *m
 /// SS_ERR_TYPE 2007: name is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_value_property(value: *mut ss_value, name: *const c_char) -> *mut ss_value {
-    get(std::ptr::null_mut(), |objects| {
+    get(std::ptr::null_mut(), |thread| {
         // SAFETY: a NUL-terminated string, by contract.
         let name = unsafe { c_string(name, "name") }?.to_bytes();
-        let container = objects.value(key(value))?.container();
+        let container = thread.values.node(key(value))?.container();
         match container.and_then(|container| container.property(name)) {
-            Some(part) => objects.part(key(value), part).map(handle),
+            Some(part) => thread.values.part(key(value), part).map(handle),
             None => Ok(std::ptr::null_mut()),
         }
     })
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn ss_value_set_class_name(value: *mut ss_value, name: *co
             false => unsafe { c_string(name, "name") }?.to_bytes(),
         };
         let class = if name.is_empty() { None } else { Some(Text::new(name)?) };
-        with(|objects| objects.set_value_class(key(value), class))
+        with(|thread| thread.values.set_class(key(value), class))
     })
 }
 
@@ -374,7 +374,7 @@ pub unsafe extern "C" fn ss_value_set_class_name(value: *mut ss_value, name: *co
 /// SS_ERR_ARGUMENT 2004: the value has parts.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_assign(value: *mut ss_value, other: *mut ss_value) -> ss_status {
-    status(|| with(|objects| objects.assign_value(key(value), key(other))))
+    status(|| with(|thread| thread.values.assign(key(value), key(other))))
 }
 
 /// Adds an item to an array, vector or dictionary. It is undefined until it is set. Borrowed.
@@ -382,7 +382,7 @@ pub extern "C" fn ss_value_assign(value: *mut ss_value, other: *mut ss_value) ->
 /// NULL on failure; SS_ERR_ARGUMENT 2004: another type.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_add_item(value: *mut ss_value) -> *mut ss_value {
-    get(std::ptr::null_mut(), |objects| objects.add_item(key(value)).map(handle))
+    get(std::ptr::null_mut(), |thread| thread.values.add_item(key(value)).map(handle))
 }
 
 /// Adds a property to an object, or to an array besides its items. It is undefined until it is set. Borrowed. To set
@@ -391,11 +391,11 @@ pub extern "C" fn ss_value_add_item(value: *mut ss_value) -> *mut ss_value {
 /// NULL on failure; SS_ERR_ARGUMENT 2004: another type. SS_ERR_TYPE 2007: name is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_value_add_property(value: *mut ss_value, name: *const c_char) -> *mut ss_value {
-    get(std::ptr::null_mut(), |objects| {
-        objects.value(key(value))?;
+    get(std::ptr::null_mut(), |thread| {
+        thread.values.node(key(value))?;
         // SAFETY: a NUL-terminated string, by contract.
         let name = Text::new(unsafe { c_string(name, "name") }?.to_bytes())?;
-        objects.add_property(key(value), name).map(handle)
+        thread.values.add_property(key(value), name).map(handle)
     })
 }
 
@@ -408,8 +408,8 @@ unsafe fn text(
     length: *mut usize,
     find: impl FnOnce(&Node) -> Result<Option<&Text>>,
 ) -> *const c_char {
-    let (start, count) = get((std::ptr::null(), 0), |objects| {
-        let text = find(objects.value(key(value))?)?;
+    let (start, count) = get((std::ptr::null(), 0), |thread| {
+        let text = find(thread.values.node(key(value))?)?;
         Ok(text.map_or((std::ptr::null(), 0), |text| (text.bytes().as_ptr(), text.bytes().len())))
     });
     // SAFETY: NULL or the caller's, by contract.
@@ -420,9 +420,9 @@ unsafe fn text(
 /// Sets a value, after making sure that there is one: a bad handle is reported before anything else.
 fn set(value: *mut ss_value, node: impl FnOnce() -> Result<Node>) -> ss_status {
     status(|| {
-        with(|objects| {
-            objects.value(key(value))?;
-            objects.set_value(key(value), node()?)
+        with(|thread| {
+            thread.values.node(key(value))?;
+            thread.values.set(key(value), node()?)
         })
     })
 }

@@ -69,39 +69,146 @@ const RECEIVE_BUFFER: usize = 256 * 1024;
 pub(crate) struct ReceiveBuffer {
     pub bytes: Vec<u8>,
     lent_to: Option<Key>,
+    /// The same, if nothing but its bytes needs to be known of the socket to read them.
+    plainly_lent_to: Option<Key>,
     /// What is lent and not read yet.
     lent: Range<usize>,
 }
 
 impl ReceiveBuffer {
     pub(super) fn new() -> Self {
-        ReceiveBuffer { bytes: vec![0; RECEIVE_BUFFER], lent_to: None, lent: 0..0 }
+        ReceiveBuffer { bytes: vec![0; RECEIVE_BUFFER], lent_to: None, plainly_lent_to: None, lent: 0..0 }
     }
 
-    /// The first `count` bytes are the socket's, to be read in place.
-    pub(crate) fn lend(&mut self, socket: Key, count: usize) {
+    /// The first `count` bytes are the socket's, to be read in place. `plain`: nobody keeps an account of what it reads.
+    #[inline]
+    pub(crate) fn lend(&mut self, socket: Key, count: usize, plain: bool) {
         self.lent_to = Some(socket);
+        self.plainly_lent_to = if plain { self.lent_to } else { None };
         self.lent = 0..count;
     }
 
+    /// From now on there is an account of what the socket reads.
+    pub(crate) fn keep_account(&mut self) {
+        self.plainly_lent_to = None;
+    }
+
+    /// Whether bytes are lent to the socket, and nothing else needs to be known of it.
+    #[inline]
+    pub(crate) fn is_plainly_lent(&self, socket: Key) -> bool {
+        socket.is_that(self.plainly_lent_to)
+    }
+
+    /// The bytes that are lent and not read yet, which count as read now.
+    #[inline]
+    pub(crate) fn take(&mut self) -> &[u8] {
+        let lent = self.lent.clone();
+        self.lent.start = self.lent.end;
+        self.bytes.get(lent).unwrap_or_default()
+    }
+
+    /// The bytes that are lent and not read yet.
+    #[inline]
+    pub(crate) fn lent(&self) -> &[u8] {
+        self.bytes.get(self.lent.clone()).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn is_lent_to(&self, socket: Key) -> bool {
+        self.lent_to == Some(socket)
+    }
+
+    /// The bytes that are lent to the socket and not read yet.
     #[inline]
     pub(crate) fn lent_to(&self, socket: Key) -> &[u8] {
         match self.lent_to == Some(socket) {
-            true => &self.bytes[self.lent.clone()],
+            true => self.bytes.get(self.lent.clone()).unwrap_or_default(),
             false => &[],
         }
     }
 
+    /// Everything that was lent is read.
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.lent.is_empty()
+    }
+
     /// The socket has read `count` of the bytes that are lent to it.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         self.lent.start += count;
     }
 
+    /// Nothing is lent any more.
+    #[inline]
+    pub(crate) fn take_all_back(&mut self) {
+        self.lent_to = None;
+        self.plainly_lent_to = None;
+    }
+
     /// What is lent to the socket is not any more.
+    #[inline]
     pub(crate) fn take_back(&mut self, socket: Key) {
         if self.lent_to == Some(socket) {
-            self.lent_to = None;
+            self.take_all_back();
         }
+    }
+}
+
+/// Where the bytes are gathered that the running listener writes to one connection, the first that it writes to. They leave
+/// when it ends, in one system call.
+#[derive(Default)]
+pub(crate) struct SendBuffer {
+    pub owner: Option<Key>,
+    pub bytes: Vec<u8>,
+    /// The socket whose listeners are being told of bytes, while what they answer may be gathered without another look at it
+    /// or at its connection, which is `answers_to`.
+    pub answering: Option<Key>,
+    pub answers_to: Option<Key>,
+}
+
+impl SendBuffer {
+    /// Takes bytes of a connection that has nothing else to send. Returns false if this is no place for them.
+    #[inline]
+    pub(crate) fn gather(&mut self, key: Key, bytes: &[u8]) -> bool {
+        if self.owner.is_some_and(|owner| owner != key) {
+            return false;
+        }
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() && !self.grow(bytes.len()) {
+            return false;
+        }
+        self.owner = Some(key);
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    /// As [`gather`](Self::gather), for an answer of the socket whose listeners are being told of bytes.
+    #[inline(always)]
+    pub(crate) fn gather_answer(&mut self, socket: Key, bytes: &[u8]) -> bool {
+        let room = self.bytes.capacity() - self.bytes.len();
+        if !socket.is_that(self.answering)
+            || bytes.is_empty()
+            || bytes.len() > room
+            || self.bytes.len() + bytes.len() > CHUNK
+            || (self.owner.is_some() && self.owner != self.answers_to)
+        {
+            return false;
+        }
+        self.owner = self.answers_to;
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    #[cold]
+    fn grow(&mut self, more: usize) -> bool {
+        let wanted = CHUNK - self.bytes.len().min(CHUNK);
+        more <= wanted && self.bytes.try_reserve_exact(wanted).is_ok()
+    }
+
+    /// How many bytes of a connection are gathered.
+    #[inline]
+    pub(crate) fn length(&self, key: Key) -> usize {
+        if self.owner == Some(key) { self.bytes.len() } else { 0 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The event loop's engine: waits for readiness, keeps time, lends buffers, hears other threads.
 //!
-//! It knows keys and nothing of what they open. The layer above takes what is ready from [`Reactor::wait`]
-//! and acts on it.
+//! It knows keys and nothing of what they open. The layer above takes what is ready from [`Reactor::wait`] and acts on
+//! it.
 
 mod buffers;
 mod output;
@@ -14,68 +14,60 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::event::Source;
-use mio::{Events, Interest, Poll, Token};
-
-pub(crate) use buffers::{CHUNK, Pool, ReceiveBuffer};
+pub(crate) use buffers::{CHUNK, Pool, ReceiveBuffer, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Request, resolve};
 pub(crate) use timers::Timers;
 
 use crate::handle::Key;
-use crate::sys;
+use crate::sys::net::{self, Poller};
 
-/// How many readiness events one turn takes from the kernel.
-const EVENTS: usize = 1024;
 /// How long something rests for which the process or the system has no descriptors or memory left.
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
-/// No key has these bits.
-const WAKER: Token = Token(0);
 
 pub(crate) struct Reactor {
-    poll: Poll,
-    events: Events,
+    pub(crate) poller: Poller,
     remote: Arc<Remote>,
     /// What is known to be ready without the kernel saying so again: work that a turn's budget left over.
     ready: VecDeque<Key>,
+    /// Connections with output that leaves when the running listener ends.
+    dirty: Vec<Key>,
+    /// Sockets whose outputProgress is due at the end of the turn.
+    pub(crate) progress: Vec<Key>,
     pub(crate) timers: Timers,
     /// Connections for which the system had no memory: they are tried again when the loop's own timer says so.
     starved: BTreeSet<Key>,
     retry: Option<Instant>,
     pub(crate) pool: Pool,
     pub(crate) receive_buffer: ReceiveBuffer,
+    pub(crate) send_buffer: SendBuffer,
+    /// Input that the running listener has taken as it is; the memory is in use until it returns.
+    taken: Vec<Vec<u8>>,
     /// The time at which this turn began to work.
     pub(crate) now: Instant,
     /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
     exported: bool,
 }
 
-/// One readiness event.
-#[derive(Clone, Copy)]
-pub(crate) struct Ready {
-    pub key: Key,
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer's end, an error, or urgent data: a short read does not prove that nothing more is there.
-    pub to_the_end: bool,
-}
-
 impl Reactor {
     pub(crate) fn new() -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let remote = Arc::new(Remote::new(poll.registry(), WAKER)?);
+        let poller = Poller::new()?;
+        let remote = Arc::new(Remote::new(poller.waker()?));
         Ok(Reactor {
-            poll,
-            events: Events::with_capacity(EVENTS),
+            poller,
             remote,
             ready: VecDeque::new(),
+            dirty: Vec::new(),
+            progress: Vec::new(),
             timers: Timers::default(),
             starved: BTreeSet::new(),
             retry: None,
             pool: Pool::default(),
             receive_buffer: ReceiveBuffer::new(),
-            now: Instant::now(),
+            send_buffer: SendBuffer::default(),
+            taken: Vec::new(),
+            now: net::now(),
             exported: false,
         })
     }
@@ -84,46 +76,10 @@ impl Reactor {
         &self.remote
     }
 
-    pub(crate) fn register(&self, source: &mut impl Source, key: Key, interest: Interest) -> io::Result<()> {
-        self.poll.registry().register(source, Token(key.bits()), interest)
-    }
-
-    pub(crate) fn deregister(&self, source: &mut impl Source) {
-        // Fails only for a descriptor that is not registered (any more), which is what is wanted.
-        let _ = self.poll.registry().deregister(source);
-    }
-
     /// Has `key` looked at in the next turn, which then does not wait.
     pub(crate) fn push_ready(&mut self, key: Key) {
         self.ready.push_back(key);
         self.has_work();
-    }
-
-    /// There is something to do that the kernel does not know of.
-    pub(crate) fn has_work(&self) {
-        if self.exported {
-            self.remote.wake();
-        }
-    }
-
-    /// Has the connection `key` tried again after a rest. `home` is this loop's own key.
-    pub(crate) fn starve(&mut self, home: Key, key: Key) {
-        self.starved.insert(key);
-        if self.retry.is_none() {
-            let due = Instant::now() + BACK_OFF;
-            self.timers.set(home, &mut self.retry, Some(due));
-        }
-    }
-
-    /// The rest is over.
-    pub(crate) fn take_starved(&mut self) -> BTreeSet<Key> {
-        self.retry = None;
-        std::mem::take(&mut self.starved)
-    }
-
-    /// The list of the ready is made anew.
-    pub(crate) fn forget_ready(&mut self) {
-        self.ready.clear();
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {
@@ -134,48 +90,114 @@ impl Reactor {
         self.ready.len()
     }
 
+    /// After a panic the list of the ready is made anew.
+    pub(crate) fn forget_lists(&mut self) {
+        self.ready.clear();
+        self.dirty.clear();
+        self.progress.clear();
+    }
+
+    /// The connection has output for the end of the listener.
+    #[inline]
+    pub(crate) fn push_dirty(&mut self, key: Key) {
+        self.dirty.push(key);
+        self.has_work();
+    }
+
+    #[inline]
+    pub(crate) fn pop_dirty(&mut self) -> Option<Key> {
+        self.dirty.pop()
+    }
+
+    #[inline]
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    pub(crate) fn drop_dirty(&mut self, key: Key) {
+        self.dirty.retain(|dirty| *dirty != key);
+    }
+
+    pub(crate) fn push_progress(&mut self, socket: Key) {
+        self.progress.push(socket);
+        self.has_work();
+    }
+
+    /// What was due of an earlier connection of the socket is not due any more.
+    pub(crate) fn drop_progress(&mut self, socket: Key) {
+        self.progress.retain(|due| *due != socket);
+    }
+
+    /// Keeps bytes where they are until the running listener returns.
+    pub(crate) fn hold(&mut self, taken: Vec<u8>) {
+        self.taken.push(taken);
+    }
+
+    /// The listener has returned.
+    #[inline]
+    pub(crate) fn let_go(&mut self) {
+        if !self.taken.is_empty() {
+            self.give_back();
+        }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        while let Some(taken) = self.taken.pop() {
+            self.pool.give(taken);
+        }
+    }
+
+    /// Whether there is something to do that no readiness and no timer will tell of.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.send_buffer.owner.is_some()
+            || !self.ready.is_empty()
+            || !self.dirty.is_empty()
+            || !self.progress.is_empty()
+    }
+
+    /// There is something to do that the kernel does not know of.
+    #[inline]
+    pub(crate) fn has_work(&self) {
+        if self.exported {
+            self.remote.wake();
+        }
+    }
+
+    /// Has the connection `key` tried again after a rest. `loop_key` is this loop's own key.
+    pub(crate) fn starve(&mut self, loop_key: Key, key: Key) {
+        self.starved.insert(key);
+        if self.retry.is_none() {
+            self.timers.set(loop_key, &mut self.retry, Some(net::now() + BACK_OFF));
+        }
+    }
+
+    /// The rest is over.
+    pub(crate) fn take_starved(&mut self) -> BTreeSet<Key> {
+        self.retry = None;
+        std::mem::take(&mut self.starved)
+    }
+
     /// The poller's descriptor, for a host's own loop.
     pub(crate) fn export(&mut self) -> Option<i64> {
-        let descriptor = sys::pollable(&self.poll)?;
+        let descriptor = self.poller.descriptor()?;
         self.exported = true;
         Some(descriptor)
     }
 
-    /// How long a wait may last, given nothing but the timers and the list of the ready.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        match self.ready.is_empty() {
-            false => Some(Duration::ZERO),
-            true => self.timers.next().map(|due| due.saturating_duration_since(Instant::now())),
+    /// How long a wait may last, given nothing but the timers and what is to be done.
+    pub(crate) fn poll_timeout(&self) -> Option<Duration> {
+        match self.is_busy() {
+            true => Some(Duration::ZERO),
+            false => self.timers.next().map(|due| due.saturating_duration_since(net::now())),
         }
     }
 
-    /// Waits for readiness, appends it to `ready`, and says whether another thread has called.
-    /// A signal ends the wait early, so that a host can look at what its handler noted down.
-    pub(crate) fn wait(&mut self, limit: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<bool> {
-        let patience = match (limit, self.patience()) {
+    /// How long to wait at most, if the host wants to wait for `limit`.
+    pub(crate) fn wait_limit(&self, limit: Option<Duration>) -> Option<Duration> {
+        match (limit, self.poll_timeout()) {
             (Some(limit), Some(own)) => Some(limit.min(own)),
             (limit, own) => limit.or(own),
-        };
-        let outcome = self.poll.poll(&mut self.events, patience);
-        self.now = Instant::now();
-        match outcome {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
-            outcome => outcome?,
         }
-        let mut called = false;
-        for event in &self.events {
-            if event.token() == WAKER {
-                called = true;
-                continue;
-            }
-            let to_the_end = event.is_read_closed() || event.is_error() || event.is_priority();
-            ready.push(Ready {
-                key: Key::from_bits(event.token().0),
-                readable: event.is_readable() || to_the_end,
-                writable: event.is_writable(),
-                to_the_end,
-            });
-        }
-        Ok(called)
     }
 }

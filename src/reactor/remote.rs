@@ -1,16 +1,14 @@
 //! The part of a loop that every thread may touch: wake, stop, post.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mio::{Registry, Token, Waker};
-
+use crate::core::host::Call;
 use crate::error::{Failure, Result};
-use crate::foreign::Call;
 use crate::handle::Key;
 use crate::sys;
+use crate::sys::net::Waker;
 
 pub(crate) struct Remote {
     waker: Waker,
@@ -42,14 +40,14 @@ pub(crate) struct Posted {
 }
 
 impl Remote {
-    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
-        Ok(Remote {
-            waker: Waker::new(registry, token)?,
+    pub(crate) fn new(waker: Waker) -> Self {
+        Remote {
+            waker,
             called: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             inbox: Mutex::default(),
             epoch: sys::fork_epoch(),
-        })
+        }
     }
 
     pub(crate) fn is_of_this_process(&self) -> bool {
@@ -60,7 +58,7 @@ impl Remote {
     pub(crate) fn wake(&self) {
         if !self.called.swap(true, Ordering::AcqRel) {
             // It fails only when the counter is full, and then the loop is awake anyway.
-            let _ = self.waker.wake();
+            let _ = sys::uncancelled(|| self.waker.wake());
         }
     }
 
@@ -118,16 +116,6 @@ impl Remote {
         (std::mem::take(&mut inbox.tasks), std::mem::take(&mut inbox.answers))
     }
 
-    /// Tasks that were collected and not run come first in the next turn.
-    pub(crate) fn put_back(&self, mut tasks: Vec<Posted>) {
-        {
-            let mut inbox = self.lock();
-            tasks.append(&mut inbox.tasks);
-            inbox.tasks = tasks;
-        }
-        self.wake();
-    }
-
     /// The loop ends. Posts fail from now on; what is still there is handed back to be cancelled.
     pub(crate) fn close(&self) -> Vec<Posted> {
         let mut inbox = self.lock();
@@ -148,8 +136,8 @@ mod tests {
     /// A post that came in between would find a wake under way, which nobody hears any more, and nobody would take it.
     #[test]
     fn a_new_call_wakes_again_before_the_tasks_are_taken() {
-        let poll = mio::Poll::new().unwrap();
-        let remote = Remote::new(poll.registry(), Token(0)).unwrap();
+        let poller = crate::sys::net::Poller::new().unwrap();
+        let remote = Remote::new(poller.waker().unwrap());
         remote.wake();
         std::thread::scope(|scope| {
             // As somebody who posts.

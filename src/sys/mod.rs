@@ -12,24 +12,45 @@
 //! - `exclusive(socket)`: called before bind, so that nobody can share or steal the port.
 //! - `may_share(socket, yes)`: whether the port may be bound while old connections of it linger.
 //! - `INHERITS_SETTINGS`: an accepted socket starts with its listener's settings.
-//! - `set_user_timeout(socket, timeout)`: how long output may stay unacknowledged, where the system knows such a limit.
+//! - `uncancelled(call)`: system calls in which the thread must not be cancelled, since the library's own frames are above.
+//! - `accept(listener)`, `receive(stream, buffer)`, `send(stream, bytes)`: one system call each, which never raises a signal, and
+//!   in which no thread is cancelled.
+//! - `unacknowledged(stream)`, `last_answer(stream)`: what the system knows of the peer's answers, where it tells.
+//! - `disconnect(stream)`: resets a connection whose descriptor a child process may hold, too.
 //! - `prepare_stream(stream)`: what every connection needs here, accepted or not; one for which this fails must not be
 //!   written to.
 //! - `keep_alive(period)`: probes after that much silence, and as often from then on, as far as the system takes it.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
 //! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
+//! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
+#[cfg(not(feature = "simulate"))]
+pub(crate) mod net;
+mod readiness;
+#[cfg(feature = "simulate")]
+pub(crate) mod simulated;
 #[cfg(unix)]
+#[cfg_attr(feature = "simulate", allow(dead_code, reason = "what a made-up network has no use for"))]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
+#[cfg(feature = "simulate")]
+pub(crate) use simulated as net;
 #[cfg(unix)]
 pub(crate) use unix::*;
 #[cfg(windows)]
 pub(crate) use windows::*;
+
+/// What the system knows of the peer's answers.
+pub(crate) struct LastAnswer {
+    /// How long ago the last one came.
+    pub ago: std::time::Duration,
+    /// Something was sent again, or the window probed, since: an answer is due.
+    pub one_is_due: bool,
+}
 
 /// What an error of accept means for the listening socket.
 #[derive(Debug, PartialEq, Eq)]

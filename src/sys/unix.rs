@@ -4,17 +4,18 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::{CString, c_int};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll};
 use once_cell::sync::OnceCell;
 use socket2::{SockRef, Socket, TcpKeepalive};
 
-use super::AcceptError;
+use super::{AcceptError, LastAnswer};
 
 pub(crate) const SHORT_READ_DRAINS: bool = true;
 
@@ -156,7 +157,7 @@ pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
 /// As dropping it, but without complaint if a host has closed the descriptor behind our back.
 pub(crate) fn close(socket: impl IntoRawFd) {
     // SAFETY: the descriptor was ours until now. If it is not any more there is nothing that we could do about it.
-    unsafe { libc::close(socket.into_raw_fd()) };
+    unsafe { plain::close(socket.into_raw_fd()) };
 }
 
 pub(crate) fn forget(socket: impl IntoRawFd) {
@@ -175,11 +176,177 @@ pub(crate) fn may_share(socket: &impl AsFd, yes: bool) -> io::Result<()> {
 /// Linux and Android hand every setting of the listener down to what it accepts.
 pub(crate) const INHERITS_SETTINGS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// How long a peer may leave output unacknowledged; `None`: as long as the system's own patience lasts. Only Linux has it.
-pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
+/// Takes one peer out of the system's queue.
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    plain::accept(listener)
+}
+
+/// One read.
+#[inline]
+pub(crate) fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: an open socket, and room for as many bytes as are said to be there.
+    let count = unsafe { plain::recv(stream.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// One write.
+#[inline]
+pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: an open socket, and as many bytes as are said to be there.
+    let count = unsafe { plain::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// The calls of the hot path, by ways that are no cancellation points, where there are such.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod plain {
+    use std::ffi::{c_int, c_long, c_void};
+    use std::io;
+    use std::net::SocketAddr;
+    use std::os::fd::{AsRawFd, FromRawFd};
+
+    use mio::net::{TcpListener, TcpStream};
+    use socket2::{SockAddr, SockAddrStorage};
+
+    pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        const FLAGS: c_int = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let accept = |address: *mut SockAddrStorage, length: *mut libc::socklen_t| {
+            // SAFETY: an open socket, and room for an address of as many bytes as are said to be there.
+            let number = unsafe { libc::syscall(libc::SYS_accept4, listener.as_raw_fd(), address, length, FLAGS) };
+            if number < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: it was opened just now, and nobody else has it.
+            Ok(unsafe { TcpStream::from_raw_fd(number as c_int) })
+        };
+        // SAFETY: the system has written the address and its length, if it has taken a peer.
+        let (stream, address) = unsafe { SockAddr::try_init(accept) }?;
+        let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((stream, address))
+    }
+
+    pub(super) unsafe fn close(fd: c_int) -> c_long {
+        // SAFETY: the caller's.
+        unsafe { libc::syscall(libc::SYS_close, fd) }
+    }
+
+    #[inline]
+    pub(super) unsafe fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> c_long {
+        // SAFETY: the caller's; there is no address.
+        unsafe { libc::syscall(libc::SYS_recvfrom, fd, buffer, length, flags, 0usize, 0usize) }
+    }
+
+    #[inline]
+    pub(super) unsafe fn send(fd: c_int, bytes: *const c_void, length: usize, flags: c_int) -> c_long {
+        // SAFETY: the caller's; there is no address.
+        unsafe { libc::syscall(libc::SYS_sendto, fd, bytes, length, flags, 0usize, 0usize) }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+mod plain {
+    use std::ffi::{c_int, c_void};
+    use std::io;
+    use std::net::SocketAddr;
+
+    use mio::net::{TcpListener, TcpStream};
+
+    pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        super::uncancelled(|| listener.accept())
+    }
+
+    pub(super) unsafe fn close(fd: c_int) -> c_int {
+        // SAFETY: the caller's.
+        super::uncancelled(|| unsafe { libc::close(fd) })
+    }
+
+    pub(super) unsafe fn recv(fd: c_int, buffer: *mut c_void, length: usize, flags: c_int) -> isize {
+        // SAFETY: the caller's.
+        super::uncancelled(|| unsafe { libc::recv(fd, buffer, length, flags) })
+    }
+
+    pub(super) unsafe fn send(fd: c_int, bytes: *const c_void, length: usize, flags: c_int) -> isize {
+        // SAFETY: the caller's.
+        super::uncancelled(|| unsafe { libc::send(fd, bytes, length, flags) })
+    }
+}
+
+/// Makes a system call that is a cancellation point: a thread that is cancelled there would be unwound through the library's
+/// own frames, which ends the process. It is cancelled while the loop waits, or in the host's code.
+#[cfg(not(target_os = "android"))]
+pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+    }
+    const DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
+    let mut before = DISABLE;
+    // SAFETY: it only notes the state down, and gives back the one before.
+    unsafe { pthread_setcancelstate(DISABLE, &raw mut before) };
+    let outcome = call();
+    // SAFETY: as above.
+    unsafe { pthread_setcancelstate(before, std::ptr::null_mut()) };
+    outcome
+}
+
+/// There is no such thing as cancelling a thread.
+#[cfg(target_os = "android")]
+pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
+    call()
+}
+
+/// How many bytes the system still holds that the peer has not acknowledged.
+pub(crate) fn unacknowledged(_stream: &TcpStream) -> Option<u64> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    _socket.set_tcp_user_timeout(_timeout)?;
-    Ok(())
+    {
+        let mut count: c_int = 0;
+        // SAFETY: an open socket, and room for the int that is written.
+        let status = unsafe { libc::ioctl(_stream.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+        if status == 0 {
+            return u64::try_from(count).ok();
+        }
+    }
+    None
+}
+
+/// When the peer's system last answered. A shut window is no silence: it answers each probe of it.
+pub(crate) fn last_answer(_stream: &TcpStream) -> Option<LastAnswer> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        /// The beginning of Linux' struct tcp_info.
+        #[repr(C)]
+        #[derive(Default)]
+        struct Info {
+            /// state, ca_state, retransmits, probes, backoff, options, window scales, flags
+            bytes: [u8; 8],
+            /// rto, ato, snd_mss, rcv_mss, unacked, sacked, lost, retrans, fackets, last_data_sent, last_ack_sent,
+            /// last_data_recv, last_ack_recv
+            words: [u32; 13],
+        }
+        let mut info = Info::default();
+        let mut length = size_of::<Info>() as libc::socklen_t;
+        // SAFETY: an open socket, and room for as many bytes as are said to be there.
+        let status = unsafe {
+            let option = (&raw mut info).cast();
+            libc::getsockopt(_stream.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_INFO, option, &raw mut length)
+        };
+        let (repeated, probes) = (info.bytes[2], info.bytes[3]);
+        if status == 0 && length as usize == size_of::<Info>() {
+            let ago = Duration::from_millis(info.words[12].into());
+            return Some(LastAnswer { ago, one_is_due: repeated > 0 || probes > 0 });
+        }
+    }
+    None
+}
+
+/// Ends the connection with a reset whoever else holds the descriptor, where the system has such a call.
+pub(crate) fn disconnect(_stream: &TcpStream) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+        let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+        // SAFETY: an open socket, and an address of the length that is given.
+        uncancelled(|| unsafe { libc::connect(_stream.as_raw_fd(), &raw const nowhere, length) });
+    }
 }
 
 /// What no listener can hand down. Apple's systems refuse it for a connection that has ended already.

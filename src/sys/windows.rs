@@ -3,15 +3,16 @@
 use std::any::Any;
 use std::ffi::c_int;
 use std::io;
+use std::net::SocketAddr;
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, FromRawSocket, IntoRawSocket, RawSocket};
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
 use windows_sys::Win32::Networking::WinSock;
 
-use super::AcceptError;
+use super::{AcceptError, LastAnswer};
 
 /// mio arms a socket again only when an operation would have blocked.
 pub(crate) const SHORT_READ_DRAINS: bool = false;
@@ -160,9 +161,33 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     }
 }
 
-pub(crate) fn set_user_timeout(_socket: &SockRef<'_>, _timeout: Option<Duration>) -> io::Result<()> {
-    Ok(())
+/// Nothing is unwound when a thread ends here.
+pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
+    call()
 }
+
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    listener.accept()
+}
+
+pub(crate) fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    io::Read::read(&mut stream, buffer)
+}
+
+pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
+}
+
+pub(crate) fn unacknowledged(_stream: &TcpStream) -> Option<u64> {
+    None
+}
+
+pub(crate) fn last_answer(_stream: &TcpStream) -> Option<LastAnswer> {
+    None
+}
+
+/// Nothing forks here, so that closing is enough.
+pub(crate) fn disconnect(_stream: &TcpStream) {}
 
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WinSock::WSAENOBUFS)

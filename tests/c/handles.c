@@ -97,6 +97,9 @@ static void use_as_socket(void *h)
     EMPTY(ss_socket_peek(socket, &length));
     CHECK(length == 77 || length == 0);
     length = 77;
+    EMPTY(ss_socket_take(socket, &length));
+    CHECK(length == 77 || length == 0);
+    length = 77;
     REFUSED(ss_socket_skip(socket, 1));
     REFUSED(ss_socket_read_bytes(socket, bytes, 3));
     REFUSED(ss_socket_write_bytes(socket, "x", 1));

@@ -154,7 +154,15 @@ static void a_new_socket_is_not_connected_and_refuses_data(void)
     CHECK_OK(ss_release(loop));
 }
 
-static void addresses_stay_known_after_the_peer_is_gone_until_the_close_event(void)
+static void check_addresses(pair *p, int32_t remote_port)
+{
+    CHECK_TEXT(ss_socket_local_address(p->socket), "127.0.0.1");
+    CHECK_TEXT(ss_socket_remote_address(p->socket), "127.0.0.1");
+    CHECK_EQ(ss_socket_local_port(p->socket), ss_local_port(p->server));
+    CHECK_EQ(ss_socket_remote_port(p->socket), remote_port);
+}
+
+static void addresses_stay_known_after_the_peer_is_gone_until_the_next_connect(void)
 {
     pair p;
     int32_t port;
@@ -162,10 +170,10 @@ static void addresses_stay_known_after_the_peer_is_gone_until_the_close_event(vo
     port = port_of(p.client);
     client_reset(p.client);
     p.client = -1;
-    CHECK_TEXT(ss_socket_remote_address(p.socket), "127.0.0.1"); /* getpeername(2) would fail by now */
-    CHECK_EQ(ss_socket_remote_port(p.socket), port);
-    CHECK_EQ(ss_socket_local_port(p.socket), ss_local_port(p.server));
+    check_addresses(&p, port); /* getpeername(2) would fail by now */
     PUMP_UNTIL(p.loop, p.closes == 1);
+    check_addresses(&p, port);
+    CHECK_OK(ss_socket_connect(p.socket, "127.0.0.1", ss_local_port(p.server)));
     check_no_addresses(p.socket);
     end_pair(&p);
 }
@@ -223,6 +231,7 @@ static void the_data_event_describes_itself(void)
 
 static void reading_more_than_there_is_consumes_nothing(void)
 {
+    const size_t limit = 16 << 20; /* SS_OPT_READ_LIMIT: more can never be there */
     pair p;
     char text[6] = "-----";
     open_pair(&p);
@@ -230,9 +239,13 @@ static void reading_more_than_there_is_consumes_nothing(void)
     client_send(p.loop, p.client, "abc", 3);
     PUMP_UNTIL(p.loop, p.loaded == 3);
     CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_read_bytes(p.socket, text, 4));
-    CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_read_bytes(p.socket, text, SIZE_MAX));
+    CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_read_bytes(p.socket, text, limit));
+    CHECK_FAILS(SS_ERR_RANGE, AIR_2006, 0, ss_socket_read_bytes(p.socket, text, limit + 1));
+    CHECK_FAILS(SS_ERR_RANGE, AIR_2006, 0, ss_socket_read_bytes(p.socket, text, SIZE_MAX));
     CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_skip(p.socket, 4));
-    CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_skip(p.socket, SIZE_MAX));
+    CHECK_FAILS(SS_ERR_EOF, AIR_2030, 0, ss_socket_skip(p.socket, limit));
+    CHECK_FAILS(SS_ERR_RANGE, AIR_2006, 0, ss_socket_skip(p.socket, limit + 1));
+    CHECK_FAILS(SS_ERR_RANGE, AIR_2006, 0, ss_socket_skip(p.socket, SIZE_MAX));
     CHECK_TEXT(text, "-----");
     CHECK_EQ(ss_socket_bytes_available(p.socket), 3);
     CHECK_OK(ss_socket_read_bytes(p.socket, text, 0));
@@ -477,6 +490,21 @@ static void output_progress_counts_what_is_sent_and_what_is_left(void)
     end_pair(&p);
 }
 
+static void a_write_that_can_never_fit_is_out_of_range(void)
+{
+    pair p;
+    char text[101] = "";
+    open_pair(&p);
+    CHECK_OK(ss_set_option(p.socket, SS_OPT_WRITE_LIMIT, 100));
+    CHECK_FAILS(SS_ERR_RANGE, AIR_2006, 0, ss_socket_write_bytes(p.socket, text, 101));
+    CHECK_EQ(ss_socket_bytes_pending(p.socket), 0);
+    CHECK_OK(ss_socket_write_bytes(p.socket, text, 100));
+    CHECK_STATUS(SS_ERR_FULL, ss_socket_write_bytes(p.socket, text, 1)); /* it fits when those are sent */
+    CHECK_OK(ss_socket_flush(p.socket));
+    CHECK_OK(ss_socket_write_bytes(p.socket, text, 1));
+    end_pair(&p);
+}
+
 static void an_empty_write_does_nothing(void)
 {
     pair p;
@@ -538,7 +566,7 @@ static void closing_flips_the_state_at_once_and_brings_no_event(void)
     CHECK_OK(ss_socket_write_bytes(p.socket, "reply", 5));
     CHECK_OK(ss_socket_close(p.socket));
     check_not_open(p.socket); /* close a second time is among it */
-    check_no_addresses(p.socket);
+    check_addresses(&p, port_of(p.client));
     client_receive(p.loop, p.client, text, 5);
     CHECK_TEXT(text, "reply");
     CHECK_EQ(client_end(p.loop, p.client), 0);
@@ -695,7 +723,7 @@ static void abort_resets_and_drops_the_output(void)
     settle(p.loop);
     CHECK_OK(ss_socket_abort(p.socket));
     check_not_open(p.socket);
-    check_no_addresses(p.socket);
+    check_addresses(&p, port_of(p.client));
     CHECK(client_receive_some(p.loop, p.client, got, volume, &end) < volume);
     CHECK_EQ(end, reset_error());
     settle(p.loop);
@@ -806,7 +834,7 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         CASE(a_new_socket_is_not_connected_and_refuses_data),
-        CASE(addresses_stay_known_after_the_peer_is_gone_until_the_close_event),
+        CASE(addresses_stay_known_after_the_peer_is_gone_until_the_next_connect),
         CASE(data_events_count_the_new_bytes_and_unread_ones_stay),
         CASE(the_data_event_describes_itself),
         CASE(reading_more_than_there_is_consumes_nothing),
@@ -821,6 +849,7 @@ int main(int argc, char **argv)
         CASE(written_bytes_leave_with_the_next_turn_or_with_flush),
         CASE(the_caller_may_change_its_buffer_after_a_write),
         CASE(output_progress_counts_what_is_sent_and_what_is_left),
+        CASE(a_write_that_can_never_fit_is_out_of_range),
         CASE(an_empty_write_does_nothing),
         CASE(a_write_to_a_slow_reader_never_blocks_and_loses_nothing),
         CASE(an_echo_through_small_buffers_keeps_order_both_ways),

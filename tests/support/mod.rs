@@ -9,12 +9,12 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt::Display;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,11 @@ pub fn last_error() -> LastError {
         text: text(ss_last_error_message()).expect("a message is never NULL"),
         os_error: ss_last_os_error(),
     }
+}
+
+/// The sentence for people about this thread's last failure.
+pub fn last_detail() -> String {
+    text(ss_last_error_detail()).expect("a detail is never NULL")
 }
 
 #[track_caller]
@@ -151,6 +156,18 @@ pub fn system_socket(object: impl Object) -> std::os::windows::io::BorrowedSocke
     unsafe { std::os::windows::io::BorrowedSocket::borrow_raw(socket as u64) }
 }
 
+#[track_caller]
+pub fn set(object: impl Object, option: ss_option, value: i64) {
+    ok(ss_set_option(object.object(), option, value));
+}
+
+#[track_caller]
+pub fn option(object: impl Object, option: ss_option) -> i64 {
+    let mut value = i64::MIN;
+    ok(unsafe { ss_get_option(object.object(), option, &mut value) });
+    value
+}
+
 /// The number of the descriptor behind a handle, if it has one.
 pub fn native_handle(object: impl Object) -> Option<i64> {
     let mut fd = -1;
@@ -202,6 +219,44 @@ impl Loop {
         longest
     }
 
+    /// Turns until `done`, and hardly computes meanwhile: for what time alone brings, or a peer that is slow. What `done`
+    /// does by itself is not counted.
+    #[cfg(any(target_os = "linux", windows))]
+    #[track_caller]
+    pub fn rest_until(&self, mut done: impl FnMut() -> bool) {
+        let (start, mut spent) = (Instant::now(), Duration::ZERO);
+        while !done() {
+            assert!(start.elapsed() < DEADLINE, "what the test waits for did not happen");
+            let before = thread_cpu_time();
+            self.turn(20);
+            spent += thread_cpu_time() - before;
+        }
+        let (elapsed, some) = (start.elapsed(), Duration::from_millis(20));
+        assert!(spent < elapsed / 8 + some, "a busy loop: {spent:?} of {elapsed:?}");
+    }
+
+    /// `ss_loop_run` returns by itself, since nothing is left on the loop.
+    #[cfg(any(target_os = "linux", windows))]
+    #[track_caller]
+    pub fn run_to_its_end(&self) {
+        let (handle, (returned, has_returned)) = (AnyThread::new(self.0), mpsc::channel::<()>());
+        let stopper = std::thread::spawn(move || {
+            let late = has_returned.recv_timeout(DEADLINE / 6) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                either_way(ss_loop_stop(handle.get()));
+            }
+            late
+        });
+        let (start, before) = (Instant::now(), thread_cpu_time());
+        let status = ss_loop_run(self.0);
+        let (elapsed, spent) = (start.elapsed(), thread_cpu_time() - before);
+        drop(returned);
+        rethrow();
+        ok(status);
+        assert!(!stopper.join().expect("no panic"), "ss_loop_run had to be stopped; it computed for {spent:?}");
+        assert!(spent < elapsed / 8 + Duration::from_millis(20), "a busy loop: {spent:?} of {elapsed:?}");
+    }
+
     /// Turns until nothing has happened for a while: what was on its way has arrived.
     #[track_caller]
     pub fn settle(&self) {
@@ -216,6 +271,32 @@ impl Loop {
     pub fn join<T>(&self, peer: JoinHandle<T>) -> T {
         self.pump_until(|| peer.is_finished());
         peer.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// Reads at the peer's end, no faster than `rate` bytes a second, while the loop turns: how many, up to `most`, and
+    /// how the connection ended if it did before: the error, or none for a FIN.
+    #[cfg(any(target_os = "linux", windows))]
+    #[track_caller]
+    pub fn receive_slowly(&self, peer: &TcpStream, rate: usize, most: usize) -> (usize, Option<Option<io::ErrorKind>>) {
+        // Else the system makes its buffer larger and larger, and acknowledges more and more rarely.
+        socket2::SockRef::from(peer).set_recv_buffer_size(64 << 10).expect("an option");
+        let (start, mut received, mut end, mut room) = (Instant::now(), 0, None, vec![0; rate]);
+        self.rest_until(|| {
+            let due = most.min((start.elapsed().as_secs_f64() * rate as f64) as usize);
+            while received < due {
+                match read_now(peer, &mut room[..rate.min(due - received)]) {
+                    Some(Ok(0)) => end = Some(None),
+                    Some(Ok(length)) => received += length,
+                    Some(Err(error)) => end = Some(Some(error.kind())),
+                    None => break,
+                }
+                if end.is_some() {
+                    break;
+                }
+            }
+            received == most || end.is_some()
+        });
+        (received, end)
     }
 
     /// Reads exactly `length` bytes at the peer's end while the loop turns.
@@ -260,7 +341,7 @@ impl Loop {
 }
 
 /// One read that does not wait; `None` if there is nothing yet. The stream is a blocking one again afterwards.
-fn read_now(mut peer: &TcpStream, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+pub fn read_now(mut peer: &TcpStream, buffer: &mut [u8]) -> Option<io::Result<usize>> {
     peer.set_nonblocking(true).expect("a socket can be non-blocking");
     let read = peer.read(buffer);
     peer.set_nonblocking(false).expect("a socket can be blocking");
@@ -333,6 +414,13 @@ impl Server {
         let port = u16::try_from(self.state().port).expect("a port has 16 bits");
         assert_ne!(port, 0, "the server is not bound");
         port
+    }
+
+    #[track_caller]
+    pub fn figures(&self) -> ss_stats {
+        let mut stats = ss_stats { size: size_of::<ss_stats>(), ..ss_stats::default() };
+        ok(unsafe { ss_server_stats(self.0, &mut stats) });
+        stats
     }
 
     /// A client's end of a new connection to 127.0.0.1; the kernel completes it without the server's doing.
@@ -412,6 +500,36 @@ pub fn client(address: &str) -> TcpStream {
 pub fn set_timeouts(stream: &TcpStream) {
     stream.set_read_timeout(Some(DEADLINE)).expect("a read timeout");
     stream.set_write_timeout(Some(DEADLINE)).expect("a write timeout");
+}
+
+/// A port of this machine at which nobody listens.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// A listening socket whose queue is full: the system answers no further attempts, as if the host were not there.
+pub struct BlackHole {
+    pub port: u16,
+    _listener: socket2::Socket,
+    _fillers: Vec<socket2::Socket>,
+}
+
+impl BlackHole {
+    pub fn new() -> BlackHole {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        let any: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
+        listener.bind(&any.into()).expect("a port");
+        listener.listen(0).expect("it listens");
+        let address = listener.local_addr().expect("an address");
+        let port = address.as_socket().expect("of IP").port();
+        let filler = |_| {
+            let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+            filler.set_nonblocking(true).expect("a flag");
+            let _ = filler.connect(&address);
+            filler
+        };
+        BlackHole { port, _listener: listener, _fillers: (0..4).map(filler).collect() }
+    }
 }
 
 /// Ends the connection with a RST.
@@ -841,12 +959,12 @@ impl Callback {
 
 type Closure = Box<dyn Fn(Event)>;
 
-extern "C" fn call_closure(event: *mut ss_event, user_data: *mut c_void) {
+extern "C-unwind" fn call_closure(event: *mut ss_event, user_data: *mut c_void) {
     let closure = unsafe { &*user_data.cast::<Closure>() };
     keep_panic(|| closure(Event(event)));
 }
 
-extern "C" fn drop_closure(user_data: *mut c_void) {
+extern "C-unwind" fn drop_closure(user_data: *mut c_void) {
     keep_panic(|| drop(unsafe { Box::from_raw(user_data.cast::<Closure>()) }));
 }
 
@@ -917,6 +1035,34 @@ impl Log {
     }
 }
 
+/// The library's messages while it lives: level and text. There is one log for a process.
+pub struct Messages(Box<Mutex<Vec<(i32, String)>>>);
+
+impl Messages {
+    pub fn record() -> Messages {
+        unsafe extern "C-unwind" fn add(level: i32, message: *const c_char, messages: *mut c_void) {
+            let messages = unsafe { &*messages.cast::<Mutex<Vec<(i32, String)>>>() };
+            messages.lock().expect("no panic").push((level, text(message).expect("a message")));
+        }
+        let messages = Messages(Box::default());
+        ok(unsafe { ss_set_log(Some(add), (&raw const *messages.0).cast_mut().cast()) });
+        messages
+    }
+
+    /// Those of this level that speak of `what`.
+    pub fn about(&self, level: i32, what: &str) -> Vec<String> {
+        let messages = self.0.lock().expect("no panic");
+        let fitting = messages.iter().filter(|message| message.0 == level && message.1.contains(what));
+        fitting.map(|message| message.1.clone()).collect()
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        ok(unsafe { ss_set_log(None, null_mut()) });
+    }
+}
+
 /// A value that listeners and the test share.
 pub fn shared<T: Default>() -> Rc<Cell<T>> {
     Rc::new(Cell::default())
@@ -961,11 +1107,11 @@ pub fn try_post(handle: *mut ss_loop, task: impl FnOnce() + 'static) -> ss_statu
 
 type Task = Box<dyn FnOnce()>;
 
-extern "C" fn run_task(user_data: *mut c_void) {
+extern "C-unwind" fn run_task(user_data: *mut c_void) {
     keep_panic(|| unsafe { Box::from_raw(user_data.cast::<Task>()) }());
 }
 
-extern "C" fn drop_task(user_data: *mut c_void) {
+extern "C-unwind" fn drop_task(user_data: *mut c_void) {
     keep_panic(|| drop(unsafe { Box::from_raw(user_data.cast::<Task>()) }));
 }
 
@@ -1203,6 +1349,14 @@ mod linux {
         let output = output.map_err(|error| format!("ip (iproute2): {error}"))?;
         let failed = || format!("ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
         output.status.success().then_some(()).ok_or_else(failed)
+    }
+
+    /// How many bytes the kernel holds that the library has not taken in.
+    #[track_caller]
+    pub fn held_by_kernel(object: impl Object) -> usize {
+        let (fd, mut held) = (system_socket(object).as_raw_fd(), 0);
+        assert_eq!(unsafe { libc::ioctl(fd, libc::FIONREAD, &mut held) }, 0, "{}", io::Error::last_os_error());
+        usize::try_from(held).expect("a number of bytes")
     }
 
     /// A listening socket's accept queue: (connections that wait, the backlog in force).

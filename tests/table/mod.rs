@@ -6,8 +6,8 @@ use std::ptr::null_mut;
 
 pub type Call = fn(*mut c_void, *mut u64);
 
-extern "C" fn listener(_: *mut ss_event, _: *mut c_void) {}
-extern "C" fn task(_: *mut c_void) {}
+extern "C-unwind" fn listener(_: *mut ss_event, _: *mut c_void) {}
+extern "C-unwind" fn task(_: *mut c_void) {}
 
 fn done<T>(_: T) {}
 
@@ -18,7 +18,7 @@ fn made<T>(handle: *mut T) {
 
 #[rustfmt::skip]
 #[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
-pub const FUNCTIONS: [(&str, Call); 136] = [
+pub const FUNCTIONS: [(&str, Call); 137] = [
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
     ("ss_last_error_message", |_, _| unsafe { done(ss_last_error_message()) }),
@@ -97,6 +97,7 @@ pub const FUNCTIONS: [(&str, Call); 136] = [
     ("ss_socket_set_timeout", |h, _| unsafe { done(ss_socket_set_timeout(h.cast(), 0)) }),
     ("ss_socket_read", |h, room| unsafe { done(ss_socket_read(h.cast(), room.cast(), 64)) }),
     ("ss_socket_peek", |h, room| unsafe { done(ss_socket_peek(h.cast(), room.cast())) }),
+    ("ss_socket_take", |h, room| unsafe { done(ss_socket_take(h.cast(), room.cast())) }),
     ("ss_socket_skip", |h, _| unsafe { done(ss_socket_skip(h.cast(), 4)) }),
     ("ss_socket_read_bytes", |h, room| unsafe { done(ss_socket_read_bytes(h.cast(), room.cast(), 4)) }),
     ("ss_socket_write_bytes", |h, room| unsafe { done(ss_socket_write_bytes(h.cast(), room.cast(), 4)) }),

@@ -1,0 +1,428 @@
+//! The transport under a socket: one TCP connection.
+//!
+//! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `close` its ways to an
+//! end. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
+//!
+//! A connection outlives its socket: when a socket is closed, what was written is still sent, in the background.
+
+pub(crate) mod close;
+pub(crate) mod phase;
+pub(crate) mod receive;
+pub(crate) mod send;
+mod share;
+pub(crate) mod timing;
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroI32;
+use std::rc::Rc;
+use std::time::Duration;
+
+pub(crate) use phase::{Happening, Phase};
+pub(crate) use share::ServerShare;
+use timing::Timing;
+
+use crate::core::events::EventType;
+use crate::core::events::listeners::Listeners;
+use crate::error::{Failure, Result};
+use crate::handle::{Key, Kind, Object, Table};
+use crate::options::Options;
+use crate::reactor::{Output, Reactor};
+use crate::sys;
+use crate::sys::net::{News, Ready, Stream};
+
+/// The connections of one loop, and what serves them.
+pub(crate) struct Transport {
+    /// The loop's own key.
+    pub loop_key: Key,
+    pub reactor: Reactor,
+    pub connections: Table<Connection>,
+    /// Listening servers, open connections and attempts: what can still bring an event.
+    pub active: usize,
+}
+
+pub(crate) struct Connection {
+    stream: Stream,
+    /// Sending failed with this error; what was unsent is lost.
+    send_error: Option<ErrorNumber>,
+    phase: Phase,
+    /// What the system may have for us.
+    pub inbound: News,
+    /// The peer's end was met: what announces it again is no news.
+    ended: bool,
+    /// It is in the loop's list of the ready.
+    queued: bool,
+    /// It is in the list of those that have something to send when the listener ends.
+    dirty: bool,
+    /// The system refused bytes; it will tell when it takes more.
+    full: bool,
+    marks: Marks,
+    /// The socket it belongs to; `None` when that was closed and only the output is still to be sent.
+    pub owner: Option<Key>,
+    /// The server that accepted it.
+    pub server: Option<Rc<ServerShare>>,
+    output: Output,
+    /// Bytes handed to the system so far.
+    pub sent: u64,
+    timing: Option<Box<Timing>>,
+}
+
+impl Object for Connection {
+    const KIND: Kind = Kind::Connection;
+}
+
+/// What else is known about a connection, in one byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// The system had no memory for it, and will not tell when it has: it is to be tried again.
+    pub(crate) const STARVED: Marks = Marks(1);
+    /// The host has paused reading.
+    pub(crate) const PAUSED: Marks = Marks(2);
+    /// Its socket's listeners want to hear of outputProgress.
+    pub(crate) const WANTS_PROGRESS: Marks = Marks(4);
+    /// Its socket is in the list of those whose outputProgress is due.
+    pub(crate) const PROGRESS_DUE: Marks = Marks(8);
+    /// The log has a warning that its unread input is full.
+    pub(crate) const WARNED: Marks = Marks(16);
+    /// A fault of the library's own has left it half served: it is given up.
+    pub(crate) const HALF_SERVED: Marks = Marks(32);
+    /// The poller had no room for it, and does not know it yet.
+    const UNWATCHED: Marks = Marks(64);
+}
+
+/// A system's error number. Zero, which is none, stands for an error that has no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ErrorNumber(NonZeroI32);
+
+impl ErrorNumber {
+    const UNKNOWN: NonZeroI32 = NonZeroI32::MIN;
+
+    pub(crate) fn new(number: i32) -> Self {
+        ErrorNumber(NonZeroI32::new(number).unwrap_or(Self::UNKNOWN))
+    }
+
+    pub(crate) fn get(self) -> i32 {
+        if self.0 == Self::UNKNOWN { 0 } else { self.0.get() }
+    }
+}
+
+impl From<&io::Error> for ErrorNumber {
+    fn from(error: &io::Error) -> Self {
+        ErrorNumber::new(error.raw_os_error().unwrap_or(0))
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream, owner: Key, server: Option<Rc<ServerShare>>, phase: Phase) -> Self {
+        Connection {
+            stream,
+            send_error: None,
+            phase,
+            inbound: News::Nothing,
+            ended: false,
+            queued: false,
+            dirty: false,
+            full: false,
+            marks: Marks(0),
+            owner: Some(owner),
+            server,
+            output: Output::default(),
+            sent: 0,
+            timing: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, mark: Marks) -> bool {
+        self.marks.0 & mark.0 != 0
+    }
+
+    #[inline]
+    pub(crate) fn mark(&mut self, mark: Marks, yes: bool) {
+        self.marks.0 = if yes { self.marks.0 | mark.0 } else { self.marks.0 & !mark.0 };
+    }
+
+    /// The system may have bytes for us, or an end.
+    #[inline]
+    pub(crate) fn has_inbound(&self) -> bool {
+        self.inbound != News::Nothing
+    }
+
+    /// Its socket, if nothing is to be done for it but receive.
+    #[inline]
+    pub(crate) fn owner_that_only_receives(&self) -> Option<Key> {
+        self.owner.filter(|_| self.phase == Phase::Open && self.output.is_empty() && !self.queued)
+    }
+
+    /// Takes note of what the poller says.
+    #[inline(always)]
+    pub(crate) fn note(&mut self, ready: &Ready) {
+        if ready.news > self.inbound && (!self.ended || ready.news == News::Broken) {
+            self.inbound = ready.news;
+        }
+        self.full &= !ready.writable;
+    }
+
+    pub(crate) fn raw(&self) -> i64 {
+        self.stream.raw()
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// What the listeners' interest in outputProgress has become.
+    pub(crate) fn follow(&mut self, listeners: &Listeners) {
+        self.mark(Marks::WANTS_PROGRESS, listeners.hears(EventType::OUTPUT_PROGRESS));
+    }
+
+    /// Hands its settings to the system. `inherited`: those that a listener hands down are there already.
+    pub(crate) fn apply(&mut self, options: &Options, inherited: bool) -> io::Result<()> {
+        if let Err(error) = self.stream.prepare() {
+            self.send_error = Some(ErrorNumber::from(&error));
+            return Err(error);
+        }
+        if !inherited {
+            self.stream.set_no_delay(options.no_delay)?;
+            self.stream.keep_urgent_data_in_line()?;
+        }
+        if options.keep_alive > 0 {
+            self.stream.set_keep_alive(Some(Duration::from_secs(options.keep_alive.into())))?;
+        }
+        Ok(())
+    }
+
+    /// How an attempt to connect stands: our end and the peer's when it has succeeded, `None` while it is under way.
+    pub(crate) fn outcome(&self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        let remote = match self.stream.peer_addr() {
+            Ok(remote) => remote,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // A connect to a free port of this machine may be given that very port as its own end, and meet itself.
+        let local = self.stream.local_addr()?;
+        if local == remote {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        Ok(Some((local, remote)))
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(loop_key: Key, reactor: Reactor) -> Self {
+        Transport { loop_key, reactor, connections: Table::new(), active: 0 }
+    }
+
+    /// A connection comes to be.
+    #[inline]
+    pub(crate) fn add(&mut self, connection: Connection) -> Result<Key> {
+        let key = self.connections.insert(connection)?;
+        self.active += 1;
+        Ok(key)
+    }
+
+    /// There was no memory for its socket.
+    #[cold]
+    pub(crate) fn discard(&mut self, key: Key) {
+        self.connections.discard(key);
+        self.active -= 1;
+    }
+
+    /// Registers an attempt with the poller.
+    pub(crate) fn register(&mut self, key: Key) -> io::Result<()> {
+        match self.connections.get_mut(key) {
+            Some(connection) => self.reactor.poller.register(&mut connection.stream, key),
+            None => Ok(()),
+        }
+    }
+
+    /// Somebody has kept an accepted connection. Returns whether the poller has no room for it now.
+    pub(crate) fn admit(&mut self, key: Key) -> bool {
+        let Some(connection) = self.connections.known_mut(key) else { return false };
+        if connection.phase != Phase::Accepted {
+            return false;
+        }
+        connection.watch(&mut self.reactor, self.loop_key, key);
+        connection.is(Marks::STARVED)
+    }
+
+    /// The next turn goes on with this connection.
+    pub(crate) fn queue(&mut self, key: Key) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.queue(&mut self.reactor, key);
+        }
+    }
+
+    /// The rest of those connections is over for which the system had no memory.
+    pub(crate) fn feed_starved(&mut self) {
+        for key in self.reactor.take_starved() {
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            connection.mark(Marks::STARVED, false);
+            connection.full = false;
+            if connection.is(Marks::UNWATCHED) {
+                connection.watch(&mut self.reactor, self.loop_key, key);
+            }
+            connection.queue(&mut self.reactor, key);
+        }
+    }
+
+    /// The connection cannot go on. The listeners hear of it as of any that is broken, in the next turn.
+    pub(crate) fn give_up(&mut self, key: Key, error: i32) {
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.fail(ErrorNumber::new(error), &mut self.reactor, key);
+        }
+    }
+}
+
+impl Connection {
+    /// Registers an accepted connection with the poller. Where that has no room now it is tried again later; returns whether
+    /// there is hope.
+    #[inline]
+    fn watch(&mut self, reactor: &mut Reactor, loop_key: Key, key: Key) -> bool {
+        match reactor.poller.register(&mut self.stream, key) {
+            Ok(()) => {
+                self.mark(Marks::UNWATCHED, false);
+                self.phase = self.phase.after(Happening::Kept, self.owed()).phase.unwrap_or(Phase::Open);
+                true
+            }
+            Err(error) => self.go_unwatched(&error, reactor, loop_key, key),
+        }
+    }
+
+    #[cold]
+    fn go_unwatched(&mut self, error: &io::Error, reactor: &mut Reactor, loop_key: Key, key: Key) -> bool {
+        // The poller's crate would remember the attempt, and refuse another one.
+        reactor.poller.deregister(&mut self.stream);
+        if sys::is_exhausted(error) {
+            self.mark(Marks::UNWATCHED, true);
+            self.starve(reactor, loop_key, key);
+            return true;
+        }
+        // Without the poller there will be no events.
+        self.fail(ErrorNumber::from(error), reactor, key);
+        false
+    }
+
+    /// Its server counts that it has not come to a good end.
+    pub(crate) fn count_error(&self) {
+        if let Some(server) = &self.server {
+            share::add(&server.errors, 1);
+        }
+    }
+
+    /// Puts it on the loop's list of the ready, once.
+    #[inline]
+    pub(crate) fn queue(&mut self, reactor: &mut Reactor, key: Key) {
+        if !self.queued {
+            self.queued = true;
+            reactor.push_ready(key);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// It has come off the list of the ready.
+    #[inline]
+    pub(crate) fn unqueue(&mut self) {
+        self.queued = false;
+    }
+
+    /// The system has no memory for it: it is tried again after a rest.
+    #[cold]
+    fn starve(&mut self, reactor: &mut Reactor, loop_key: Key, key: Key) {
+        self.mark(Marks::STARVED, true);
+        reactor.starve(loop_key, key);
+    }
+
+    /// It is broken. What the peer sent before is read first, then the end is met.
+    #[cold]
+    fn fail(&mut self, error: ErrorNumber, reactor: &mut Reactor, key: Key) {
+        reactor.send_buffer.answering = None;
+        self.send_error = Some(error);
+        self.inbound = News::Broken;
+        self.queue(reactor, key);
+    }
+
+    /// Why a write would be in vain: sending has failed, and the listeners are about to be told.
+    pub(crate) fn send_error(&self) -> Option<ErrorNumber> {
+        self.send_error
+    }
+
+    pub(crate) fn set_no_delay(&self, yes: bool) -> io::Result<()> {
+        self.stream.set_no_delay(yes)
+    }
+
+    pub(crate) fn set_keep_alive(&self, seconds: u32) -> io::Result<()> {
+        self.stream.set_keep_alive((seconds > 0).then(|| Duration::from_secs(seconds.into())))
+    }
+}
+
+// After a panic.
+impl Connection {
+    /// What was noted may be wrong: it is looked at again.
+    pub(crate) fn look_again(&mut self, reactor: &mut Reactor, key: Key) {
+        if self.dirty {
+            reactor.push_dirty(key);
+        }
+        if let (true, Some(owner)) = (self.is(Marks::PROGRESS_DUE), self.owner) {
+            reactor.push_progress(owner);
+        }
+        self.queued = false;
+        if self.phase != Phase::Accepted {
+            self.inbound = self.inbound.max(News::Urgent);
+            self.full = false;
+            self.queue(reactor, key);
+        }
+    }
+}
+
+impl Transport {
+    /// The figures that follow from the connections.
+    pub(crate) fn recount(&self, server: &Rc<ServerShare>) {
+        let its = self.connections.iter().map(|(_, connection)| connection);
+        let its = its.filter(|connection| connection.server.as_ref().is_some_and(|share| Rc::ptr_eq(share, server)));
+        let (lingering, open): (Vec<_>, Vec<_>) = its.partition(|connection| connection.phase.lingers());
+        server.open.set(open.len() as u64);
+        server.lingering.set(lingering.len() as u64);
+        server.lingering_bytes.set(lingering.iter().map(|connection| connection.pending() as u64).sum());
+        server.queued.set(false);
+    }
+}
+
+/// The connection that a key stands for, or why there is none.
+pub(crate) fn find_mut(connections: &mut Table<Connection>, key: Option<Key>) -> Result<(Key, &mut Connection)> {
+    let key = key.ok_or_else(Failure::not_connected)?;
+    connections.find_mut(key).map(|connection| (key, connection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::Place;
+
+    #[test]
+    fn an_idle_connection_takes_little_memory() {
+        // The debug build's mio keeps more in a stream.
+        let mio = size_of::<Stream>() - size_of::<i32>();
+        assert!(size_of::<Place<Connection>>() <= 56 + mio.next_multiple_of(8));
+    }
+
+    #[test]
+    fn an_error_without_a_number_is_an_error_still() {
+        let numbers = [0, 104, -1].map(|number| ErrorNumber::new(number).get());
+        assert_eq!(numbers, [0, 104, -1]);
+    }
+}

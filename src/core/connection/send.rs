@@ -1,0 +1,338 @@
+//! The way out: gathered writes, what the system does not take at once, and what it does later.
+
+use std::io::{self, IoSlice};
+
+use super::phase::Owed;
+use super::share::subtract;
+use super::{Connection, ErrorNumber, Marks, Transport};
+use crate::error::{Failure, Result};
+use crate::handle::Key;
+use crate::inject;
+use crate::reactor::{CHUNK, Pool, Reactor, SLICES};
+use crate::sys;
+
+/// Up to here written bytes are gathered until the listener ends; what is larger is sent from where it lies.
+const GATHER: usize = CHUNK;
+/// How much one flush hands to the system before others get their turn.
+const FLUSH_BUDGET: usize = 4 * 1024 * 1024;
+
+/// What came of an attempt to send.
+#[derive(Default, Clone, Copy)]
+struct Flushed {
+    moved: usize,
+    /// The budget ended before the output did.
+    more: bool,
+}
+
+impl Connection {
+    /// Whether what its socket's listeners write may be gathered, as long as there is so little of it.
+    #[inline]
+    pub(crate) fn gathers(&self, limit: usize) -> bool {
+        self.output.is_empty() && self.send_error.is_none() && limit >= GATHER
+    }
+
+    /// How much is unsent, besides what is gathered.
+    #[inline]
+    pub(crate) fn pending(&self) -> usize {
+        self.output.length()
+    }
+
+    /// The system takes no more for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    pub(crate) fn owed(&self) -> Owed {
+        if self.send_error.is_some() || !self.output.is_empty() {
+            Owed::Output
+        } else if self.sent > 0 {
+            Owed::ItsReading
+        } else {
+            Owed::Nothing
+        }
+    }
+
+    /// Takes `bytes` over, all or nothing. Few are gathered until the listener ends; many are sent at once, straight from
+    /// the caller's memory, behind what was gathered.
+    #[inline(always)]
+    pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, reactor: &mut Reactor, key: Key) -> Result<()> {
+        if self.output.is_empty() && self.send_error.is_none() && !bytes.is_empty() {
+            let total = reactor.send_buffer.length(key) + bytes.len();
+            if total <= limit.min(GATHER) && reactor.send_buffer.gather(key, bytes) {
+                reactor.has_work();
+                return Ok(());
+            }
+        }
+        self.write_behind(bytes, limit, reactor, key)
+    }
+
+    #[inline(never)]
+    fn write_behind(&mut self, bytes: &[u8], limit: usize, reactor: &mut Reactor, key: Key) -> Result<()> {
+        reactor.send_buffer.answering = None;
+        let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(bytes.len());
+        if total > limit {
+            return Err(too_much(bytes.len(), limit));
+        }
+        if self.send_error.is_some() || bytes.is_empty() {
+            // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
+            return Ok(());
+        }
+        self.spill(reactor, key)?;
+        if total > GATHER && !self.full {
+            return self.write_through(bytes, reactor, key);
+        }
+        self.output.append(bytes, &mut reactor.pool)?;
+        self.send_later(reactor, key);
+        Ok(())
+    }
+
+    /// What is gathered becomes output of the connection's own.
+    fn spill(&mut self, reactor: &mut Reactor, key: Key) -> Result<()> {
+        if reactor.send_buffer.owner == Some(key) {
+            self.output.append(&reactor.send_buffer.bytes, &mut reactor.pool)?;
+            reactor.send_buffer.owner = None;
+            reactor.send_buffer.bytes.clear();
+            self.send_later(reactor, key);
+        }
+        Ok(())
+    }
+
+    fn send_later(&mut self, reactor: &mut Reactor, key: Key) {
+        if !self.dirty && !self.full {
+            self.dirty = true;
+            reactor.push_dirty(key);
+        }
+    }
+
+    /// As [`spill`](Self::spill), where nobody can be told that there is no memory for it: the connection is broken then.
+    pub(super) fn take_gathered(&mut self, reactor: &mut Reactor, key: Key) {
+        if self.spill(reactor, key).is_err() {
+            reactor.send_buffer.owner = None;
+            reactor.send_buffer.bytes.clear();
+            self.fail(ErrorNumber::new(sys::NO_MEMORY), reactor, key);
+        }
+    }
+
+    /// The listener has ended: sends what it has gathered. Returns whether the system has taken it.
+    #[inline(always)]
+    fn send_gathered(&mut self, reactor: &mut Reactor, key: Key) -> bool {
+        let length = reactor.send_buffer.bytes.len();
+        match self.stream.send(&reactor.send_buffer.bytes) {
+            Ok(taken) if taken == length => {
+                reactor.send_buffer.bytes.clear();
+                self.sent += taken as u64;
+                // Nearly always: nobody wants to know.
+                if self.timing.is_some() || self.is(Marks::WANTS_PROGRESS) {
+                    self.account(Flushed { moved: taken, more: false }, reactor, key);
+                }
+                true
+            }
+            outcome => {
+                self.keep_gathered(outcome, reactor, key);
+                false
+            }
+        }
+    }
+
+    /// The system has taken a part of what is gathered, or nothing.
+    #[cold]
+    fn keep_gathered(&mut self, outcome: io::Result<usize>, reactor: &mut Reactor, key: Key) {
+        let taken = match outcome {
+            Ok(taken) => {
+                self.full = sys::SHORT_READ_DRAINS;
+                taken
+            }
+            Err(error) => {
+                self.refuse(&error);
+                0
+            }
+        };
+        self.sent += taken as u64;
+        let rest = reactor.send_buffer.bytes.get(taken..).unwrap_or_default();
+        if self.send_error.is_none() && self.output.append(rest, &mut reactor.pool).is_err() {
+            self.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
+        }
+        reactor.send_buffer.bytes.clear();
+        self.account(Flushed { moved: taken, more: !self.full }, reactor, key);
+    }
+
+    fn write_through(&mut self, bytes: &[u8], reactor: &mut Reactor, key: Key) -> Result<()> {
+        let kept = self.output.length();
+        let moved = self.send(bytes);
+        self.output.consume(moved.min(kept), &mut reactor.pool);
+        self.sent += moved as u64;
+        let rest = bytes.get(moved.saturating_sub(kept)..).unwrap_or_default();
+        if self.send_error.is_none() && self.output.append(rest, &mut reactor.pool).is_err() {
+            // Part of it is on its way, so that there is no going back: the stream would have a hole.
+            self.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
+            self.output.clear(&mut reactor.pool);
+        }
+        self.account(Flushed { moved, more: false }, reactor, key);
+        if self.is(Marks::STARVED) {
+            // The system will not tell when it has memory: it is tried again when the listener ends, and rests then.
+            self.full = false;
+            self.send_later(reactor, key);
+        }
+        Ok(())
+    }
+
+    /// Hands to the system what it takes now.
+    pub(crate) fn flush(&mut self, reactor: &mut Reactor, key: Key) {
+        reactor.send_buffer.answering = None;
+        self.take_gathered(reactor, key);
+        let mut flushed = Flushed::default();
+        while !self.output.is_empty() && !self.full && self.send_error.is_none() {
+            if flushed.moved >= FLUSH_BUDGET {
+                flushed.more = true;
+                break;
+            }
+            let moved = self.send(&[]);
+            self.output.consume(moved, &mut reactor.pool);
+            self.sent += moved as u64;
+            flushed.moved += moved;
+        }
+        self.account(flushed, reactor, key);
+    }
+
+    /// Takes note of what was sent, for the turn to act on.
+    #[inline(never)]
+    fn account(&mut self, flushed: Flushed, reactor: &mut Reactor, key: Key) {
+        inject::point();
+        if let Some(error) = self.send_error {
+            self.output.clear(&mut reactor.pool);
+            self.fail(error, reactor, key);
+        } else if flushed.more {
+            self.queue(reactor, key);
+        }
+        if flushed.moved == 0 {
+            return;
+        }
+        self.note_sent(flushed.moved, reactor, key);
+        if self.is(Marks::WANTS_PROGRESS) && !self.is(Marks::PROGRESS_DUE) {
+            self.tell_progress(reactor);
+        }
+        if self.phase.lingers() {
+            self.count_lingering(flushed.moved);
+        }
+    }
+
+    fn tell_progress(&mut self, reactor: &mut Reactor) {
+        if let Some(owner) = self.owner {
+            self.mark(Marks::PROGRESS_DUE, true);
+            reactor.push_progress(owner);
+        }
+    }
+
+    fn count_lingering(&self, moved: usize) {
+        if let Some(server) = &self.server {
+            subtract(&server.lingering_bytes, moved as u64);
+        }
+    }
+
+    /// One system call for what is kept and `more` behind it. Returns how much the system took, and notes down whether it
+    /// is full or the connection dead.
+    #[inline]
+    fn send(&mut self, more: &[u8]) -> usize {
+        let (offered, outcome) = match self.output.only_slice() {
+            Some(bytes) if more.is_empty() => (bytes.len(), self.stream.send(bytes)),
+            None if self.output.is_empty() => (more.len(), self.stream.send(more)),
+            _ => self.send_parts(more),
+        };
+        match outcome {
+            Ok(taken) => {
+                self.full = taken < offered && sys::SHORT_READ_DRAINS;
+                taken
+            }
+            Err(error) => {
+                self.refuse(&error);
+                0
+            }
+        }
+    }
+
+    fn send_parts(&self, more: &[u8]) -> (usize, io::Result<usize>) {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let (count, offered) = self.output.slices(more, &mut slices);
+        (offered, self.stream.send_vectored(&slices[..count]))
+    }
+
+    #[cold]
+    fn refuse(&mut self, error: &io::Error) {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            self.full = true;
+        } else if sys::is_exhausted(error) {
+            self.full = true;
+            self.mark(Marks::STARVED, true);
+        } else {
+            self.send_error = Some(ErrorNumber::from(error));
+        }
+    }
+
+    /// What it holds goes back to the pool.
+    pub(super) fn drop_output(&mut self, pool: &mut Pool) {
+        if !self.output.is_empty() {
+            self.output.clear(pool);
+        }
+    }
+}
+
+#[cold]
+fn too_much(length: usize, limit: usize) -> Failure {
+    if length > limit {
+        return Failure::out_of_range().because(format!(
+            "{length} bytes can never fit: write them in parts, or raise SS_OPT_WRITE_LIMIT, which is {limit}"
+        ));
+    }
+    Failure::write_limit()
+}
+
+impl Transport {
+    /// At the end of a listener: sends what it wrote, each connection's in one system call.
+    #[inline(always)]
+    pub(crate) fn flush_dirty(&mut self) {
+        if let Some(key) = self.reactor.send_buffer.owner.take() {
+            if let Some(connection) = self.connections.known_mut(key) {
+                if !connection.send_gathered(&mut self.reactor, key) {
+                    self.rest_if_starved(key);
+                }
+            }
+        }
+        if self.reactor.is_dirty() {
+            self.flush_others();
+        }
+    }
+
+    #[inline(never)]
+    fn flush_others(&mut self) {
+        while let Some(key) = self.reactor.pop_dirty() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.dirty = false;
+            }
+            self.flush(key);
+        }
+    }
+
+    /// Sends what was written, as far as the system takes it now.
+    pub(crate) fn flush(&mut self, key: Key) {
+        inject::point();
+        if let Some(connection) = self.connections.get_mut(key) {
+            connection.flush(&mut self.reactor, key);
+            self.rest_if_starved(key);
+        }
+    }
+
+    /// The system had no memory for the connection: it is tried again after a rest.
+    pub(crate) fn rest_if_starved(&mut self, key: Key) {
+        if self.connections.get(key).is_some_and(|connection| connection.is(Marks::STARVED)) {
+            self.reactor.starve(self.loop_key, key);
+        }
+    }
+
+    /// If outputProgress is due: the bytes handed to the system since the connection was made, and those that are still
+    /// pending.
+    pub(crate) fn take_progress(&mut self, key: Key) -> Option<(u64, u64)> {
+        let connection = self.connections.get_mut(key).filter(|connection| connection.is(Marks::PROGRESS_DUE))?;
+        connection.mark(Marks::PROGRESS_DUE, false);
+        Some((connection.sent, connection.pending() as u64))
+    }
+}

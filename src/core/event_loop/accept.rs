@@ -1,0 +1,133 @@
+//! Peers in a turn: they are accepted after the connections were served, each server's in its bounds.
+
+use super::Loop;
+use super::state::{After, Step, Turn};
+use crate::core::events::{Detail, EventType, Events};
+use crate::core::host::{Due, NextCall};
+use crate::core::server::ServerRef;
+use crate::core::server::accept::Accepted;
+use crate::core::socket::SocketRef;
+use crate::handle::Key;
+use crate::inject;
+use crate::log::Level;
+use crate::sys;
+
+/// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
+/// than a few milliseconds for the connections that wait meanwhile.
+const ACCEPT_BATCH: u32 = 512;
+/// So many failed accepts in a row mean trouble that trying on does not mend.
+const ACCEPT_FAILURES: u32 = 64;
+
+impl Turn {
+    fn next_server(&mut self) {
+        self.accepting.pop_front();
+        (self.accepted, self.failures) = (0, 0);
+    }
+}
+
+impl Loop {
+    /// Servers are put aside: connections come before new ones.
+    pub(super) fn put_aside(&mut self, server: Key) {
+        if let Ok(found) = self.server(server) {
+            found.server.share().queued.set(false);
+        }
+        if !self.turn.accepting.contains(&server) {
+            self.turn.accepting.push_back(server);
+        }
+    }
+
+    /// One attempt of the first server in line.
+    pub(super) fn accept(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        let Loop { servers, sockets, transport, turn, .. } = self;
+        let Some(server) = servers.get_mut(key) else {
+            turn.next_server();
+            return Step::Again;
+        };
+        let mut server = ServerRef { key, server, transport };
+        let socket = match server.accept(sockets) {
+            Accepted::Peer(socket) => socket,
+            other => {
+                self.accepted_nobody(key, other, due);
+                return Step::Again;
+            }
+        };
+        turn.failures = 0;
+        turn.accepted += 1;
+        if turn.accepted == ACCEPT_BATCH {
+            turn.next_server();
+            server.resume_accepting();
+        }
+        let (detail, after) = (Detail::Connect { socket }, After::Admit { socket });
+        if turn.tell(key, &server.server.listeners, EventType::CONNECT, detail, after, events, due, call) {
+            return Step::Call;
+        }
+        self.admit(key, socket, events, due);
+        Step::Again
+    }
+
+    fn accepted_nobody(&mut self, key: Key, outcome: Accepted, due: &mut Due) {
+        match outcome {
+            Accepted::Peer(_) => {}
+            Accepted::Nobody => {
+                self.turn.failures += 1;
+                if self.turn.failures > ACCEPT_FAILURES {
+                    self.back_off(key, "one peer after the other was gone", due);
+                    self.turn.next_server();
+                }
+            }
+            Accepted::Exhausted(error) => {
+                self.back_off(key, &error.to_string(), due);
+                self.turn.next_server();
+            }
+            Accepted::Lost(error) => {
+                due.log(Level::Error, || format!("accept: {error}: the server is closed"));
+                if let Ok(mut server) = self.server(key) {
+                    server.lose(sys::is_not_ours(&error));
+                }
+                self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+                self.turn.next_server();
+            }
+            Accepted::Done => self.turn.next_server(),
+        }
+    }
+
+    fn back_off(&mut self, key: Key, why: &str, due: &mut Due) {
+        if let Ok(mut server) = self.server(key) {
+            server.back_off();
+        }
+        due.log(Level::Warning, || format!("accept: {why}: peers wait, and accepting is tried again"));
+    }
+
+    /// The connect event is over: the socket goes to the poller if anybody kept it. It was not registered before, so that
+    /// a peer which is turned away costs no system call for it.
+    pub(super) fn admit(&mut self, server: Key, key: Key, events: &mut Events, due: &mut Due) {
+        inject::point();
+        // It is pinned until now.
+        let Some(socket) = self.sockets.known_mut(key) else { return };
+        let kept = socket.connection.filter(|_| socket.life.references > 0);
+        let mut starved = false;
+        if let Some(connection) = kept {
+            starved = self.transport.admit(connection);
+            SocketRef { key, socket, transport: &mut self.transport }.begin_time();
+        }
+        socket.life.pins = socket.life.pins.saturating_sub(1);
+        let over = socket.life.is_over();
+        if starved {
+            // Whoever comes now would not be heard either.
+            self.back_off(server, "the poller has no room", due);
+        }
+        if kept.is_none() {
+            self.count_refused(server);
+        }
+        if over {
+            self.destroy(key, events, due);
+        }
+    }
+
+    /// A peer that nobody kept.
+    fn count_refused(&mut self, server: Key) {
+        if let Some(server) = self.servers.get_mut(server) {
+            server.count_refused();
+        }
+    }
+}

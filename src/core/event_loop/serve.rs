@@ -1,0 +1,299 @@
+//! Connections in a turn: one after the other is received from, and its socket's listeners are told.
+
+use super::Loop;
+use super::state::{After, Delivery, Step, Turn};
+use crate::core::connection::phase::Told;
+use crate::core::connection::receive::{Broken, Received};
+use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Phase};
+use crate::core::events::{Detail, EventType, Events};
+use crate::core::host::{Due, NextCall};
+use crate::core::socket::{Socket, SocketRef};
+use crate::handle::{Key, Kind};
+use crate::inject;
+use crate::log::Level;
+use crate::reactor::Reactor;
+use crate::sys;
+use crate::sys::net::{News, Ready};
+
+/// How often one connection is read from in a turn, when its end was announced.
+const READS: u32 = 16;
+
+impl Loop {
+    /// Takes note of a readiness event, and serves its connection unless that is in line already.
+    #[inline(always)]
+    pub(super) fn take_up(&mut self, ready: &Ready, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        if let Some(connection) = self.transport.connections.get_mut(ready.key) {
+            connection.note(ready);
+            if let Some(owner) = connection.owner_that_only_receives() {
+                if let Some(socket) = self.sockets.known_mut(owner) {
+                    self.turn.reads = 0;
+                    self.turn.serving = Some(ready.key);
+                    let place =
+                        Place { key: ready.key, connection, owner, socket, reactor: &mut self.transport.reactor };
+                    return match self.turn.receive(place, events, due, call) {
+                        Delivered::Told => Step::Call,
+                        other => self.delivered(ready.key, other, events, due, call),
+                    };
+                }
+            }
+        }
+        self.take_up_other(ready.key, events, due, call)
+    }
+
+    #[inline(never)]
+    fn take_up_other(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        match self.transport.connections.get(key) {
+            Some(connection) if connection.is_queued() => {}
+            Some(_) => return self.serve(key, events, due, call),
+            None if key.kind() == Some(Kind::Server) => self.put_aside(key),
+            None => {}
+        }
+        Step::Again
+    }
+
+    /// Serving begins: sees an attempt through, sends what waited for room, receives.
+    pub(super) fn serve(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        inject::point();
+        let Some(connection) = self.transport.connections.get_mut(key) else { return Step::Again };
+        connection.unqueue();
+        self.turn.serving = Some(key);
+        self.turn.reads = 0;
+        let Some(owner) = connection.owner else {
+            self.transport.wind_up(key, true);
+            return Step::Again;
+        };
+        if connection.is(Marks::HALF_SERVED) {
+            self.end_connection(key, Happening::Failed, Some(broken(sys::BROKEN)));
+            return Step::Again;
+        }
+        if connection.phase() == Phase::Connecting {
+            if self.socket(owner).is_ok_and(|mut socket| socket.check_attempt(key)) {
+                self.turn.announce(owner, EventType::CONNECT, Detail::Plain);
+                self.turn.read_on();
+            }
+            return Step::Again;
+        }
+        if connection.pending() > 0 && !connection.is_full() {
+            self.transport.flush(key);
+        }
+        self.receive_more(key, events, due, call)
+    }
+
+    pub(super) fn receive_more(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        let Some(connection) = self.transport.connections.get_mut(key) else { return Step::Again };
+        let Some(owner) = connection.owner else { return Step::Again };
+        let Some(socket) = self.sockets.get_mut(owner) else { return Step::Again };
+        let place = Place { key, connection, owner, socket, reactor: &mut self.transport.reactor };
+        match self.turn.receive(place, events, due, call) {
+            Delivered::Told => Step::Call,
+            other => self.delivered(key, other, events, due, call),
+        }
+    }
+
+    /// Nobody is told of what was received.
+    #[inline(never)]
+    fn delivered(
+        &mut self,
+        key: Key,
+        delivered: Delivered,
+        events: &mut Events,
+        due: &mut Due,
+        call: &mut NextCall,
+    ) -> Step {
+        match delivered {
+            Delivered::Told => return Step::Call,
+            Delivered::Unheard(owner) => self.settle(owner, due),
+            Delivered::NoMemory => self.end_connection(key, Happening::Failed, Some(broken(sys::NO_MEMORY))),
+            Delivered::Nothing(Received::TheEnd) => return self.meet_end(key, events, due, call),
+            Delivered::Nothing(received) => self.received_nothing(key, received),
+        }
+        Step::Again
+    }
+
+    fn received_nothing(&mut self, key: Key, received: Received) {
+        match received {
+            Received::Failed(broken) => self.end_connection(key, Happening::Failed, Some(broken)),
+            Received::Starved => self.transport.rest_if_starved(key),
+            Received::Nothing | Received::Bytes(_) | Received::TheEnd => {}
+        }
+    }
+
+    /// The listeners have seen the bytes: what they left is kept, and it is decided whether to read on.
+    pub(super) fn settle(&mut self, owner: Key, due: &mut Due) {
+        inject::point();
+        let delivery = self.turn.delivery;
+        let Some(socket) = self.sockets.get_mut(owner) else { return };
+        let reactor = &mut self.transport.reactor;
+        let kept = socket.keep_what_is_lent(owner, reactor);
+        let Some(key) = self.turn.serving.filter(|serving| socket.connection == Some(*serving)) else { return };
+        let Some(connection) = self.transport.connections.get_mut(key) else { return };
+        if kept.is_err() {
+            return self.transport.give_up(key, sys::NO_MEMORY);
+        }
+        let unread = socket.kept().len();
+        if unread > 0 && unread == delivery.untouched && unread >= socket.options().read_limit {
+            warn_of_full_input(connection, socket, due);
+        }
+        if !connection.has_inbound() || room(connection, socket).is_none() {
+            return;
+        }
+        // An end that was announced is met at once. Everything else waits for the next turn.
+        let fills = delivery.count == reactor.receive_buffer.bytes.len();
+        self.turn.reads += 1;
+        if connection.inbound > News::Bytes && !fills && self.turn.reads < READS {
+            self.turn.read_on();
+        } else {
+            connection.queue(reactor, key);
+        }
+    }
+
+    /// The time of a connection has come.
+    pub(super) fn expire_connection(&mut self, key: Key) {
+        let owner = self.transport.connections.get(key).and_then(|connection| connection.owner);
+        let socket = owner.and_then(|owner| self.sockets.get(owner));
+        let reads = socket.is_some_and(|socket| socket.kept().len() < socket.options().read_limit);
+        match self.transport.expire(key, reads) {
+            None => {}
+            Some(happening) if owner.is_none() => {
+                self.transport.happen(key, happening, Default::default());
+            }
+            Some(happening) => self.end_connection(key, happening, Some(broken(sys::TIMED_OUT))),
+        }
+    }
+
+    /// The connection has ended by itself, or its peer has: its socket's listeners are to be told.
+    fn end_connection(&mut self, key: Key, happening: Happening, broken: Option<Broken>) {
+        let Some(connection) = self.transport.connections.get_mut(key) else { return };
+        let Some(owner) = connection.owner else { return };
+        let Some(socket) = self.sockets.get_mut(owner) else { return };
+        connection.count_error();
+        let not_ours = broken.as_ref().is_some_and(|broken| broken.not_ours);
+        let os_error = broken.map_or(0, |broken| broken.error.get());
+        let mut socket = SocketRef { key: owner, socket, transport: &mut self.transport };
+        let told = socket.connection_ended(key, happening, not_ours);
+        if told == Told::ErrorAndClose {
+            self.turn.announce(owner, EventType::IO_ERROR, Detail::IoError { os_error });
+        }
+        self.turn.announce(owner, EventType::CLOSE, Detail::Close { os_error });
+    }
+
+    /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
+    fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        let Loop { sockets, transport, turn, .. } = self;
+        let owner = transport.connections.known_mut(key).and_then(|connection| connection.owner);
+        let Some((owner, socket)) = owner.and_then(|owner| Some((owner, sockets.known_mut(owner)?))) else {
+            return Step::Again;
+        };
+        SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
+        socket.close_due = false;
+        let detail = Detail::Close { os_error: 0 };
+        match turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
+            true => Step::Call,
+            false => Step::Again,
+        }
+    }
+
+    /// The turn was cut short by a fault of the library's own: what has become of the bytes of the connection that was
+    /// being served is not known.
+    pub(crate) fn break_served(&mut self) {
+        if let Some(key) = self.turn.serving.take() {
+            self.transport.break_connection(key);
+        }
+        self.turn.read_on = false;
+    }
+}
+
+/// A connection that is being served, with everything around it.
+struct Place<'a> {
+    key: Key,
+    connection: &'a mut Connection,
+    owner: Key,
+    socket: &'a mut Socket,
+    reactor: &'a mut Reactor,
+}
+
+/// What came of receiving.
+enum Delivered {
+    /// A listener is to be called.
+    Told,
+    Unheard(Key),
+    NoMemory,
+    Nothing(Received),
+}
+
+impl Turn {
+    /// Reads once into the loop's buffer, if there may be anything, and begins to tell the socket's listeners.
+    #[inline(always)]
+    fn receive(&mut self, place: Place<'_>, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Delivered {
+        inject::point();
+        let Place { key, connection, owner, socket, reactor } = place;
+        if !connection.has_inbound() {
+            return Delivered::Nothing(Received::Nothing);
+        }
+        let Some(room) = room(connection, socket) else {
+            // What is inbound stays noted, and reading some brings the connection back.
+            return Delivered::Nothing(Received::Nothing);
+        };
+        let want = room.min(reactor.receive_buffer.bytes.len());
+        let buffer = reactor.receive_buffer.bytes.get_mut(..want).unwrap_or_default();
+        let count = match connection.receive(buffer) {
+            Received::Bytes(count) => count,
+            other => return Delivered::Nothing(other),
+        };
+        inject::point();
+        let untouched = socket.kept().len() + count;
+        let lent = socket.cold().is_none() && !connection.has_inbound();
+        self.delivery = Delivery { count, untouched, lent };
+        if lent && connection.gathers(socket.options().write_limit) {
+            (reactor.send_buffer.answering, reactor.send_buffer.answers_to) = (Some(owner), Some(key));
+        }
+        if socket.take_in(owner, count, reactor).is_err() {
+            return Delivered::NoMemory;
+        }
+        if connection.is(Marks::PAUSED) {
+            return Delivered::Unheard(owner);
+        }
+        let detail = Detail::Progress { loaded: count as u64 };
+        if !self.dispatch.announce(owner, &socket.listeners, EventType::SOCKET_DATA, detail, events, due, call) {
+            return Delivered::Unheard(owner);
+        }
+        self.after = After::Settle;
+        self.events += 1;
+        Delivered::Told
+    }
+}
+
+/// How many bytes may be read now; `None`: none. What the system still holds of a connection that has ended is bounded,
+/// and taken in beyond the limit: its end would not be met otherwise. While the host has paused reading that goes only for
+/// one that is broken.
+#[inline(always)]
+fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
+    let room = socket.options().read_limit.saturating_sub(socket.kept().len());
+    let paused = connection.is(Marks::PAUSED);
+    if room > 0 && !paused {
+        return Some(room);
+    }
+    let to_the_end = connection.inbound == News::Broken || (connection.inbound == News::TheEnd && !paused);
+    to_the_end.then_some(usize::MAX)
+}
+
+#[cold]
+fn warn_of_full_input(connection: &mut Connection, socket: &Socket, due: &mut Due) {
+    if connection.is(Marks::WARNED) {
+        return;
+    }
+    connection.mark(Marks::WARNED, true);
+    let limit = socket.options().read_limit;
+    let peer = socket.peer();
+    due.log(Level::Warning, || {
+        let peer = peer.map_or_else(String::new, |peer| format!("{peer}: "));
+        format!(
+            "{peer}{limit} bytes are unread, as many as SS_OPT_READ_LIMIT allows, and the listener took none: \
+             nothing more is read until it does, or the limit is raised"
+        )
+    });
+}
+
+fn broken(error: i32) -> Broken {
+    Broken { error: ErrorNumber::new(error), not_ours: false }
+}

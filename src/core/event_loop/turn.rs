@@ -1,0 +1,392 @@
+//! One turn of an event loop: wait, then serve what is ready, each in its bounds, so that nobody starves.
+//!
+//! The order within a turn: tasks of other threads, timers, connections, accepting, outputProgress. The turn calls nobody:
+//! [`Loop::next`] says which function of the host is to be called next, and goes on when it has returned. What is left of a
+//! turn that is cut short, since a listener threw or jumped away, is left to the next one.
+
+use std::time::Duration;
+
+use super::Loop;
+use super::state::{After, Stage, Step};
+use crate::core::events::dispatch::check_depth;
+use crate::core::events::{Detail, EventType, Events};
+use crate::core::host::{Due, HostCall, NextCall};
+use crate::error::{Failure, Result};
+use crate::handle::{Key, Kind};
+use crate::inject;
+use crate::sys;
+use crate::sys::net::{self, Ready, Wait};
+
+/// How long a turn may spend on tasks; it runs one at least.
+const TASK_TIME: Duration = Duration::from_millis(1);
+
+/// A wait for readiness, in which nothing of the loop is borrowed.
+pub(crate) struct Waiting {
+    pub wait: Wait,
+    pub limit: Option<Duration>,
+    pub batch: Vec<Ready>,
+}
+
+impl Loop {
+    /// A turn is about to begin: what is to be waited for, for `limit` at most.
+    pub(crate) fn begin_wait(&mut self, limit: Option<Duration>, due: &Due) -> Result<Waiting> {
+        self.check_idle()?;
+        check_depth(due)?;
+        self.transport.flush_dirty();
+        self.transport.reactor.let_go();
+        inject::point();
+        let limit = if self.turn.has_work() { Some(Duration::ZERO) } else { limit };
+        let limit = self.transport.reactor.wait_limit(limit);
+        let wait = self.transport.reactor.poller.take_out().ok_or_else(Failure::reentrant)?;
+        Ok(Waiting { wait, limit, batch: std::mem::take(&mut self.turn.batch) })
+    }
+
+    /// The wait is over, or was cut short.
+    pub(crate) fn end_wait(&mut self, waiting: Waiting) {
+        self.transport.reactor.poller.put_back(waiting.wait);
+        self.transport.reactor.now = net::now();
+        self.turn.batch = waiting.batch;
+    }
+
+    /// Begins a turn with what the poller has named. `called`: another thread has something for us.
+    pub(crate) fn begin_turn(&mut self, called: bool) {
+        inject::point();
+        self.turn.stage = Stage::Tasks;
+        self.turn.quiet = !called && self.turn.tasks.is_empty();
+        self.turn.task_end = None;
+        if called {
+            self.collect();
+        }
+        self.polling = true;
+        self.life.pins += 1;
+    }
+
+    /// The host has given the loop up: that is to be noticed.
+    pub(crate) fn interrupt(&mut self) {
+        self.turn.straight = false;
+    }
+
+    /// What other threads have sent: names looked up, and tasks.
+    fn collect(&mut self) {
+        let (tasks, answers) = self.transport.reactor.remote().collect();
+        self.turn.tasks.extend(tasks);
+        for answer in answers {
+            if let Ok(mut socket) = self.socket(answer.socket) {
+                socket.resolved(answer);
+            }
+        }
+    }
+
+    /// Says what is to be called next in this turn. Returns false when it is over.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> bool {
+        self.transport.flush_dirty();
+        self.transport.reactor.let_go();
+        if let Some(target) = self.turn.dispatch.target() {
+            if self.listener_returned(target, events, due, call) {
+                return true;
+            }
+        } else if self.turn.runs_due {
+            (self.turn.runs_due, due.running) = (false, false);
+        }
+        loop {
+            if !due.is_empty() && self.next_due(due, call) {
+                return true;
+            }
+            match self.step(events, due, call) {
+                Step::Call => return true,
+                Step::Again => {}
+                Step::Over => return false,
+            }
+        }
+    }
+
+    #[cold]
+    fn next_due(&mut self, due: &mut Due, call: &mut NextCall) -> bool {
+        let Some(next) = due.next() else { return false };
+        if matches!(next, HostCall::Function(_)) {
+            (self.turn.runs_due, due.running) = (true, true);
+        }
+        call.set(next);
+        true
+    }
+
+    /// Returns whether another listener is to be called.
+    #[inline(always)]
+    fn listener_returned(&mut self, target: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> bool {
+        inject::point();
+        if !self.turn.dispatch.is_over() && self.next_listener(target, events, call) {
+            return true;
+        }
+        self.end_dispatch(target, events, due);
+        false
+    }
+
+    fn next_listener(&mut self, target: Key, events: &Events, call: &mut NextCall) -> bool {
+        let listeners = match target.kind() {
+            Some(Kind::Server) => self.servers.get(target).map(|server| &server.listeners),
+            _ => self.sockets.get(target).map(|socket| &socket.listeners),
+        };
+        self.turn.dispatch.next(listeners, events, call)
+    }
+
+    /// All have heard the event.
+    #[inline(always)]
+    fn end_dispatch(&mut self, target: Key, events: &mut Events, due: &mut Due) {
+        self.turn.dispatch.end(events, due);
+        let reactor = &mut self.transport.reactor;
+        let plain = self.turn.after == After::Settle && self.turn.delivery.lent && !self.turn.doomed;
+        if plain && reactor.receive_buffer.is_used_up() {
+            // Nearly always: the listeners have taken all of it, and nothing more is known to wait.
+            reactor.send_buffer.answering = None;
+            return reactor.receive_buffer.take_all_back();
+        }
+        self.after_dispatch(target, events, due);
+    }
+
+    #[inline(never)]
+    fn after_dispatch(&mut self, target: Key, events: &mut Events, due: &mut Due) {
+        match self.turn.after {
+            After::Settle => self.settle(target, due),
+            After::Admit { socket } => self.admit(target, socket, events, due),
+            After::Nothing => {}
+        }
+        if std::mem::take(&mut self.turn.doomed) {
+            self.destroy(target, events, due);
+        }
+    }
+
+    /// The turn is over, or cut short. Returns how many events listeners got.
+    pub(crate) fn end_turn(&mut self, events: &mut Events, due: &mut Due) -> u32 {
+        self.abandon(events, due);
+        self.polling = false;
+        self.life.pins = self.life.pins.saturating_sub(1);
+        if self.turn.has_work() {
+            self.transport.reactor.has_work();
+        }
+        std::mem::take(&mut self.turn.events)
+    }
+
+    /// A call of the host's did not return: what waits for it is done without. The rest of the turn is left to the next.
+    pub(super) fn abandon(&mut self, events: &mut Events, due: &mut Due) {
+        if let Some(target) = self.turn.dispatch.target() {
+            self.end_dispatch(target, events, due);
+        }
+        if std::mem::take(&mut self.turn.runs_due) {
+            due.running = false;
+        }
+        if self.turn.stage != Stage::Idle {
+            self.leave_rest();
+        }
+    }
+
+    #[cold]
+    fn leave_rest(&mut self) {
+        self.turn.stage = Stage::Idle;
+        self.turn.straight = false;
+        if let (true, Some(key)) = (std::mem::take(&mut self.turn.read_on), self.turn.serving.take()) {
+            self.transport.queue(key);
+        }
+        for ready in self.turn.batch.split_off(self.turn.served.min(self.turn.batch.len())) {
+            self.note(&ready);
+        }
+        self.turn.batch.clear();
+        self.turn.served = 0;
+        for key in std::mem::take(&mut self.turn.accepting) {
+            if let Ok(server) = self.server(key) {
+                server.server.share().clone().queue(&mut self.transport.reactor);
+            }
+        }
+        self.transport.reactor.progress.extend(self.turn.progress.drain(..));
+    }
+
+    /// A readiness event that the next turn serves.
+    fn note(&mut self, ready: &Ready) {
+        if let Some(connection) = self.transport.connections.get_mut(ready.key) {
+            connection.note(ready);
+            connection.queue(&mut self.transport.reactor, ready.key);
+        } else if ready.key.kind() == Some(Kind::Server) {
+            self.put_aside(ready.key);
+        }
+    }
+}
+
+impl Loop {
+    #[inline(always)]
+    fn step(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        if self.turn.straight {
+            if let Some(ready) = self.turn.batch.get(self.turn.served) {
+                let ready = *ready;
+                self.turn.served += 1;
+                return self.take_up(&ready, events, due, call);
+            }
+        }
+        self.other_step(events, due, call)
+    }
+
+    /// Everything but the next of what the poller named.
+    #[inline(never)]
+    fn other_step(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        if self.is_released() {
+            // It ends with this turn, and brings no more events.
+            self.turn.stage = Stage::Idle;
+            self.turn.straight = false;
+            return Step::Over;
+        }
+        if !self.turn.announcements.is_empty() {
+            return self.tell_next(events, due, call);
+        }
+        if std::mem::take(&mut self.turn.read_on) {
+            return match self.turn.serving {
+                Some(key) => self.receive_more(key, events, due, call),
+                None => Step::Again,
+            };
+        }
+        self.turn.serving = None;
+        self.go_on(events, due, call)
+    }
+
+    /// The stages of a turn, one after the other.
+    #[inline]
+    fn go_on(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        match self.turn.stage {
+            Stage::Batch if self.turn.served < self.turn.batch.len() => self.turn.straight = true,
+            Stage::Batch => {
+                self.turn.straight = false;
+                self.turn.batch.clear();
+                self.turn.served = 0;
+                self.turn.stage = Stage::LeftOver;
+            }
+            Stage::LeftOver => {
+                if self.turn.left_over > 0 {
+                    self.turn.left_over -= 1;
+                    return self.serve_left_over(events, due, call);
+                }
+                self.turn.stage = Stage::Accepting;
+            }
+            Stage::Tasks => {
+                if let Some(task) = self.next_task() {
+                    call.set(task);
+                    return Step::Call;
+                }
+                self.turn.stage = Stage::Timers;
+            }
+            Stage::Timers => match self.transport.reactor.timers.pop_due(self.transport.reactor.now) {
+                Some(key) => {
+                    self.turn.quiet = false;
+                    self.expire(key);
+                }
+                None => {
+                    self.turn.left_over = self.transport.reactor.ready_count();
+                    self.turn.quiet &= self.turn.batch.is_empty() && self.turn.left_over == 0;
+                    self.turn.stage = Stage::Batch;
+                }
+            },
+            Stage::Accepting => match self.turn.accepting.front() {
+                Some(server) => {
+                    let server = *server;
+                    return self.accept(server, events, due, call);
+                }
+                None => {
+                    self.turn.progress.extend(self.transport.reactor.progress.drain(..));
+                    self.turn.stage = Stage::Progress;
+                }
+            },
+            Stage::Progress => match self.turn.progress.pop_front() {
+                Some(socket) => self.tell_progress(socket),
+                None => self.turn.stage = if self.turn.quiet { Stage::LostServers } else { Stage::Idle },
+            },
+            Stage::LostServers => {
+                self.turn.stage = Stage::Idle;
+                self.look_for_lost_servers();
+            }
+            Stage::Idle => return Step::Over,
+        }
+        Step::Again
+    }
+
+    fn next_task(&mut self) -> Option<HostCall> {
+        let now = net::now();
+        let end = *self.turn.task_end.get_or_insert(now + TASK_TIME);
+        if now >= end {
+            return None;
+        }
+        let posted = self.turn.tasks.pop_front()?;
+        Some(HostCall::Function(posted.task))
+    }
+
+    fn expire(&mut self, key: Key) {
+        match key.kind() {
+            Some(Kind::Server) => {
+                if let Ok(mut server) = self.server(key) {
+                    server.end_back_off();
+                }
+            }
+            Some(Kind::Socket) => {
+                if self.socket(key).is_ok_and(|mut socket| socket.expire_attempt()) {
+                    self.turn.announce(key, EventType::CONNECT, Detail::Plain);
+                }
+            }
+            Some(Kind::Loop) => self.transport.feed_starved(),
+            _ => self.expire_connection(key),
+        }
+    }
+
+    fn serve_left_over(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        let Some(key) = self.transport.reactor.pop_ready() else { return Step::Again };
+        match key.kind() {
+            Some(Kind::Server) => self.put_aside(key),
+            Some(Kind::Socket) => self.report_what_is_due(key),
+            _ => return self.serve(key, events, due, call),
+        }
+        Step::Again
+    }
+
+    /// An attempt to connect has failed, or a panic came between an end and its event.
+    fn report_what_is_due(&mut self, key: Key) {
+        let Ok(mut socket) = self.socket(key) else { return };
+        if let Some(os_error) = socket.take_failure() {
+            self.turn.announce(key, EventType::IO_ERROR, Detail::IoError { os_error });
+        } else if socket.socket.close_due {
+            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0 });
+        }
+    }
+
+    /// At most one outputProgress for a socket in a turn; what these listeners write is reported in the next.
+    fn tell_progress(&mut self, key: Key) {
+        let Ok(socket) = self.socket(key) else { return };
+        let Some(connection) = socket.socket.connection else { return };
+        if let Some((sent, pending)) = socket.transport.take_progress(connection) {
+            self.turn.announce(key, EventType::OUTPUT_PROGRESS, Detail::Output { pending, total: sent + pending });
+        }
+    }
+
+    /// In a turn that brought nothing: whether each server still has its descriptor. A host that closes it by mistake is
+    /// not told by the kernel, and neither are we.
+    fn look_for_lost_servers(&mut self) {
+        let lost =
+            self.servers.iter().filter(|(_, server)| server.probe().is_err_and(|error| sys::is_not_ours(&error)));
+        let lost: Vec<Key> = lost.map(|(key, _)| key).collect();
+        for key in lost {
+            if let Ok(mut server) = self.server(key) {
+                server.lose(true);
+            }
+            self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+        }
+    }
+}
+
+impl Loop {
+    /// The socket that outlives this turn's connect event.
+    pub(super) fn pinned_by_turn(&self) -> Option<Key> {
+        match self.turn.after {
+            After::Admit { socket } if self.turn.dispatch.target().is_some() => Some(socket),
+            _ => None,
+        }
+    }
+
+    /// The event that this turn dispatches.
+    pub(crate) fn event(&self) -> Option<Key> {
+        self.turn.dispatch.event()
+    }
+}

@@ -1,0 +1,171 @@
+//! Event types, as numbers: a dispatch compares numbers and never text.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
+
+use crate::error::{Failure, Result};
+
+/// The number of an event type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EventType(u32);
+
+impl EventType {
+    pub(crate) const CONNECT: EventType = EventType(0);
+    pub(crate) const CLOSE: EventType = EventType(1);
+    pub(crate) const SOCKET_DATA: EventType = EventType(2);
+    pub(crate) const OUTPUT_PROGRESS: EventType = EventType(3);
+    pub(crate) const IO_ERROR: EventType = EventType(4);
+
+    /// The one of AIR's own types that has this name. Each is compared by its length first, and then by whole words.
+    #[inline]
+    pub(crate) fn of_air(name: &[u8]) -> Option<EventType> {
+        if name == b"socketData" {
+            Some(EventType::SOCKET_DATA)
+        } else if name == b"close" {
+            Some(EventType::CLOSE)
+        } else if name == b"connect" {
+            Some(EventType::CONNECT)
+        } else if name == b"outputProgress" {
+            Some(EventType::OUTPUT_PROGRESS)
+        } else if name == b"ioError" {
+            Some(EventType::IO_ERROR)
+        } else {
+            None
+        }
+    }
+
+    /// Its place among AIR's own types, if it is one of them.
+    #[inline]
+    pub(crate) fn built_in(self) -> Option<usize> {
+        Some(self.0 as usize).filter(|number| *number < BUILT_IN)
+    }
+}
+
+/// How many types are AIR's own. They are always there, and nobody counts their uses.
+pub(crate) const BUILT_IN: usize = 5;
+const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError"];
+
+/// The types in use on one thread. A type that is not AIR's own lives as long as a listener or an event uses it.
+pub(crate) struct EventTypes {
+    numbers: BTreeMap<Rc<CStr>, u32>,
+    /// By number, less those of AIR's own.
+    entries: Vec<Entry>,
+    vacant: Vec<u32>,
+}
+
+struct Entry {
+    name: Rc<CStr>,
+    uses: usize,
+}
+
+impl EventTypes {
+    pub(crate) const fn new() -> Self {
+        EventTypes { numbers: BTreeMap::new(), entries: Vec::new(), vacant: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, name: &CStr) -> Option<EventType> {
+        EventType::of_air(name.to_bytes()).or_else(|| self.find_other(name))
+    }
+
+    fn find_other(&self, name: &CStr) -> Option<EventType> {
+        self.numbers.get(name).copied().map(EventType)
+    }
+
+    /// The type of that name, with one more user. Each acquire is paid back by a [`release`](EventTypes::release).
+    #[inline]
+    pub(crate) fn acquire(&mut self, name: &CStr) -> Result<EventType> {
+        match self.find(name) {
+            Some(known) => {
+                self.retain(known);
+                Ok(known)
+            }
+            None => self.add(name),
+        }
+    }
+
+    #[cold]
+    fn add(&mut self, name: &CStr) -> Result<EventType> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(name.count_bytes() + 1).map_err(|_| Failure::no_memory())?;
+        bytes.extend_from_slice(name.to_bytes());
+        let name: Rc<CStr> = CString::new(bytes).expect("taken from a C string").into();
+        let entry = Entry { name: name.clone(), uses: 1 };
+        let number = match self.vacant.pop() {
+            Some(number) => {
+                self.entries[number as usize - BUILT_IN] = entry;
+                number
+            }
+            None => {
+                self.entries.push(entry);
+                (BUILT_IN + self.entries.len() - 1) as u32
+            }
+        };
+        self.numbers.insert(name, number);
+        Ok(EventType(number))
+    }
+
+    #[inline]
+    pub(crate) fn retain(&mut self, kind: EventType) {
+        if kind.built_in().is_none() {
+            self.entries[kind.0 as usize - BUILT_IN].uses += 1;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn release(&mut self, kind: EventType) {
+        if kind.built_in().is_none() {
+            self.forget(kind);
+        }
+    }
+
+    fn forget(&mut self, kind: EventType) {
+        let entry = &mut self.entries[kind.0 as usize - BUILT_IN];
+        entry.uses -= 1;
+        if entry.uses == 0 {
+            self.numbers.remove(&entry.name);
+            entry.name = Rc::from(c"");
+            self.vacant.push(kind.0);
+        }
+    }
+
+    /// The text; it stays where it is while the type is in use.
+    pub(crate) fn name(&self, kind: EventType) -> &CStr {
+        match kind.built_in() {
+            Some(number) => BUILT_IN_NAMES[number],
+            None => &self.entries[kind.0 as usize - BUILT_IN].name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn airs_own_types_have_their_fixed_numbers() {
+        let types = EventTypes::new();
+        for (number, name) in BUILT_IN_NAMES.into_iter().enumerate() {
+            assert_eq!(types.find(name).and_then(EventType::built_in), Some(number));
+        }
+        assert_eq!(types.find(c"connect"), Some(EventType::CONNECT));
+        assert_eq!(types.find(c"ioError"), Some(EventType::IO_ERROR));
+        assert_eq!(types.name(EventType::SOCKET_DATA), c"socketData");
+    }
+
+    #[test]
+    fn a_type_that_nobody_uses_any_more_is_forgotten() {
+        let mut types = EventTypes::new();
+        for round in 0..1000 {
+            let name = CString::new(format!("type {round}")).unwrap();
+            let kind = types.acquire(&name).unwrap();
+            assert_eq!(types.acquire(&name).unwrap(), kind);
+            types.release(kind);
+            assert_eq!(types.name(kind), &*name);
+            types.release(kind);
+            assert_eq!(types.find(&name), None);
+        }
+        assert_eq!(types.entries.len(), 1);
+    }
+}

@@ -1,0 +1,266 @@
+//! ServerSocket: bind, listen, accept, close.
+//!
+//! `bind` is how it comes by a port, `accept` how peers come in. Its verbs are methods of a [`ServerRef`], which has in
+//! hand all that they work on.
+
+pub(crate) mod accept;
+mod bind;
+
+use std::ffi::CString;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use socket2::Socket;
+
+use crate::core::connection::{ServerShare, Transport};
+use crate::core::events::Life;
+use crate::core::events::listeners::Listeners;
+use crate::core::host::UserData;
+use crate::core::socket::SharedConfig;
+use crate::error::{Failure, Result};
+use crate::handle::{Key, Kind, Object};
+use crate::memory;
+use crate::options::{Name, Options, ServerOptions};
+use crate::sys;
+use crate::sys::net::Listener;
+
+pub(crate) struct Server {
+    pub life: Life,
+    pub user: UserData,
+    pub listeners: Listeners,
+    /// What its sockets start with.
+    options: Options,
+    server_options: ServerOptions,
+    /// What its sockets share; made anew when the options change.
+    config: Option<Rc<SharedConfig>>,
+    /// Its figures, which its connections count, too.
+    share: Rc<ServerShare>,
+    state: State,
+    local: Option<(SocketAddr, CString)>,
+    /// The system said that peers wait, and nothing has shown since that none is left.
+    peers_wait: bool,
+    /// Out of descriptors or memory: accepting waits until then.
+    retry: Option<Instant>,
+    /// The host has paused accepting.
+    paused: bool,
+}
+
+impl Object for Server {
+    const KIND: Kind = Kind::Server;
+}
+
+enum State {
+    Fresh,
+    Bound(Socket),
+    Listening(Listener),
+    Closed,
+}
+
+/// A server, and what it lives on.
+pub(crate) struct ServerRef<'a> {
+    pub key: Key,
+    pub server: &'a mut Server,
+    pub transport: &'a mut Transport,
+}
+
+impl Server {
+    pub(crate) fn new() -> Result<Self> {
+        let server_options = ServerOptions::default();
+        let share = memory::shared(ServerShare::new(server_options.linger_bytes))?;
+        Ok(Server {
+            life: Life::OWNED,
+            user: UserData::NONE,
+            listeners: Listeners::EMPTY,
+            options: Options::default(),
+            server_options,
+            config: None,
+            share,
+            state: State::Fresh,
+            local: None,
+            peers_wait: false,
+            retry: None,
+            paused: false,
+        })
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        matches!(self.state, State::Bound(_) | State::Listening(_))
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        matches!(self.state, State::Listening(_))
+    }
+
+    pub(crate) fn local(&self) -> Option<&(SocketAddr, CString)> {
+        self.local.as_ref()
+    }
+
+    pub(crate) fn share(&self) -> &Rc<ServerShare> {
+        &self.share
+    }
+
+    /// A peer that nobody kept.
+    pub(crate) fn count_refused(&self) {
+        self.share.refused.set(self.share.refused.get() + 1);
+    }
+
+    pub(crate) fn native_handle(&self) -> Option<i64> {
+        match &self.state {
+            State::Bound(socket) => Some(sys::raw(socket)),
+            State::Listening(listener) => Some(listener.raw()),
+            State::Fresh | State::Closed => None,
+        }
+    }
+
+    /// What a socket that it accepts now starts with.
+    fn config(&mut self) -> Result<Rc<SharedConfig>> {
+        if let Some(config) = &self.config {
+            return Ok(config.clone());
+        }
+        let local = self.local.as_ref().map(|(address, _)| *address).filter(|address| !address.ip().is_unspecified());
+        let config = memory::shared(SharedConfig { options: self.options, local })?;
+        Ok(self.config.insert(config).clone())
+    }
+
+    pub(crate) fn option(&self, name: Name) -> i64 {
+        self.options.get(name).unwrap_or_else(|| self.server_options.get(name))
+    }
+
+    /// Whether the descriptor is still our listening socket. `Err` says why not.
+    pub(crate) fn probe(&self) -> io::Result<()> {
+        match &self.state {
+            State::Listening(listener) => listener.probe(),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ServerRef<'_> {
+    /// Sets an option of the server, or of the sockets that it will accept.
+    pub(crate) fn set_option(&mut self, name: Name, value: i64) -> Result<()> {
+        let server = &mut *self.server;
+        if name.is_for_bind() && !matches!(server.state, State::Fresh) {
+            return Err(Failure::invalid_socket().because("set this option before the server is bound"));
+        }
+        if name == Name::ReusePort && value == 1 && !sys::CAN_SHARE_PORTS {
+            return Err(Failure::unsupported());
+        }
+        let mut options = server.options;
+        match options.set(name, value) {
+            None => server.server_options.set(name, value)?,
+            Some(outcome) => outcome?,
+        }
+        if name == Name::NoDelay {
+            // Where accepted sockets inherit it, the listening socket must know.
+            let outcome = match &server.state {
+                State::Bound(socket) => socket.set_tcp_nodelay(options.no_delay),
+                State::Listening(listener) => listener.set_no_delay(options.no_delay),
+                State::Fresh | State::Closed => Ok(()),
+            };
+            outcome.map_err(|error| Failure::invalid_socket().with_system("set TCP_NODELAY", &error, ""))?;
+        }
+        server.options = options;
+        server.config = None;
+        server.share.linger_limit.set(server.server_options.linger_bytes);
+        match name {
+            Name::MaxConnections => self.resume_accepting(),
+            Name::LingerBytes => self.transport.keep_lingering_bounded(&self.server.share.clone()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_paused(&mut self, paused: bool) -> Result<()> {
+        if matches!(self.server.state, State::Closed) {
+            return Err(Failure::invalid_socket().because("the server is closed"));
+        }
+        self.server.paused = paused;
+        self.resume_accepting();
+        Ok(())
+    }
+
+    pub(crate) fn listen(&mut self, backlog: i32) -> Result<()> {
+        match &self.server.state {
+            State::Closed => return Err(Failure::invalid_socket().because("the server is closed; make a new one")),
+            State::Fresh if backlog >= 0 => {
+                return Err(Failure::invalid_socket().because("bind the server before it listens"));
+            }
+            _ if backlog < 0 => {
+                return Err(Failure::out_of_range()
+                    .because(format!("backlog {backlog}: it must not be negative; 0 is the system's maximum")));
+            }
+            _ => {}
+        }
+        let backlog = if backlog == 0 { i32::MAX } else { backlog };
+        let outcome = match std::mem::replace(&mut self.server.state, State::Closed) {
+            State::Bound(socket) => self.start_listening(socket, backlog),
+            state => {
+                self.server.state = state;
+                match &self.server.state {
+                    State::Listening(listener) => listener.listen(backlog),
+                    _ => Ok(()),
+                }
+            }
+        };
+        outcome.map_err(|error| Failure::invalid_socket().with_system("listen", &error, ""))
+    }
+
+    fn start_listening(&mut self, socket: Socket, backlog: i32) -> io::Result<()> {
+        // Inherited by accepted sockets: else what remains of them would block a restart of the server.
+        if let Err(error) = sys::may_share(&socket, true).and_then(|()| socket.listen(backlog)) {
+            let _ = sys::may_share(&socket, false);
+            self.server.state = State::Bound(socket);
+            return Err(error);
+        }
+        let mut listener = Listener::new(socket);
+        if let Err(error) = self.transport.reactor.poller.register_listener(&mut listener, self.key) {
+            // The system's queue stays open, but to the host this is a bound socket whose listen may be tried again.
+            self.server.state = State::Bound(listener.into_socket());
+            return Err(error);
+        }
+        self.server.state = State::Listening(listener);
+        self.transport.active += 1;
+        Ok(())
+    }
+
+    /// `close()`. Peers that were not accepted yet are reset by the system.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        crate::inject::point();
+        if !self.server.is_bound() {
+            return Err(Failure::cannot_close().because("the server is not open; look at ss_bound first"));
+        }
+        match self.end() {
+            State::Listening(mut listener) => {
+                if sys::has_forked() {
+                    // A child may hold a copy of the descriptor, which would keep its place in the poll set.
+                    self.transport.reactor.poller.deregister_listener(&mut listener);
+                }
+                listener.close();
+            }
+            State::Bound(socket) => sys::close(socket),
+            State::Fresh | State::Closed => {}
+        }
+        Ok(())
+    }
+
+    /// The operating system, or somebody with our descriptor, has ended the listening socket.
+    pub(crate) fn lose(&mut self, not_ours: bool) {
+        if !not_ours {
+            let _ = self.close();
+        } else if let State::Listening(listener) = self.end() {
+            listener.forget();
+        }
+    }
+
+    fn end(&mut self) -> State {
+        if self.server.is_listening() {
+            self.transport.active -= 1;
+        }
+        self.transport.reactor.timers.set(self.key, &mut self.server.retry, None);
+        self.server.local = None;
+        self.server.config = None;
+        std::mem::replace(&mut self.server.state, State::Closed)
+    }
+}

@@ -1,0 +1,337 @@
+//! Outbound connections: from a host's name to a connection, or to the reason why not.
+//!
+//! Nothing of this is ever reported inside `connect`: a failure, however early, waits for the loop's next turn.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
+use crate::address;
+use crate::core::connection::close::End;
+use crate::core::connection::{Connection, Happening, Phase};
+use crate::error::{Failure, Result};
+use crate::handle::Key;
+use crate::inject;
+use crate::memory;
+use crate::reactor::{Answer, Reactor, Request, resolve};
+use crate::sys;
+use crate::sys::net::{self, Stream};
+
+/// How long an address is tried before the next one is tried as well (RFC 8305).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// An attempt to connect: the addresses still to be tried, and those being tried.
+pub(super) struct Attempt {
+    /// Tells the answer to this attempt's look-up from one that comes too late.
+    number: u64,
+    started: Instant,
+    /// A name is being looked up.
+    resolving: bool,
+    addresses: VecDeque<SocketAddr>,
+    racing: Vec<Key>,
+    /// When the next address is tried, even though the ones before have not failed.
+    next_start: Option<Instant>,
+    /// What the system said to those that failed: the answer that says most.
+    error: i32,
+    /// Nothing is left to be tried; the listeners are about to be told.
+    failed: bool,
+}
+
+impl Attempt {
+    /// Prepares addresses for the race: the families take turns, beginning with the one that the system prefers
+    /// (RFC 8305).
+    fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
+        let preferred = addresses.first().is_some_and(SocketAddr::is_ipv6);
+        let (mut first, mut second): (VecDeque<_>, VecDeque<_>) =
+            addresses.into_iter().partition(|address| address.is_ipv6() == preferred);
+        let mut order = VecDeque::new();
+        while let Some(address) = first.pop_front() {
+            order.push_back(address);
+            std::mem::swap(&mut first, &mut second);
+            if first.is_empty() {
+                std::mem::swap(&mut first, &mut second);
+            }
+        }
+        order
+    }
+
+    /// One address has failed. A host that refuses was reached, which says more than silence, and that more than a
+    /// network which has no way there.
+    fn note_failure(&mut self, error: i32) {
+        let says = |error: i32| match error {
+            0 => 0,
+            sys::REFUSED => 3,
+            sys::TIMED_OUT => 2,
+            _ => 1,
+        };
+        if says(error) >= says(self.error) {
+            self.error = error;
+        }
+    }
+}
+
+impl Socket {
+    pub(super) fn attempt(&self) -> Option<&Attempt> {
+        self.cold()?.attempt.as_deref()
+    }
+
+    fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+        self.cold_mut()?.attempt.as_deref_mut()
+    }
+
+    /// Whether a connection is this socket's, or one that it is trying.
+    pub(crate) fn knows(&self, connection: Key) -> bool {
+        let racing = self.attempt().is_some_and(|attempt| attempt.racing.contains(&connection));
+        self.connection == Some(connection) || racing
+    }
+
+    pub(crate) fn is_connecting(&self) -> bool {
+        self.attempt().is_some()
+    }
+
+    /// An attempt has failed, and the listeners are to be told.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.attempt().is_some_and(|attempt| attempt.failed)
+    }
+
+    pub(crate) fn timeout(&self) -> u32 {
+        self.cold().map_or(DEFAULT_TIMEOUT, |cold| cold.timeout)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let attempt = self.attempt().filter(|attempt| !attempt.failed)?;
+        match self.timeout() {
+            0 => None,
+            timeout => Some(attempt.started + Duration::from_millis(timeout.into())),
+        }
+    }
+
+    /// Sets the attempt's timer to whatever comes first.
+    pub(crate) fn arm(&mut self, key: Key, reactor: &mut Reactor) {
+        let waiting = self.attempt().filter(|attempt| !attempt.addresses.is_empty());
+        let next_start = waiting.and_then(|attempt| attempt.next_start);
+        let due = [next_start, self.deadline()].into_iter().flatten().min();
+        if let Some(cold) = self.cold_mut() {
+            reactor.timers.set(key, &mut cold.timer, due);
+        }
+    }
+}
+
+impl SocketRef<'_> {
+    pub(crate) fn connect(&mut self, host: &str, port: i32) -> Result<()> {
+        inject::point();
+        let port = u16::try_from(port)
+            .map_err(|_| Failure::forbidden_port().because(format!("port {port}: the valid range is 0 to 65535")))?;
+        if host.is_empty() {
+            return Err(Failure::invalid_socket().because("give the name or the address of the host to connect to"));
+        }
+        if self.socket.config.local.is_some() {
+            // What it becomes has another end than the server that once accepted it.
+            let config = SharedConfig { local: None, ..SharedConfig::clone(&self.socket.config) };
+            self.socket.config = memory::shared(config)?;
+        }
+        // Room for it, so that nothing is changed if there is none.
+        self.socket.make_cold()?;
+        // What was before ends without an event.
+        let _ = self.close();
+        self.socket.forget_endpoints();
+        let attempt = memory::boxed(self.begin_attempt(host, port)?)?;
+        self.socket.close_due = false;
+        self.socket.make_cold()?.attempt = Some(attempt);
+        self.transport.active += 1;
+        self.race();
+        Ok(())
+    }
+
+    fn begin_attempt(&mut self, host: &str, port: u16) -> Result<Attempt> {
+        let cold = self.socket.make_cold()?;
+        cold.attempts += 1;
+        let mut attempt = Attempt {
+            number: cold.attempts,
+            started: net::now(),
+            resolving: false,
+            addresses: VecDeque::new(),
+            racing: Vec::new(),
+            next_start: None,
+            error: 0,
+            failed: false,
+        };
+        if let Ok(address) = address::parse(host, port) {
+            attempt.addresses.push_back(address);
+            return Ok(attempt);
+        }
+        let reply_to = self.transport.reactor.remote().clone();
+        match resolve(Request { socket: self.key, number: attempt.number, host: host.to_owned(), port, reply_to }) {
+            Ok(()) => attempt.resolving = true,
+            Err(error) => attempt.error = error.raw_os_error().unwrap_or(0),
+        }
+        Ok(attempt)
+    }
+
+    /// A name was looked up. The answer may be one that nobody waits for any more.
+    pub(crate) fn resolved(&mut self, answer: Answer) {
+        inject::point();
+        let Some(attempt) = self.socket.attempt_mut().filter(|attempt| attempt.number == answer.number) else { return };
+        attempt.resolving = false;
+        match answer.outcome {
+            Ok(addresses) => attempt.addresses = Attempt::interleave(addresses),
+            Err(number) => attempt.error = number,
+        }
+        self.race();
+    }
+
+    /// Tries the next address. Without one, and with none being tried, the attempt has failed.
+    fn race(&mut self) {
+        inject::point();
+        while let Some(address) = self.socket.attempt_mut().and_then(|attempt| attempt.addresses.pop_front()) {
+            let outcome = self.start(address);
+            let Some(attempt) = self.socket.attempt_mut() else { return };
+            match outcome {
+                Ok(connection) => {
+                    attempt.racing.push(connection);
+                    attempt.next_start = Some(net::now() + HEAD_START);
+                    break;
+                }
+                Err(error) => attempt.note_failure(error.raw_os_error().unwrap_or(0)),
+            }
+        }
+        if let Some(attempt) = self.socket.attempt_mut() {
+            if attempt.racing.is_empty() && !attempt.resolving && !attempt.failed {
+                attempt.failed = true;
+                self.transport.reactor.push_ready(self.key);
+            }
+        }
+        self.socket.arm(self.key, &mut self.transport.reactor);
+    }
+
+    fn start(&mut self, address: SocketAddr) -> io::Result<Key> {
+        inject::point();
+        let mut connection = Connection::new(Stream::connect(address)?, self.key, None, Phase::Connecting);
+        connection.apply(self.socket.options(), false)?;
+        let key = self.transport.add(connection).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        self.transport.register(key).inspect_err(|_| self.lose(key, false))?;
+        Ok(key)
+    }
+
+    /// A connection that is being tried is given up.
+    fn lose(&mut self, connection: Key, not_ours: bool) {
+        self.transport.happen(connection, Happening::Failed, End { not_ours, ..End::default() });
+    }
+
+    /// The system said something about an address that is being tried. Returns whether the socket is connected now.
+    pub(crate) fn check_attempt(&mut self, key: Key) -> bool {
+        inject::point();
+        let Some(connection) = self.transport.connections.get_mut(key) else { return false };
+        match connection.outcome() {
+            Ok(None) => false,
+            Ok(Some((local, remote))) => self.win(key, local, remote),
+            Err(error) => {
+                self.lose(key, sys::is_not_ours(&error));
+                if let Some(attempt) = self.socket.attempt_mut() {
+                    attempt.racing.retain(|racing| *racing != key);
+                    // One that met itself has no number of the system's; it is what a refusal would have been.
+                    attempt.note_failure(error.raw_os_error().unwrap_or(sys::REFUSED));
+                }
+                self.race();
+                false
+            }
+        }
+    }
+
+    fn win(&mut self, key: Key, local: SocketAddr, remote: SocketAddr) -> bool {
+        let Some(attempt) = self.end_attempt() else { return false };
+        for loser in attempt.racing.into_iter().filter(|racing| *racing != key) {
+            self.lose(loser, false);
+        }
+        self.transport.reactor.drop_progress(self.key);
+        self.transport.happen(key, Happening::Established, End::default());
+        self.socket.connection = Some(key);
+        self.listeners_changed();
+        match self.socket.set_peer(remote).and_then(|()| self.socket.set_local(local)) {
+            Ok(()) => self.begin_time(),
+            Err(_) => self.transport.give_up(key, sys::NO_MEMORY),
+        }
+        true
+    }
+
+    /// The attempt's time has come: for the next address, or for giving up. Returns whether the socket is connected now:
+    /// the host may have been busy, and not have looked.
+    pub(crate) fn expire_attempt(&mut self) -> bool {
+        if let Some(cold) = self.socket.cold_mut() {
+            cold.timer = None;
+        }
+        let deadline = self.socket.deadline();
+        let Some(attempt) = self.socket.attempt_mut() else { return false };
+        if deadline.is_none_or(|deadline| net::now() < deadline) {
+            attempt.next_start = None;
+            self.race();
+            return false;
+        }
+        attempt.addresses.clear();
+        for racing in attempt.racing.clone() {
+            if self.check_attempt(racing) {
+                return true;
+            }
+        }
+        let Some(attempt) = self.socket.attempt_mut() else { return false };
+        attempt.note_failure(sys::TIMED_OUT);
+        attempt.resolving = false;
+        // The answer to a look-up that is still under way is not for us any more.
+        attempt.number = 0;
+        for racing in std::mem::take(&mut attempt.racing) {
+            self.lose(racing, false);
+        }
+        self.race();
+        false
+    }
+
+    /// An attempt that has failed, to be reported: the system's error number.
+    pub(crate) fn take_failure(&mut self) -> Option<i32> {
+        match self.socket.has_failed() {
+            true => self.end_attempt().map(|attempt| attempt.error),
+            false => None,
+        }
+    }
+
+    /// Ends an attempt without an event, whatever it was at.
+    pub(super) fn cancel_attempt(&mut self) -> bool {
+        let Some(attempt) = self.end_attempt() else { return false };
+        for racing in attempt.racing {
+            self.lose(racing, false);
+        }
+        true
+    }
+
+    fn end_attempt(&mut self) -> Option<Attempt> {
+        inject::point();
+        let cold = self.socket.cold_mut()?;
+        let attempt = cold.attempt.take()?;
+        self.transport.reactor.timers.set(self.key, &mut cold.timer, None);
+        self.transport.active -= 1;
+        Some(*attempt)
+    }
+
+    /// `Socket.timeout`; a running attempt follows.
+    pub(crate) fn set_timeout(&mut self, milliseconds: u32) -> Result<()> {
+        self.socket.make_cold()?.timeout = milliseconds;
+        self.socket.arm(self.key, &mut self.transport.reactor);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_families_take_turns_beginning_with_the_preferred_one() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (a, b, c) = (address("[::1]:1"), address("[::2]:1"), address("[::3]:1"));
+        let (x, y) = (address("1.1.1.1:1"), address("2.2.2.2:1"));
+        assert_eq!(Attempt::interleave(vec![a, b, x, y, c]), [a, x, b, y, c]);
+        assert_eq!(Attempt::interleave(vec![x, y]), [x, y]);
+        assert!(Attempt::interleave(vec![]).is_empty());
+    }
+}

@@ -1,0 +1,268 @@
+//! A socket's unread input.
+//!
+//! While the listeners of their event run the bytes lie in the loop's receive buffer, lent to the socket. What is left
+//! then is kept by the socket itself, and later bytes are put behind it.
+
+use super::{Socket, SocketRef};
+use crate::core::connection::Marks;
+use crate::error::{Failure, Result};
+use crate::handle::Key;
+use crate::inject;
+use crate::reactor::{Pool, Reactor};
+
+/// Bytes that listeners have left unread.
+#[derive(Default)]
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    /// How many of them have been read.
+    head: usize,
+}
+
+impl Kept {
+    #[inline]
+    fn unread(&self) -> &[u8] {
+        self.bytes.get(self.head..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    fn append(&mut self, bytes: &[u8], pool: &mut Pool) -> Result<()> {
+        if self.bytes.capacity() == 0 {
+            self.bytes = pool.take();
+        }
+        // Moving the unread part to the front costs at most what was read since the last time: linear in all.
+        if self.head > 0 && self.head >= self.bytes.len() / 2 {
+            self.bytes.drain(..self.head);
+            self.head = 0;
+        }
+        self.bytes.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Counts `count` bytes as read; not more than there are.
+    fn consume(&mut self, count: usize, pool: &mut Pool) {
+        self.head += count;
+        if self.head == self.bytes.len() {
+            self.clear(pool);
+        }
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        self.head = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
+    fn clear(&mut self, pool: &mut Pool) {
+        pool.give(std::mem::take(&mut self.bytes));
+        self.head = 0;
+    }
+}
+
+impl Socket {
+    /// What listeners have left unread.
+    #[inline]
+    pub(crate) fn kept(&self) -> &[u8] {
+        self.cold().map_or(&[], |cold| cold.kept.unread())
+    }
+
+    /// Bytes have come for it, the first `count` of the receive buffer: behind those that are kept, or to be read in place.
+    #[inline(always)]
+    pub(crate) fn take_in(&mut self, key: Key, count: usize, reactor: &mut Reactor) -> Result<()> {
+        if let Some(cold) = self.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
+            let bytes = reactor.receive_buffer.bytes.get(..count).unwrap_or_default();
+            return cold.kept.append(bytes, &mut reactor.pool);
+        }
+        reactor.receive_buffer.lend(key, count, self.cold.is_none());
+        Ok(())
+    }
+
+    /// The receive buffer is wanted for others: what is left of what was lent is kept.
+    #[inline]
+    pub(crate) fn keep_what_is_lent(&mut self, key: Key, reactor: &mut Reactor) -> Result<()> {
+        if !reactor.receive_buffer.is_lent_to(key) {
+            return Ok(());
+        }
+        let lent = reactor.receive_buffer.lent_to(key);
+        let outcome = match lent.is_empty() {
+            true => Ok(()),
+            false => self.make_cold().and_then(|cold| cold.kept.append(lent, &mut reactor.pool)),
+        };
+        reactor.receive_buffer.take_back(key);
+        reactor.send_buffer.answering = None;
+        outcome
+    }
+
+    /// Unread input is dropped.
+    pub(crate) fn drop_input(&mut self, key: Key, reactor: &mut Reactor) {
+        reactor.receive_buffer.take_back(key);
+        reactor.send_buffer.answering = None;
+        if let Some(cold) = &mut self.cold {
+            cold.kept.clear(&mut reactor.pool);
+        }
+    }
+}
+
+impl SocketRef<'_> {
+    #[inline]
+    fn input(&self) -> &[u8] {
+        // What is kept comes first, and nothing is lent then.
+        match self.socket.kept() {
+            [] => self.transport.reactor.receive_buffer.lent_to(self.key),
+            kept => kept,
+        }
+    }
+
+    pub(crate) fn bytes_available(&self) -> usize {
+        self.input().len()
+    }
+
+    /// The unread bytes, in place.
+    #[inline]
+    pub(crate) fn unread(&self) -> Result<&[u8]> {
+        let input = self.input();
+        if input.is_empty() && self.socket.connection.is_none() {
+            return Err(Failure::not_connected());
+        }
+        Ok(input)
+    }
+
+    /// As many unread bytes as are asked for. Fewer have come: an error that waiting mends, unless more are asked for
+    /// than may be unread.
+    pub(crate) fn unread_exactly(&self, count: usize) -> Result<&[u8]> {
+        let unread = self.unread()?;
+        match unread.get(..count) {
+            Some(bytes) => Ok(bytes),
+            None => Err(self.too_few(count)),
+        }
+    }
+
+    #[cold]
+    pub(super) fn too_few(&self, count: usize) -> Failure {
+        let limit = self.socket.options().read_limit;
+        if count > limit {
+            return Failure::out_of_range().because(format!(
+                "{count} bytes can never be unread at a time: read them in parts, or raise SS_OPT_READ_LIMIT, which is {limit}"
+            ));
+        }
+        Failure::too_few()
+    }
+
+    /// Where in the stream of which connection the unread bytes begin; `None`: no more will come.
+    pub(crate) fn position(&self) -> Option<(usize, u64)> {
+        Some((self.socket.connection?.bits(), self.socket.cold()?.consumed))
+    }
+
+    /// Counts bytes as read; not more than there are. What was full may then have room for more.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize) {
+        inject::point();
+        if self.socket.cold.is_none() {
+            return self.transport.reactor.receive_buffer.consume(count);
+        }
+        self.consume_cold(count);
+    }
+
+    fn consume_cold(&mut self, count: usize) {
+        let limit = self.socket.options().read_limit;
+        let reactor = &mut self.transport.reactor;
+        let Some(cold) = &mut self.socket.cold else { return };
+        cold.consumed = cold.consumed.wrapping_add(count as u64);
+        if cold.kept.is_empty() {
+            return reactor.receive_buffer.consume(count);
+        }
+        let was_full = cold.kept.unread().len() >= limit;
+        cold.kept.consume(count, &mut reactor.pool);
+        if was_full && cold.kept.unread().len() < limit {
+            self.read_on();
+        }
+    }
+
+    /// Counts as many bytes as read, if there are so many.
+    #[inline]
+    pub(crate) fn skip(&mut self, count: usize) -> Result<()> {
+        let unread = self.unread()?.len();
+        if count > unread {
+            return Err(self.too_few(count));
+        }
+        self.consume(count);
+        Ok(())
+    }
+
+    /// All of the unread bytes, counted as read. They stay where they are until the running listener returns; outside of
+    /// one, until the next turn.
+    pub(crate) fn take(&mut self) -> Result<(*const u8, usize)> {
+        let unread = self.unread()?;
+        let (start, length) = (unread.as_ptr(), unread.len());
+        if length == 0 {
+            return Ok((std::ptr::null(), 0));
+        }
+        let limit = self.socket.options().read_limit;
+        match self.socket.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
+            Some(cold) => {
+                cold.consumed = cold.consumed.wrapping_add(length as u64);
+                self.transport.reactor.hold(cold.kept.take());
+                if length >= limit {
+                    self.read_on();
+                }
+            }
+            None => self.consume(length),
+        }
+        Ok((start, length))
+    }
+
+    /// `pause` and `resume`: while it is paused nothing is read, and the peer's window closes in time.
+    pub(crate) fn set_paused(&mut self, paused: bool) -> Result<()> {
+        self.connection()?.1.mark(Marks::PAUSED, paused);
+        self.read_on();
+        Ok(())
+    }
+
+    /// What kept the connection from being read is gone, perhaps.
+    fn read_on(&mut self) {
+        let key = self.socket.connection;
+        if let Some((key, connection)) = key.and_then(|key| Some((key, self.transport.connections.get_mut(key)?))) {
+            if connection.has_inbound() {
+                connection.queue(&mut self.transport.reactor, key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_grows_at_its_end() {
+        let mut pool = Pool::default();
+        let mut kept = Kept::default();
+        kept.append(b"abcdef", &mut pool).unwrap();
+        kept.consume(2, &mut pool);
+        kept.append(b"ghi", &mut pool).unwrap();
+        assert_eq!(kept.unread(), b"cdefghi");
+        kept.consume(7, &mut pool);
+        assert!(kept.is_empty() && kept.bytes.capacity() == 0);
+    }
+
+    #[test]
+    fn reading_slower_than_bytes_come_keeps_their_order() {
+        let mut pool = Pool::default();
+        let mut kept = Kept::default();
+        let (mut written, mut read) = (0u8, 0u8);
+        for round in 0..10_000 {
+            let bytes = [written, written.wrapping_add(1), written.wrapping_add(2)];
+            written = written.wrapping_add(3);
+            kept.append(&bytes, &mut pool).unwrap();
+            for _ in 0..if round % 2 == 0 { 2 } else { 3 } {
+                assert_eq!(kept.unread()[0], read);
+                kept.consume(1, &mut pool);
+                read = read.wrapping_add(1);
+            }
+        }
+        assert_eq!(kept.unread().len(), 5_000);
+    }
+}

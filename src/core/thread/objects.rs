@@ -1,0 +1,211 @@
+//! The steps on one object of a thread, whatever loop it is on: references, user data, listeners, values.
+
+use std::ffi::{CStr, c_void};
+
+use super::{Thread, no_target};
+use crate::core::events::listeners::{List, Registration, Removed};
+use crate::core::events::{Detail, Event};
+use crate::core::host::{Callback, Function, UserData};
+use crate::error::{Failure, Result};
+use crate::handle::{self, Key, Kind};
+use crate::inject;
+use crate::memory;
+
+/// A listener that is to be added.
+pub(crate) struct NewListener<'a> {
+    pub kind: &'a CStr,
+    pub callback: Callback,
+    pub destroy: Option<Function>,
+    pub capture: bool,
+    pub priority: i32,
+}
+
+impl Thread {
+    /// Whether a host's handle is one of a living object.
+    pub(crate) fn check(&mut self, key: Key) -> Result<()> {
+        match key.kind() {
+            Some(Kind::Loop) => self.event_loop(key).map(|_| ()),
+            Some(Kind::Server) => self.server(key).map(|_| ()),
+            Some(Kind::Socket) => self.socket(key).map(|_| ()),
+            Some(Kind::Event) => self.events.find(key).map(|_| ()),
+            Some(Kind::Value) => self.values.node(key).map(|_| ()),
+            _ => Err(Failure::stale_handle()),
+        }
+    }
+
+    pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
+        inject::point();
+        match key.kind() {
+            Some(Kind::Loop) => self.event_loop(key)?.life.retain(),
+            Some(Kind::Server) => self.server(key)?.server.life.retain(),
+            Some(Kind::Socket) => self.socket(key)?.socket.life.retain(),
+            Some(Kind::Event) => self.events.retain(key),
+            Some(Kind::Value) => self.values.life(key)?.retain(),
+            _ => Err(Failure::stale_handle()),
+        }
+    }
+
+    pub(crate) fn release(&mut self, key: Key, place: usize) -> Result<()> {
+        match key.kind() {
+            Some(Kind::Loop) => {
+                self.end_lost_frames(place);
+                let event_loop = self.event_loop(key)?;
+                event_loop.interrupt();
+                if event_loop.life.release()? {
+                    self.end_loop(key);
+                }
+            }
+            Some(Kind::Server | Kind::Socket) => {
+                let place = self.place(|event_loop| event_loop.owns(key));
+                let place = place.ok_or_else(|| no_target(key))?;
+                let event_loop = &mut self.loops[place];
+                if event_loop.life(key)?.release()? {
+                    event_loop.lose(key, &mut self.events, &mut self.due);
+                }
+            }
+            Some(Kind::Event) => self.events.release(key, &mut self.due)?,
+            Some(Kind::Value) => {
+                if self.values.life(key)?.release()? {
+                    self.values.destroy(key, &mut self.due);
+                }
+            }
+            _ => return Err(Failure::stale_handle()),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_user(&mut self, key: Key, user: UserData) -> Result<()> {
+        let old = match key.kind() {
+            Some(Kind::Loop) => std::mem::replace(&mut self.event_loop(key)?.user, user),
+            Some(Kind::Server) => std::mem::replace(&mut self.server(key)?.server.user, user),
+            Some(Kind::Socket) => std::mem::replace(&mut self.socket(key)?.socket.make_cold()?.user, user),
+            Some(Kind::Event) => {
+                let event = self.events.find_mut(key)?;
+                let old = event.user.replace(memory::boxed(user)?);
+                old.map_or(UserData::NONE, |old| *old)
+            }
+            Some(Kind::Value) => std::mem::replace(self.values.user(key)?, user),
+            _ => return Err(Failure::stale_handle()),
+        };
+        self.due.add(old.into_destructor());
+        Ok(())
+    }
+
+    pub(crate) fn user_data(&mut self, key: Key) -> Result<*mut c_void> {
+        Ok(match key.kind() {
+            Some(Kind::Loop) => self.event_loop(key)?.user.data,
+            Some(Kind::Server) => self.server(key)?.server.user.data,
+            Some(Kind::Socket) => self.socket(key)?.socket.user(),
+            Some(Kind::Event) => self.events.find(key)?.user.as_ref().map_or(std::ptr::null_mut(), |user| user.data),
+            Some(Kind::Value) => self.values.user(key)?.data,
+            _ => return Err(Failure::stale_handle()),
+        })
+    }
+
+    pub(crate) fn native_handle(&mut self, key: Key) -> Result<i64> {
+        let handle = match key.kind() {
+            Some(Kind::Server) => self.server(key)?.server.native_handle(),
+            Some(Kind::Socket) => self.socket(key)?.native_handle(),
+            _ => return Err(Failure::stale_handle()),
+        };
+        handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
+    }
+
+    /// The target of an event, if it is still there.
+    #[inline]
+    pub(crate) fn target_of(&mut self, event: Key) -> Result<Option<Key>> {
+        let event = self.events.find(event)?;
+        let Some(target) = event.target else { return Ok(None) };
+        // While the event is dispatched its target is pinned.
+        if event.is_being_dispatched() || self.lives(target) {
+            return Ok(Some(target));
+        }
+        Ok(None)
+    }
+
+    /// Whether an object that was remembered, a target say, is still there.
+    pub(crate) fn lives(&self, key: Key) -> bool {
+        self.loops.iter().any(|event_loop| event_loop.lives(key))
+    }
+}
+
+// ---- Listeners ------------------------------------------------------------------------------------------------------
+
+impl Thread {
+    /// `new` makes the rest of the registration, once it is known that there is such a target.
+    pub(crate) fn add_listener<'a>(
+        &mut self,
+        target: Key,
+        new: impl FnOnce() -> Result<NewListener<'a>>,
+    ) -> Result<()> {
+        inject::point();
+        let place = self.place(|event_loop| event_loop.owns(target)).ok_or_else(|| no_target(target))?;
+        let event_loop = &mut self.loops[place];
+        let listeners = event_loop.listeners_mut(target)?;
+        let NewListener { kind, callback, destroy, capture, priority } = new()?;
+        let kind = self.events.types.acquire(kind)?;
+        let new = Registration { kind, callback, destroy, capture, priority };
+        let outcome = listeners.add(&new, self.no_listeners.get_or_insert_with(List::empty));
+        if matches!(outcome, Ok(true)) {
+            event_loop.listeners_changed(target, kind);
+        } else {
+            self.events.types.release(kind);
+        }
+        outcome.map(|_| ())
+    }
+
+    pub(crate) fn remove_listener(
+        &mut self,
+        target: Key,
+        kind: &CStr,
+        callback: &Callback,
+        capture: bool,
+    ) -> Result<()> {
+        inject::point();
+        self.loop_of(target)?.listeners(target)?;
+        let Some(kind) = self.events.types.find(kind) else { return Ok(()) };
+        let event_loop = self.loop_of(target)?;
+        if let Removed::Gone(destructor) = event_loop.listeners_mut(target)?.remove(kind, callback, capture)? {
+            event_loop.listeners_changed(target, kind);
+            self.events.types.release(kind);
+            self.due.add(destructor);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_listener(&mut self, target: Key, kind: &CStr) -> Result<bool> {
+        let known = self.events.types.find(kind);
+        let listeners = self.loop_of(target)?.listeners(target)?;
+        Ok(known.is_some_and(|kind| listeners.has(kind)))
+    }
+
+    pub(crate) fn new_event(&mut self, kind: &CStr, bubbles: bool, cancelable: bool) -> Result<Key> {
+        let kind = self.events.types.acquire(kind)?;
+        self.events.add(Event { bubbles, cancelable, ..Event::new(kind, Detail::Plain) })
+    }
+}
+
+// ---- Objects of AMF --------------------------------------------------------------------------------------------------
+
+impl Thread {
+    /// `readObject()`: all of it or, if it has not arrived yet or is no good, nothing.
+    pub(crate) fn read_object(&mut self, key: Key) -> Result<Key> {
+        inject::point();
+        let (graph, length) = self.socket(key)?.look_at_object()?;
+        let value = self.values.add(graph)?;
+        self.socket(key)?.consume(length);
+        Ok(value)
+    }
+
+    /// `writeObject()`: all of it or nothing.
+    pub(crate) fn write_object(&mut self, key: Key, value: Key) -> Result<()> {
+        inject::point();
+        let Some(place) = self.place(|event_loop| event_loop.sockets.owns(key)) else {
+            return Err(handle::explain(key, Kind::Socket));
+        };
+        let mut socket = self.loops[place].socket(key)?;
+        socket.connection()?;
+        let (graph, node) = self.values.graph(value)?;
+        socket.write_object(graph, node)
+    }
+}
