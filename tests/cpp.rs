@@ -11,13 +11,14 @@ fn header() -> String {
     fs::read_to_string(harness::include_dir().join("server_socket.hpp")).expect("the header can be read")
 }
 
-const STANDARDS: [&str; 2] = ["-std=c++17", "-std=c++20"];
+/// The last one is C++23, by the name that older compilers know, too.
+const STANDARDS: [&str; 3] = ["-std=c++17", "-std=c++20", "-std=c++2b"];
 
 /// A compiler with the strictest usual warnings as errors.
 fn compiler(name: &str, standard: &str) -> Command {
     let mut command = Command::new(name);
-    command.args([standard, "-g", "-pthread", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-I"]);
-    command.arg(harness::include_dir());
+    command.args([standard, "-g", "-pthread", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion"]);
+    command.args(["-Werror", "-I"]).arg(harness::include_dir());
     command
 }
 
@@ -28,38 +29,140 @@ fn compilers() -> Vec<&'static str> {
     found
 }
 
-fn build(compiler_name: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+/// Compiles a program of tests/cpp, or another; `flags` make it what `name` says.
+fn build_with(compiler_name: &str, standard: &str, source: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let program = harness::scratch_dir(&format!("{compiler_name}{standard}")).join(name);
     let mut command = compiler(compiler_name, standard);
-    command.arg(source).arg("-o").arg(&program);
+    command.args(flags).arg(source).arg("-o").arg(&program);
     harness::link(&mut command);
     harness::compile(command);
     program
 }
 
+fn build(compiler_name: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    build_with(compiler_name, standard, source, name, &[])
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpp").join(name)
+}
+
 fn suite() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cpp/suite.cpp")
+    source("suite.cpp")
+}
+
+fn run(program: PathBuf) {
+    harness::run(Command::new(program), Duration::from_secs(120));
 }
 
 #[test]
 fn the_suite_passes_with_each_compiler() {
     for name in compilers() {
         for standard in STANDARDS {
-            harness::run(Command::new(build(name, standard, &suite(), "suite")), Duration::from_secs(120));
+            run(build(name, standard, &suite(), "suite"));
         }
     }
 }
 
 #[test]
-fn the_header_compiles_alone_and_twice_and_as_cpp20() {
+fn the_header_compiles_alone_and_twice_with_and_without_exceptions() {
     let source = harness::scratch_dir("alone").join("alone.cpp");
     let text = "#include \"server_socket.hpp\"\n#include \"server_socket.hpp\"\nint main() {}\n";
     fs::write(&source, text).expect("a source can be written");
     for name in compilers() {
         for standard in STANDARDS {
-            let mut command = compiler(name, standard);
-            command.arg("-fsyntax-only").arg(&source);
-            harness::compile(command);
+            for flags in [&[][..], &["-fno-exceptions", "-fno-rtti"]] {
+                let mut command = compiler(name, standard);
+                command.args(flags).arg("-fsyntax-only").arg(&source);
+                harness::compile(command);
+            }
+        }
+    }
+}
+
+/// A header like ours, but with the statuses as plain numbers, which they may become.
+#[test]
+fn the_header_takes_statuses_that_are_no_enum() {
+    let folder = harness::scratch_dir("numbers");
+    let c_header = harness::header();
+    let (before, rest) = c_header.split_once("enum ss_status\n").expect("the enum of the statuses");
+    let (listed, after) = rest.split_once("};\n").expect("it ends");
+    let after = after.split_once("#endif // __cplusplus\n").expect("its typedef for C").1;
+    let is_status = |line: &&str| line.trim_start().starts_with("SS_") && line.contains(" = ");
+    let constants = listed.lines().filter(is_status).map(|line| {
+        let (name, number) = line.trim().trim_end_matches(',').split_once(" = ").expect("a name and a number");
+        format!("#define {name} {number}\n")
+    });
+    let changed = format!("{before}typedef int32_t ss_status;\n{}{after}", constants.collect::<String>());
+    fs::write(folder.join("server_socket.h"), changed).expect("a header can be written");
+    fs::copy(harness::include_dir().join("server_socket.hpp"), folder.join("server_socket.hpp"))
+        .expect("it can be copied");
+    for name in compilers() {
+        let mut command = Command::new(name);
+        command.args([STANDARDS[0], "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"]).arg(&folder).arg(suite());
+        harness::compile(command);
+    }
+}
+
+#[test]
+fn without_exceptions_failures_are_codes_or_the_end() {
+    for name in compilers() {
+        for standard in STANDARDS {
+            let flags = ["-fno-exceptions", "-fno-rtti"];
+            let program = build_with(name, standard, &source("no_exceptions.cpp"), "no_exceptions", &flags);
+            run(program.clone());
+            for (what, sentence) in [("status", "bind the server before it listens"), ("nul", "an address with a NUL")]
+            {
+                let output = Command::new(&program).arg(what).env_remove("LD_LIBRARY_PATH").output();
+                let output = output.expect("the program starts");
+                assert_eq!(output.status.code(), None, "{what}: it is ended by a signal");
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(said.contains(sentence), "{what}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_costs_the_calls_that_it_costs_in_c() {
+    for name in compilers() {
+        run(build(name, STANDARDS[0], &source("costs.cpp"), "costs"));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn listeners_and_exceptions_pass_between_modules_that_hide_their_symbols() {
+    for name in compilers() {
+        let hidden = ["-fvisibility=hidden", "-fvisibility-inlines-hidden"];
+        let flags = [&hidden[..], &["-shared", "-fPIC"]].concat();
+        let plugin = build_with(name, STANDARDS[0], &source("plugin.cpp"), "plugin.so", &flags);
+        let mut command = Command::new(build_with(name, STANDARDS[0], &source("modules.cpp"), "modules", &hidden));
+        command.arg(plugin);
+        harness::run(command, Duration::from_secs(120));
+    }
+}
+
+/// A compiler may be there without its runtime library for it.
+fn can_sanitize(name: &str) -> bool {
+    let folder = harness::scratch_dir("sanitizer");
+    let (source, program) = (folder.join("nothing.cpp"), folder.join(name));
+    fs::write(&source, "int main() {}\n").expect("a source can be written");
+    let output = Command::new(name).args(SANITIZERS).arg(&source).arg("-o").arg(&program).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+#[test]
+fn the_suite_passes_under_the_sanitizers() {
+    for name in compilers() {
+        if can_sanitize(name) {
+            run(build_with(name, STANDARDS[0], &suite(), "suite_sanitized", &SANITIZERS));
+            run(build_with(name, STANDARDS[0], &source("costs.cpp"), "costs_sanitized", &SANITIZERS));
+        } else {
+            assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{name} has no sanitizers");
+            println!("SKIPPED: {name} has no sanitizers");
         }
     }
 }
@@ -70,7 +173,7 @@ fn the_program_on_top_of_the_header_serves_a_client() {
     let comment = header.split("*/").next().expect("a comment on top");
     let lines = comment.lines().filter_map(|line| line.strip_prefix(" *     "));
     let program: Vec<&str> = lines.skip_while(|line| !line.contains("#include")).collect();
-    let end = program.iter().position(|line| *line == "}").expect("the program ends");
+    let end = program.iter().rposition(|line| *line == "}").expect("the program ends");
     let source = harness::scratch_dir("on_top").join("on_top.cpp");
     fs::write(&source, program[..=end].join("\n") + "\n").expect("a source can be written");
     for name in compilers() {
