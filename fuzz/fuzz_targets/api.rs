@@ -48,6 +48,16 @@ struct Trial {
     tasks: usize,
     /// Descriptors of this process at the beginning.
     descriptors: usize,
+    /// Bytes that were taken in listeners and tasks, and must stay until those return.
+    taken: Vec<Taken>,
+    /// Those that were taken outside of listeners, and must stay until the next poll.
+    taken_outside: Vec<Taken>,
+}
+
+struct Taken {
+    start: *const u8,
+    expected: Vec<u8>,
+    home: usize,
 }
 
 thread_local! {
@@ -80,6 +90,8 @@ impl Trial {
             peers: 0,
             tasks: 0,
             descriptors: common::open_descriptors(),
+            taken: Vec::new(),
+            taken_outside: Vec::new(),
         };
         TRIAL.with(|slot| *slot.borrow_mut() = Some(trial));
         // Something to begin with: most programs need it.
@@ -279,7 +291,8 @@ fn step() -> bool {
         41 => flush(),
         42 => pause_socket(),
         43..=45 => write(),
-        46 | 47 => read(),
+        46 => read(),
+        47 => take(),
         48 => skip(),
         49 => look_at_socket(),
         50 => settings(),
@@ -393,7 +406,7 @@ fn release() {
     assert_eq!(ss_release(handle), expected, "{id:?}");
 }
 
-extern "C" fn destroy(word: *mut c_void) {
+extern "C-unwind" fn destroy(word: *mut c_void) {
     with(|trial| {
         trial.model.finish_dispatch();
         assert_eq!(trial.model.depth(), 0, "a destructor runs while a listener does");
@@ -428,21 +441,24 @@ fn user_data() {
         before.0
     });
     assert_eq!(ss_user_data(handle).addr(), before);
-    assert_eq!(set(handle, word, with_destructor.then_some(destroy as unsafe extern "C" fn(*mut c_void))), SS_OK);
+    assert_eq!(
+        set(handle, word, with_destructor.then_some(destroy as unsafe extern "C-unwind" fn(*mut c_void))),
+        SS_OK
+    );
     assert_eq!(ss_user_data(handle).addr(), word);
 }
 
 // ---- Listeners and dispatches ---------------------------------------------------------------------------------------
 
-extern "C" fn listener_0(event: *mut ss_event, word: *mut c_void) {
+extern "C-unwind" fn listener_0(event: *mut ss_event, word: *mut c_void) {
     heard(event, (0, word.addr()));
 }
 
-extern "C" fn listener_1(event: *mut ss_event, word: *mut c_void) {
+extern "C-unwind" fn listener_1(event: *mut ss_event, word: *mut c_void) {
     heard(event, (1, word.addr()));
 }
 
-const LISTENERS: [unsafe extern "C" fn(*mut ss_event, *mut c_void); 2] = [listener_0, listener_1];
+const LISTENERS: [unsafe extern "C-unwind" fn(*mut ss_event, *mut c_void); 2] = [listener_0, listener_1];
 
 struct Registration {
     kind: usize,
@@ -598,15 +614,37 @@ fn heard(event: *mut ss_event, pair: Pair) {
     let (target, kind) = (ss_event_target(event).addr(), event_type(event));
     let index = with(|trial| trial.enter(event, target, kind, pair));
     check_event(Id::Event(index));
+    some_steps();
+    with(|trial| match trial.model.frames.last_mut() {
+        Some(frame) => frame.walk_mut().as_mut().expect("it is under way").running = false,
+        None => panic!("frames out of order"),
+    });
+}
+
+/// The steps of a listener or a task. What it takes stays until it returns.
+fn some_steps() {
+    let before = with(|trial| trial.taken.len());
     for _ in 0..byte() % 6 {
         if !step() {
             break;
         }
     }
-    with(|trial| match trial.model.frames.last_mut() {
-        Some(frame) => frame.walk_mut().as_mut().expect("it is under way").running = false,
-        None => panic!("frames out of order"),
+    with(|trial| {
+        let taken = trial.taken.split_off(before);
+        trial.check_taken(taken);
     });
+}
+
+impl Trial {
+    /// What was taken is still there. Nobody looks at it from now on.
+    fn check_taken(&self, all: Vec<Taken>) {
+        // A loop takes everything with it.
+        for taken in all.iter().filter(|taken| self.model.loops[taken.home].life.alive) {
+            // SAFETY: the library promises that they stay.
+            let bytes = unsafe { std::slice::from_raw_parts(taken.start, taken.expected.len()) };
+            assert!(bytes == taken.expected, "bytes that were taken have changed");
+        }
+    }
 }
 
 fn event_type(event: *mut ss_event) -> usize {
@@ -676,6 +714,13 @@ impl Trial {
             (CLOSE, Id::Socket(index)) => {
                 let socket = &mut model.sockets[index];
                 assert!(std::mem::take(&mut socket.owes_close), "a close event that nobody is owed");
+                let error = ss_event_os_error(event);
+                match (socket.reset, socket.peer_ended) {
+                    (false, _) => assert_eq!(error, 0, "the peer has ended its side, and no more"),
+                    (true, false) => assert_ne!(error, 0, "the peer has reset the connection"),
+                    // Which of the two was met is not known.
+                    (true, true) => {}
+                }
             }
             (SOCKET_DATA, Id::Socket(index)) => {
                 let socket = &mut model.sockets[index];
@@ -695,8 +740,14 @@ impl Trial {
                 let socket = &mut model.sockets[index];
                 match socket.state {
                     // Whoever listens is reached.
-                    State::Connecting(None) => socket.state = State::Idle,
-                    _ => assert!(socket.owes_close, "an ioError out of nothing"),
+                    State::Connecting(None) => {
+                        assert_eq!(ss_event_os_error(event), libc::ECONNREFUSED);
+                        socket.state = State::Idle;
+                    }
+                    _ => {
+                        assert!(socket.owes_close && socket.reset, "an ioError out of nothing");
+                        assert_ne!(ss_event_os_error(event), 0);
+                    }
                 }
             }
             _ => panic!("an event of the library: {:?} at {target:?}", TYPES[kind]),
@@ -707,6 +758,7 @@ impl Trial {
             if kind == OUTPUT_PROGRESS { ss_event_bytes_pending(event) } else { 0 },
             if kind == OUTPUT_PROGRESS { ss_event_bytes_total(event) } else { 0 },
             if kind == IO_ERROR { 2031 } else { 0 },
+            if kind == IO_ERROR || kind == CLOSE { ss_event_os_error(event) as u64 } else { 0 },
         ];
         let mut made = Event::new(event.addr(), kind, false, false);
         made.life.references = 0;
@@ -723,17 +775,27 @@ impl Trial {
         assert!(object.state == ServerState::Listening && !object.paused, "accepted by a server that does not");
         let peer = object.waiting.pop_front().expect("somebody waited");
         object.accepted += 1;
-        assert_eq!(ss_socket_remote_port(handle), i32::from(peer.port));
-        assert_eq!(ss_socket_local_port(handle), object.port);
+        let ends = (object.port, i32::from(peer.port));
+        assert_eq!((ss_socket_local_port(handle), ss_socket_remote_port(handle)), ends);
         assert!(ss_socket_connected(handle));
+        if peer.narrow {
+            let mut descriptor = -1;
+            // SAFETY: `descriptor` is ours.
+            assert_eq!(unsafe { ss_native_handle(handle.cast(), &mut descriptor) }, SS_OK);
+            common::narrow(descriptor);
+        }
         let options = object.options;
         let mut socket = Socket::new(handle.addr(), 0, object.home, options);
-        (socket.server, socket.state) = (Some(server), State::Connected);
+        (socket.server, socket.state, socket.ends) = (Some(server), State::Connected, Some(ends));
         (socket.number, socket.reset) = (peer.number, common::is_reset(&peer.stream));
         socket.peer = Some(peer);
         model.sockets.push(socket);
-        let open = model.sockets.iter().filter(|socket| socket.server == Some(server) && socket.is_connected()).count();
-        assert!(options[MAX_CONNECTIONS] == 0 || open as i64 <= options[MAX_CONNECTIONS], "more than may be open");
+        let limit = options[MAX_CONNECTIONS];
+        if limit > 0 {
+            let stats = stats(std::ptr::without_provenance_mut(model.servers[server].life.handle));
+            assert!(stats.open + stats.lingering <= limit as u64, "{stats:?}: more than may be there");
+            model.make_place(server);
+        }
         model.sockets.len() - 1
     }
 
@@ -764,7 +826,9 @@ impl Socket {
         match &self.state {
             State::Connecting(Some(listener)) if connected => {
                 let (stream, _) = listener.accept().expect("it is connected");
-                assert_eq!(i32::from(common::peer_port(&stream)), ss_socket_local_port(handle));
+                let port = listener.local_addr().expect("it is bound").port();
+                self.ends = Some((common::peer_port(&stream).into(), port.into()));
+                assert_eq!(Some((ss_socket_local_port(handle), ss_socket_remote_port(handle))), self.ends);
                 reset(&stream);
                 self.peer = Some(Peer::new(stream, self.number));
                 self.state = State::Connected;
@@ -777,20 +841,27 @@ impl Socket {
             let come = available.checked_sub(self.unread()).expect("unread bytes are gone");
             assert!(self.arrived + come <= left, "more bytes than were sent");
             let limit = self.options[READ_LIMIT] as usize;
-            assert!(come == 0 || available <= limit, "{available} bytes and a limit of {limit}");
+            let peer_ended = self.peer.as_ref().is_some_and(|peer| peer.ended);
+            // What the kernel has of a connection that is over is taken in beyond the limit.
+            assert!(
+                come == 0 || available <= limit || self.reset || peer_ended,
+                "{available} bytes and a limit of {limit}"
+            );
+            assert!(come == 0 || !self.paused || self.reset, "{come} bytes were read, though it is paused");
             self.arrived += come;
             if !connected {
                 let peer = self.peer.take().expect("it was connected");
-                let ended = peer.ended || self.reset;
+                self.peer_ended = peer.ended;
                 assert!(
-                    ended,
+                    peer.ended || self.reset,
                     "the connection {} of server {:?} has ended, and nobody has ended it",
-                    self.number, self.server
+                    self.number,
+                    self.server
                 );
                 assert!(self.reset || self.arrived == peer.sent, "the end came before the data");
+                assert!(self.reset || !self.paused, "the end of a connection that is paused");
                 (self.state, self.owes_close) = (State::Ended, true);
-                let whole = !self.reset && self.options[LINGER] > 0;
-                farewells.push(Farewell { peer, home: self.home, written: std::mem::take(&mut self.written), whole });
+                farewells.push(Farewell::new(self, peer));
             }
         }
         assert_eq!(available, self.unread());
@@ -808,21 +879,29 @@ fn poll() {
 
 fn poll_once(home: usize, patience: i32) {
     let handle = pointer(Id::Loop(home));
-    let idle = with(|trial| {
-        let idle = trial.model.is_idle(home);
-        if idle {
+    with(|trial| {
+        let taken = std::mem::take(&mut trial.taken_outside);
+        trial.check_taken(taken);
+    });
+    let (idle, deep) = with(|trial| {
+        let (idle, deep) = (trial.model.is_idle(home), trial.model.depth() >= MAX_DEPTH);
+        if idle && !deep {
             for socket in trial.model.sockets.iter_mut().filter(|socket| socket.home == home) {
                 socket.may_go_unheard = !socket.dispatcher.hears(CLOSE);
             }
             trial.model.frames.push(Frame::Poll { home, walk: None, events: 0, over: false });
         }
-        idle
+        (idle, deep)
     });
     let mut events = u32::MAX;
     // SAFETY: `events` is ours.
     let status = unsafe { ss_loop_poll(handle, patience, &mut events) };
     if !idle {
         assert_eq!((status, events), (SS_ERR_REENTRANT, u32::MAX));
+        return;
+    }
+    if deep {
+        assert_eq!((status, events), (SS_ERR_ERROR, u32::MAX));
         return;
     }
     assert_eq!(status, SS_OK);
@@ -845,7 +924,7 @@ fn poll_once(home: usize, patience: i32) {
     });
 }
 
-extern "C" fn task(number: *mut c_void) {
+extern "C-unwind" fn task(number: *mut c_void) {
     let number = number.addr();
     with(|trial| {
         trial.model.finish_dispatch();
@@ -858,14 +937,10 @@ extern "C" fn task(number: *mut c_void) {
             "tasks out of order"
         );
     });
-    for _ in 0..byte() % 6 {
-        if !step() {
-            break;
-        }
-    }
+    some_steps();
 }
 
-extern "C" fn cancelled(number: *mut c_void) {
+extern "C-unwind" fn cancelled(number: *mut c_void) {
     let number = number.addr();
     with(|trial| {
         trial.model.finish_dispatch();
@@ -889,7 +964,7 @@ fn post() {
         trial.tasks += 1;
         trial.tasks
     });
-    let cancel = (choice & 1 == 1).then_some(cancelled as unsafe extern "C" fn(*mut c_void));
+    let cancel = (choice & 1 == 1).then_some(cancelled as unsafe extern "C-unwind" fn(*mut c_void));
     // SAFETY: functions for such numbers.
     let call = |handle: *mut ss_loop| unsafe {
         ss_loop_post(handle, Some(task), std::ptr::without_provenance_mut(number), cancel)
@@ -1051,22 +1126,30 @@ fn look_at_server() {
 
 fn check_server(index: usize) {
     let handle: *mut ss_server = pointer(Id::Server(index));
-    let (state, port, accepted) = with(|trial| {
+    let (state, port, accepted, open) = with(|trial| {
         let server = &trial.model.servers[index];
-        (server.state, server.port, server.accepted)
+        let is_its = |socket: &&Socket| socket.server == Some(index) && socket.is_connected();
+        let open = trial.model.sockets.iter().filter(is_its).count() as u64;
+        (server.state, server.port, server.accepted, open)
     });
     let bound = matches!(state, ServerState::Bound | ServerState::Listening);
     assert_eq!(ss_bound(handle), bound);
     assert_eq!(ss_listening(handle), state == ServerState::Listening);
     assert_eq!(ss_local_port(handle), port);
     assert_eq!(ss_local_address(handle).is_null(), !bound);
-    let mut stats = ss_stats { size: size_of::<ss_stats>(), ..Default::default() };
-    // SAFETY: `stats` is ours.
-    assert_eq!(unsafe { ss_server_stats(handle, &mut stats) }, SS_OK);
-    assert_eq!(stats.accepted, accepted);
-    assert!(stats.open + stats.refused <= accepted && stats.accept_deferred == 0);
+    let stats = stats(handle);
+    assert_eq!((stats.accepted, stats.open), (accepted, open));
+    assert!(stats.open + stats.lingering <= accepted && stats.open + stats.refused <= accepted);
+    assert_eq!(stats.accept_deferred, 0);
     check_descriptor(handle.cast(), bound);
     assert_eq!(ss_object_kind(handle.cast()), SS_KIND_SERVER);
+}
+
+fn stats(server: *mut ss_server) -> ss_stats {
+    let mut stats = ss_stats { size: size_of::<ss_stats>(), ..Default::default() };
+    // SAFETY: `stats` is ours.
+    assert_eq!(unsafe { ss_server_stats(server, &mut stats) }, SS_OK);
+    stats
 }
 
 fn check_descriptor(handle: *mut c_void, expected: bool) {
@@ -1093,11 +1176,11 @@ fn client() {
     }) else {
         return;
     };
-    let stream = TcpStream::connect(("127.0.0.1", port as u16)).expect("it listens");
-    reset(&stream);
+    let narrow = choice & 0x80 != 0;
+    let stream = common::connect(port as u16, narrow);
     with(|trial| {
         trial.peers += 1;
-        let peer = Peer::new(stream, trial.peers);
+        let peer = Peer { narrow, ..Peer::new(stream, trial.peers) };
         trial.model.servers[index].waiting.push_back(peer);
     });
 }
@@ -1131,8 +1214,8 @@ fn connect() {
         trial.model.leave(index);
         let socket = &mut trial.model.sockets[index];
         (socket.state, socket.number, socket.reset) = (State::Connecting(listener), number, false);
-        // From now on it is nobody's.
-        socket.server = None;
+        // From now on it is nobody's, and its addresses are gone.
+        (socket.server, socket.ends) = (None, None);
     });
     assert_eq!(call(handle, c"127.0.0.1".as_ptr(), port.into()), SS_OK);
     check_socket(index);
@@ -1170,7 +1253,11 @@ fn abort() {
         if status == SS_OK {
             // What the peer has not got by now is lost.
             trial.model.sockets[index].reset = true;
+            let is_connected = trial.model.sockets[index].is_connected();
             trial.model.leave(index);
+            if let (true, Some(farewell)) = (is_connected, trial.model.farewells.last_mut()) {
+                farewell.reset = Reset::Yes;
+            }
         }
     });
     check_socket(index);
@@ -1229,14 +1316,11 @@ fn write() {
     let pending = ss_socket_bytes_pending(pointer(id));
     let expected = with(|trial| {
         let socket = &mut trial.model.sockets[index];
-        match (socket.is_connected(), pending + length <= socket.options[WRITE_LIMIT] as usize) {
-            (false, _) => SS_ERR_IO,
-            (true, false) if length > 0 => SS_ERR_FULL,
-            _ => {
-                socket.written.extend_from_slice(&bytes);
-                SS_OK
-            }
+        let status = socket.write_status(length, pending);
+        if status == SS_OK {
+            socket.written.extend_from_slice(&bytes);
         }
+        status
     });
     assert_eq!(call(pointer(id)), expected);
     write_number(index, fill);
@@ -1254,15 +1338,11 @@ fn write_number(index: usize, fill: u8) {
             (_, true) => number.to_le_bytes().to_vec(),
             (_, false) => number.to_be_bytes().to_vec(),
         };
-        let call = if fill.is_multiple_of(3) { ss_socket_write_byte } else { ss_socket_write_int };
-        match (socket.is_connected(), pending + bytes.len() <= socket.options[WRITE_LIMIT] as usize) {
-            (false, _) => (SS_ERR_IO, call),
-            (true, false) => (SS_ERR_FULL, call),
-            (true, true) => {
-                socket.written.extend_from_slice(&bytes);
-                (SS_OK, call as extern "C" fn(*mut ss_socket, i32) -> ss_status)
-            }
+        let status = socket.write_status(bytes.len(), pending);
+        if status == SS_OK {
+            socket.written.extend_from_slice(&bytes);
         }
+        (status, if fill % 3 == 0 { ss_socket_write_byte } else { ss_socket_write_int })
     });
     assert_eq!(call(handle, number), expected);
 }
@@ -1286,6 +1366,35 @@ fn read() {
         let expected = &socket.unread_bytes()[..capacity.min(socket.unread())];
         assert!(room[..length] == *expected && room[length..].iter().all(|byte| *byte == 0xa5), "bytes read");
         socket.read += length;
+    });
+    check_socket(index);
+}
+
+fn take() {
+    let mut length = 77;
+    // SAFETY: `length` is ours.
+    let mut call = |handle| unsafe { ss_socket_take(handle, &mut length) };
+    let id = good!(Wanted::Socket, |handle| {
+        let status = nothing(call(handle).is_null());
+        assert_eq!(length, 0);
+        status
+    });
+    let Id::Socket(index) = id else { unreachable!() };
+    let start = call(pointer(id));
+    with(|trial| {
+        let socket = &mut trial.model.sockets[index];
+        let expected = socket.unread_bytes();
+        assert_eq!((start.is_null(), length), (expected.is_empty(), expected.len()));
+        if !start.is_null() {
+            // SAFETY: so many bytes are there.
+            assert!(unsafe { std::slice::from_raw_parts(start, length) } == expected, "bytes taken");
+            socket.read += length;
+            let taken = Taken { start, expected, home: socket.home };
+            match trial.model.frames.is_empty() {
+                true => trial.taken_outside.push(taken),
+                false => trial.taken.push(taken),
+            }
+        }
     });
     check_socket(index);
 }
@@ -1344,11 +1453,17 @@ fn look_at_socket() {
 /// Everything that can be asked about a socket is as the model has it.
 fn check_socket(index: usize) {
     let handle: *mut ss_socket = pointer(Id::Socket(index));
-    let connected = with(|trial| trial.model.sockets[index].is_connected());
+    let (connected, ends) = with(|trial| {
+        let socket = &trial.model.sockets[index];
+        (socket.is_connected(), socket.ends)
+    });
     assert_eq!(ss_socket_connected(handle), connected);
-    assert_eq!(ss_socket_remote_address(handle).is_null(), !connected);
-    assert_eq!(ss_socket_local_address(handle).is_null(), !connected);
-    assert_eq!(ss_socket_local_port(handle) == 0, !connected);
+    assert_eq!((ss_socket_local_port(handle), ss_socket_remote_port(handle)), ends.unwrap_or_default());
+    for address in [ss_socket_local_address(handle), ss_socket_remote_address(handle)] {
+        // SAFETY: if it is not NULL it is valid as long as the socket is.
+        let address = (!address.is_null()).then(|| unsafe { CStr::from_ptr(address) });
+        assert_eq!(address, ends.map(|_| c"127.0.0.1"));
+    }
     assert!(connected || ss_socket_bytes_pending(handle) == 0);
     check_descriptor(handle.cast(), connected);
     assert_eq!(ss_object_kind(handle.cast()), SS_KIND_SOCKET);
@@ -1399,7 +1514,7 @@ fn settings() {
 }
 
 /// (option, value, whether it fits)
-const VALUES: [(usize, i64, bool); 22] = [
+const VALUES: [(usize, i64, bool); 25] = [
     (1, 0, true),
     (1, 1, true),
     (1, 2, false),
@@ -1422,6 +1537,9 @@ const VALUES: [(usize, i64, bool); 22] = [
     (9, 32_768, false),
     (10, 100, true),
     (10, 0, false),
+    (14, 1, true),
+    (14, 50_000, true),
+    (14, 0, false),
 ];
 
 fn option() {
@@ -1435,10 +1553,10 @@ fn option() {
         status
     });
     let handle = pointer(id);
-    for unknown in [0, 11, -1] {
+    for unknown in [0, 99, -1] {
         assert_eq!(ss_set_option(handle, unknown, 1), SS_ERR_ARGUMENT);
     }
-    let of_servers = (2..=4).contains(&option);
+    let of_servers = (2..=4).contains(&option) || option == LINGER_BYTES;
     let expected = with(|trial| {
         let before_bind = option == 2 || option == 3;
         match id {
@@ -1455,6 +1573,9 @@ fn option() {
             _ => unreachable!(),
         };
         options[option] = value;
+        if option == LINGER_BYTES {
+            trial.model.bound_farewells();
+        }
         SS_OK
     });
     assert_eq!(ss_set_option(handle, option as i32, value), expected, "option {option}, {value}");
@@ -1482,7 +1603,7 @@ fn event_calls() {
     let Id::Event(index) = id else { unreachable!() };
     with(|trial| {
         let event = &mut trial.model.events[index];
-        event.prevented |= choice.is_multiple_of(3) && event.cancelable;
+        event.prevented |= choice % 3 == 0 && event.cancelable;
         event.stopped |= choice % 3 == 2;
     });
     assert_eq!(call(pointer(id)), SS_OK);
@@ -1543,6 +1664,7 @@ fn check_event(id: Id) {
             ss_event_bytes_pending(handle),
             ss_event_bytes_total(handle),
             ss_event_error_id(handle) as u64,
+            ss_event_os_error(handle) as u64,
         ];
         assert_eq!(numbers, event.numbers);
         assert_eq!(ss_event_text(handle).is_null(), numbers[3] == 0);
@@ -1738,16 +1860,14 @@ impl Model {
                 }
                 continue;
             };
-            let full = socket.unread() >= socket.options[READ_LIMIT] as usize;
-            let waits = socket.paused || full;
+            // A reset is noticed whatever is paused or full.
             if socket.reset {
-                // Without being read from it is not noticed, unless there is something to send.
-                if !waits {
-                    return Some(format!("socket {index} was reset"));
-                }
-                continue;
+                return Some(format!("socket {index} was reset"));
             }
-            if !waits && (socket.arrived < peer.sent || peer.ended) {
+            let full = socket.unread() >= socket.options[READ_LIMIT] as usize;
+            let end_has_come = peer.ended && common::has_arrived(&peer.stream);
+            let reads_on = !full && (socket.arrived < peer.sent || peer.ended);
+            if !socket.paused && (reads_on || end_has_come) {
                 return Some(format!(
                     "socket {index} has {} of {} bytes; ended: {}",
                     socket.arrived, peer.sent, peer.ended
@@ -1773,9 +1893,17 @@ impl Model {
     fn say_farewell(&mut self) -> Option<String> {
         self.farewells.retain_mut(|farewell| {
             let end = farewell.peer.receive(&farewell.written, usize::MAX);
-            if end.is_some() && farewell.whole {
-                assert_eq!(farewell.peer.got, farewell.written.len(), "{end:?} before all was there");
-                assert!(end == Some(End::Fin) || farewell.written.is_empty(), "torn though all was written");
+            if let Some(end) = &end {
+                let Farewell { peer, written, whole, reset, .. } = farewell;
+                let all = peer.got == written.len();
+                assert!(all || !*whole, "{end:?} after {} of {} bytes", peer.got, written.len());
+                // Output that is dropped never ends in what looks like a good end.
+                assert!(all || *end == End::Torn, "an end after {} of {} bytes", peer.got, written.len());
+                match reset {
+                    Reset::No => assert!(*end == End::Fin || written.is_empty(), "torn though all was written"),
+                    Reset::Maybe => {}
+                    Reset::Yes => assert_eq!(*end, End::Torn, "the socket was aborted"),
+                }
             }
             end.is_none()
         });

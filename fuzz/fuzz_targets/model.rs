@@ -1,4 +1,4 @@
-//! What the library must do, by AIR's rules (SEMANTICS.md) and the header, without a line of its code: who is alive, who
+//! What the library must do, by AIR's rules and the header, without a line of its code: who is alive, who
 //! listens and is called next, what a socket has and is. Handles are numbers here and nothing else.
 
 use std::collections::VecDeque;
@@ -119,7 +119,7 @@ pub struct Server {
     pub port: i32,
     pub backlog: usize,
     pub paused: bool,
-    pub options: [i64; 11],
+    pub options: Options,
     pub dispatcher: Dispatcher,
     /// Clients in the kernel's queue, the oldest first.
     pub waiting: VecDeque<Peer>,
@@ -136,12 +136,14 @@ pub struct Peer {
     pub sent: usize,
     pub got: usize,
     pub ended: bool,
+    /// The systems at both ends take little for it.
+    pub narrow: bool,
 }
 
 impl Peer {
     pub fn new(stream: TcpStream, number: usize) -> Peer {
         let port = stream.local_addr().expect("it is connected").port();
-        Peer { stream, port, number, sent: 0, got: 0, ended: false }
+        Peer { stream, port, number, sent: 0, got: 0, ended: false, narrow: false }
     }
 }
 
@@ -165,6 +167,8 @@ pub struct Socket {
     pub server: Option<usize>,
     pub state: State,
     pub peer: Option<Peer>,
+    /// The local and the remote port, from the connection on until the next attempt to connect.
+    pub ends: Option<(i32, i32)>,
     /// Of the peer's stream: how much it sent, how much came, how much was read.
     pub number: usize,
     pub arrived: usize,
@@ -176,22 +180,25 @@ pub struct Socket {
     pub little_endian: bool,
     pub amf0: bool,
     pub timeout: u32,
-    pub options: [i64; 11],
+    pub options: Options,
     pub dispatcher: Dispatcher,
     /// It has ended, and the close event has not come yet.
     pub owes_close: bool,
+    /// The peer had ended its side by then.
+    pub peer_ended: bool,
     /// In this turn it may end without anybody hearing of it.
     pub may_go_unheard: bool,
 }
 
 impl Socket {
-    pub fn new(handle: Handle, references: u32, home: usize, options: [i64; 11]) -> Socket {
+    pub fn new(handle: Handle, references: u32, home: usize, options: Options) -> Socket {
         Socket {
             life: Life::new(handle, references),
             home,
             server: None,
             state: State::Idle,
             peer: None,
+            ends: None,
             number: 0,
             arrived: 0,
             read: 0,
@@ -204,6 +211,7 @@ impl Socket {
             options,
             dispatcher: Dispatcher::default(),
             owes_close: false,
+            peer_ended: false,
             may_go_unheard: false,
         }
     }
@@ -225,22 +233,43 @@ impl Socket {
         if self.is_connected() { SS_OK } else { SS_ERR_IO }
     }
 
-    /// A read of `length` bytes.
+    /// A read of `length` bytes. More than the limit can never be there.
     pub fn read_status(&self, length: usize) -> ss_status {
         match (self.is_connected() || self.unread() > 0, length <= self.unread()) {
             (false, _) => SS_ERR_IO,
+            (true, false) if length as i64 > self.options[READ_LIMIT] => SS_ERR_RANGE,
             (true, false) => SS_ERR_EOF,
             (true, true) => SS_OK,
         }
     }
+
+    /// A write of `length` bytes while `pending` are unsent.
+    pub fn write_status(&self, length: usize, pending: usize) -> ss_status {
+        let limit = self.options[WRITE_LIMIT] as usize;
+        match self.is_connected() {
+            false => SS_ERR_IO,
+            true if length > limit => SS_ERR_RANGE,
+            true if length > 0 && pending + length > limit => SS_ERR_FULL,
+            true => SS_OK,
+        }
+    }
+
+    /// Whether the connection goes at once when the socket leaves it.
+    fn leaves_at_once(&self) -> bool {
+        self.options[LINGER] == 0
+    }
 }
 
-/// SS_OPT_... by number, and what they are at first.
-pub const DEFAULT_OPTIONS: [i64; 11] = [0, 1, 0, 0, 0, 1 << 20, 64 << 20, 30_000, 0, 0, 1];
+/// The values of SS_OPT_... by their numbers; some numbers are none.
+pub type Options = [i64; 15];
+
+/// What they are at first.
+pub const DEFAULT_OPTIONS: Options = [0, 1, 0, 0, 0, 16 << 20, 64 << 20, 30_000, 0, 0, 1, 0, 0, 0, 256 << 20];
 pub const MAX_CONNECTIONS: usize = 4;
 pub const READ_LIMIT: usize = 5;
 pub const WRITE_LIMIT: usize = 6;
 pub const LINGER: usize = 7;
+pub const LINGER_BYTES: usize = 14;
 
 pub struct Event {
     pub life: Life,
@@ -252,8 +281,8 @@ pub struct Event {
     pub target: Option<Id>,
     /// The socket of a connect event of a server.
     pub socket: Option<usize>,
-    /// What else the library's events carry: bytesLoaded, bytesPending, bytesTotal, errorID.
-    pub numbers: [u64; 4],
+    /// What else the library's events carry: bytesLoaded, bytesPending, bytesTotal, errorID, the system's error.
+    pub numbers: [u64; 5],
 }
 
 impl Event {
@@ -267,7 +296,7 @@ impl Event {
             stopped: false,
             target: None,
             socket: None,
-            numbers: [0; 4],
+            numbers: [0; 5],
         }
     }
 
@@ -316,13 +345,47 @@ impl Frame {
     }
 }
 
+/// So many bytes the system takes for a connection that is not narrow, whatever the peer does.
+const SYSTEM_TAKES: usize = 4096;
+
 /// A connection that its socket has left, while written bytes are still to come to the peer.
 pub struct Farewell {
     pub peer: Peer,
     pub home: usize,
+    /// The server that accepted it.
+    pub server: Option<usize>,
     pub written: Vec<u8>,
     /// All of it must come.
     pub whole: bool,
+    pub reset: Reset,
+}
+
+/// Whether the peer may see a reset. In any case an end that is none means that everything has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reset {
+    /// Only if nothing was written.
+    No,
+    Maybe,
+    Yes,
+}
+
+impl Farewell {
+    pub fn new(socket: &mut Socket, peer: Peer) -> Farewell {
+        let written = std::mem::take(&mut socket.written);
+        let at_once = socket.leaves_at_once();
+        let is_sent = !peer.narrow && written.len() <= SYSTEM_TAKES;
+        let whole = !socket.reset && (!at_once || is_sent);
+        let reset = if socket.reset || at_once { Reset::Maybe } else { Reset::No };
+        Farewell { peer, home: socket.home, server: socket.server, written, whole, reset }
+    }
+
+    /// It may be cut at any time from now on.
+    fn may_be_cut(&mut self) {
+        self.whole = false;
+        if self.reset == Reset::No {
+            self.reset = Reset::Maybe;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -423,13 +486,11 @@ impl Model {
             return SS_ERR_HANDLE;
         }
         self.life(id).references -= 1;
-        if let Id::Loop(home) = id
-            && !self.brings_events(home)
-        {
-            self.sockets
-                .iter_mut()
-                .filter(|socket| socket.home == home)
-                .for_each(|socket| socket.may_go_unheard = true);
+        if let Id::Loop(home) = id {
+            if !self.brings_events(home) {
+                let sockets = self.sockets.iter_mut().filter(|socket| socket.home == home);
+                sockets.for_each(|socket| socket.may_go_unheard = true);
+            }
         }
         self.reap(id);
         SS_OK
@@ -480,7 +541,11 @@ impl Model {
                 self.end(Id::Socket(index));
             }
         }
-        self.farewells.retain(|farewell| farewell.home != home);
+        for farewell in self.farewells.iter_mut().filter(|farewell| farewell.home == home) {
+            let whole = farewell.whole && !farewell.peer.narrow && farewell.written.len() <= SYSTEM_TAKES;
+            farewell.may_be_cut();
+            farewell.whole = whole;
+        }
         let tasks = std::mem::take(&mut self.loops[home].tasks);
         self.cancelled.extend(tasks.into_iter().filter(|(_, cancellable)| *cancellable).map(|(number, _)| number));
         self.end(Id::Loop(home));
@@ -489,15 +554,31 @@ impl Model {
     /// The socket and its connection part: what was written is still to come to the peer.
     pub fn leave(&mut self, index: usize) {
         let socket = &mut self.sockets[index];
-        let whole = socket.options[LINGER] > 0 && !socket.reset;
-        let written = std::mem::take(&mut socket.written);
         if let Some(peer) = socket.peer.take() {
-            self.farewells.push(Farewell { peer, home: socket.home, written, whole });
+            self.farewells.push(Farewell::new(socket, peer));
         }
+        self.bound_farewells();
         let socket = &mut self.sockets[index];
         (socket.state, socket.paused, socket.owes_close) = (State::Idle, false, false);
         (socket.read, socket.arrived) = (0, 0);
         socket.may_go_unheard = true;
+    }
+
+    /// What lingers of a server that bounds it may be cut.
+    pub fn bound_farewells(&mut self) {
+        for farewell in &mut self.farewells {
+            let bounds = |index: usize| self.servers[index].options[LINGER_BYTES] < DEFAULT_OPTIONS[LINGER_BYTES];
+            if farewell.server.is_some_and(bounds) {
+                farewell.may_be_cut();
+            }
+        }
+    }
+
+    /// A new peer has come to a server of which only so many may be there: one that lingers may have given way.
+    pub fn make_place(&mut self, server: usize) {
+        for farewell in self.farewells.iter_mut().filter(|farewell| farewell.server == Some(server)) {
+            farewell.may_be_cut();
+        }
     }
 
     /// A dispatch of this event begins at this target.

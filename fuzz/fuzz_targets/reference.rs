@@ -9,12 +9,14 @@ pub struct Unread {
     read: usize,
     arrived: usize,
     sent: usize,
+    /// The peer has ended its side: what was sent before comes, whatever the limit.
+    finished: bool,
     ended: bool,
 }
 
 impl Unread {
     pub fn new(stream: &[u8], limit: usize) -> Unread {
-        Unread { stream: stream.to_vec(), limit, read: 0, arrived: 0, sent: 0, ended: false }
+        Unread { stream: stream.to_vec(), limit, read: 0, arrived: 0, sent: 0, finished: false, ended: false }
     }
 
     pub fn limit(&self) -> usize {
@@ -34,7 +36,8 @@ impl Unread {
 
     /// How many bytes must still arrive: those on their way, as far as the limit has room for them.
     pub fn to_arrive(&self) -> usize {
-        (self.sent - self.arrived).min(self.limit.saturating_sub(self.bytes().len()))
+        let room = if self.finished { usize::MAX } else { self.limit.saturating_sub(self.bytes().len()) };
+        self.waiting().min(room)
     }
 
     /// How many are on their way, room or not.
@@ -53,8 +56,14 @@ impl Unread {
         Some(bytes)
     }
 
-    /// The peer has ended the connection.
+    /// The peer ends its side.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// The connection has ended: all that was sent has come.
     pub fn end(&mut self) {
+        assert_eq!(self.waiting(), 0, "bytes are lost");
         self.ended = true;
     }
 
@@ -83,14 +92,26 @@ pub struct Found {
 }
 
 impl Text {
+    /// How many bytes it takes up, as far as that is known: those of its length, if that has not come.
+    pub fn length(self, unread: &[u8], little_endian: bool) -> usize {
+        match (self, unread) {
+            (Text::Prefixed, [first, second, ..]) => {
+                let prefix = [*first, *second];
+                let length = if little_endian { u16::from_le_bytes(prefix) } else { u16::from_be_bytes(prefix) };
+                2 + usize::from(length)
+            }
+            (Text::Prefixed, _) => 2,
+            (Text::Of(length) | Text::In(_, length), _) => length,
+        }
+    }
+
     /// The text at the front of `unread`, if it has come as a whole.
     pub fn find(self, unread: &[u8], little_endian: bool) -> Option<Found> {
         match self {
             Text::Prefixed => {
-                let prefix = [*unread.first()?, *unread.get(1)?];
-                let length = if little_endian { u16::from_le_bytes(prefix) } else { u16::from_be_bytes(prefix) };
-                let text = unread.get(2..2 + usize::from(length))?;
-                Some(Found { text: Some(flash_text(text).to_vec()), length: 2 + text.len() })
+                let length = self.length(unread, little_endian);
+                let text = unread.get(2..length)?;
+                Some(Found { text: Some(flash_text(text).to_vec()), length })
             }
             Text::Of(length) => Some(Found { text: Some(flash_text(unread.get(..length)?).to_vec()), length }),
             Text::In(charset, length) => {
@@ -125,8 +146,9 @@ fn up_to_nul(bytes: &[u8]) -> &[u8] {
 /// The decoder of the Encoding Standard (https://encoding.spec.whatwg.org/#shared-utf-16-decoder), and before it the
 /// removal of a byte order mark of the same order.
 fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
-    let (pairs, odd) = bytes.as_chunks::<2>();
-    let mut units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    let pairs = bytes.chunks_exact(2);
+    let odd = pairs.remainder();
+    let mut units: Vec<u16> = pairs.map(|pair| unit([pair[0], pair[1]])).collect();
     if units.first() == Some(&0xfeff) {
         units.remove(0);
     }

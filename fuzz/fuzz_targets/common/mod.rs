@@ -66,6 +66,38 @@ pub fn is_reset(peer: &TcpStream) -> bool {
     peer.peer_addr().is_err()
 }
 
+/// Whether all that a peer has sent that has ended its side is at the other end.
+pub fn has_arrived(peer: &TcpStream) -> bool {
+    use std::os::fd::AsRawFd;
+    let mut count: libc::c_int = 0;
+    // SAFETY: an open socket, and room for the number.
+    let result = unsafe { libc::ioctl(peer.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    // Its end counts as a byte, and is acknowledged late.
+    result == 0 && count <= 1
+}
+
+/// A peer that has come to a port of this machine. `narrow`: its system takes little, as long as it does not read.
+pub fn connect(port: u16, narrow: bool) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    if narrow {
+        socket.set_recv_buffer_size(NARROW).expect("an option");
+    }
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    socket.connect(&address.into()).expect("it listens");
+    let peer = socket.into();
+    reset(&peer);
+    peer
+}
+
+/// The system takes little for the connection that has this descriptor.
+pub fn narrow(descriptor: i64) {
+    // SAFETY: the descriptor is an open socket's, and nothing else is done to it.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(descriptor as i32) };
+    socket2::SockRef::from(&socket).set_send_buffer_size(NARROW).expect("an option");
+}
+
+const NARROW: usize = 8192;
+
 /// The port at the other end.
 pub fn peer_port(peer: &TcpStream) -> u16 {
     peer.peer_addr().expect("it is connected").port()
@@ -109,7 +141,7 @@ thread_local! {
     static ACCEPTED: Cell<*mut ss_socket> = const { Cell::new(null_mut()) };
 }
 
-extern "C" fn keep(event: *mut ss_event, _: *mut c_void) {
+extern "C-unwind" fn keep(event: *mut ss_event, _: *mut c_void) {
     let socket = ss_event_socket(event);
     assert_eq!(ss_retain(socket.cast()), SS_OK);
     ACCEPTED.set(socket);
