@@ -9,13 +9,11 @@ static void on_data(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
     size_t length;
-    const uint8_t *bytes = ss_socket_peek(socket, &length);
+    const uint8_t *bytes = ss_socket_take(socket, &length);
 
     (void)user_data;
     if (mode == MODE_ECHO && ss_socket_write_bytes(socket, bytes, length) != SS_OK)
         ss_socket_abort(socket);
-    else
-        ss_socket_skip(socket, length);
 }
 
 static void on_close(ss_event *event, void *user_data)

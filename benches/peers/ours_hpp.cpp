@@ -4,29 +4,23 @@
 #include <server_socket.hpp>
 
 // A source: tops the output up to some chunks, and again when the system has taken of them.
-static void emit(ss::socket &socket)
+static void emit(const ss::socket &socket)
 {
     while (socket.bytes_pending() < 4 * CHUNK)
         socket.write(pattern, CHUNK);
 }
 
-static void accept_one(ss::event &event, mode mode)
+static void accept_one(const ss::socket &peer, mode mode)
 {
-    ss::socket peer = event.socket();
-
     peer.keep();
     peer.on_data([mode](ss::event &data) {
-        ss::socket from = data.target_socket();
-        ss::bytes unread = from.peek();
-        if (mode == MODE_ECHO)
-            from.write(unread);
-        from.skip(unread.size());
+        const ss::socket &from = data.target_socket();
+        const ss::bytes bytes = from.take();
+        if (mode == MODE_ECHO && !from.try_write(bytes))
+            from.abort();
     });
     if (mode == MODE_SOURCE) {
-        peer.on_output_progress([](ss::event &progress) {
-            ss::socket to = progress.target_socket();
-            emit(to);
-        });
+        peer.on_output_progress([](ss::event &progress) { emit(progress.target_socket()); });
         emit(peer);
     }
 }
@@ -39,7 +33,7 @@ try {
 
     server.on_connect([mode](ss::event &event) {
         if (mode != MODE_DISCARD) // which does not keep it, so that it is closed
-            accept_one(event, mode);
+            accept_one(event.socket(), mode);
     });
     server.bind(port, "127.0.0.1");
     server.listen(BACKLOG);
