@@ -247,7 +247,7 @@ impl Loop {
     }
 
     /// The stages of a turn, one after the other.
-    #[inline]
+    #[inline(always)]
     fn go_on(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         match self.turn.stage {
             Stage::Batch if self.turn.served < self.turn.batch.len() => self.turn.straight = true,
