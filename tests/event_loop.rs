@@ -559,6 +559,8 @@ fn a_storm_of_posts_from_eight_threads_runs_each_task_once() {
     for poster in posters {
         events.join(poster);
     }
+    // A turn spends about a millisecond on tasks, so that they may take some turns.
+    events.pump_until(|| counts.iter().all(|count| count.load(Ordering::Relaxed) > 0));
     events.settle();
     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
 }

@@ -18,7 +18,7 @@ mod values;
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char, c_void};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 use std::ptr::{null, null_mut};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
