@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use buffers::{CHUNK, Pool, ReceiveBuffer, SendBuffer};
+pub(crate) use buffers::{GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Request, resolve};

@@ -6,6 +6,7 @@ use super::share::{add, subtract};
 use super::{Connection, Marks, ServerShare, Transport};
 use crate::handle::Key;
 use crate::inject;
+use crate::reactor::RECEIVE_BUFFER;
 use crate::sys;
 use crate::sys::net::News;
 
@@ -97,7 +98,7 @@ impl Transport {
             return;
         }
         if may_read && connection.has_inbound() {
-            let happening = match connection.drain(&mut self.reactor.receive_buffer.bytes) {
+            let happening = match connection.drain(self.reactor.receive_buffer.room(RECEIVE_BUFFER)) {
                 Drained::Some => None,
                 Drained::TheEnd => Some(Happening::PeerEnded),
                 Drained::Failed => Some(Happening::Failed),

@@ -8,11 +8,9 @@ use super::{Connection, ErrorNumber, Marks, Transport};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
-use crate::reactor::{CHUNK, Pool, Reactor, SLICES};
+use crate::reactor::{GATHER, Pool, Reactor, SLICES};
 use crate::sys;
 
-/// Up to here written bytes are gathered until the listener ends; what is larger is sent from where it lies.
-const GATHER: usize = CHUNK;
 /// How much one flush hands to the system before others get their turn.
 const FLUSH_BUDGET: usize = 4 * 1024 * 1024;
 

@@ -11,7 +11,7 @@ use crate::core::socket::{Socket, SocketRef};
 use crate::handle::{Key, Kind};
 use crate::inject;
 use crate::log::Level;
-use crate::reactor::Reactor;
+use crate::reactor::{RECEIVE_BUFFER, Reactor};
 use crate::sys;
 use crate::sys::net::{News, Ready};
 
@@ -138,7 +138,7 @@ impl Loop {
             return;
         }
         // An end that was announced is met at once. Everything else waits for the next turn.
-        let fills = delivery.count == reactor.receive_buffer.bytes.len();
+        let fills = delivery.count == RECEIVE_BUFFER;
         self.turn.reads += 1;
         if connection.inbound > News::Bytes && !fills && self.turn.reads < READS {
             self.turn.read_on();
@@ -234,9 +234,7 @@ impl Turn {
             // What is inbound stays noted, and reading some brings the connection back.
             return Delivered::Nothing(Received::Nothing);
         };
-        let want = room.min(reactor.receive_buffer.bytes.len());
-        let buffer = reactor.receive_buffer.bytes.get_mut(..want).unwrap_or_default();
-        let count = match connection.receive(buffer) {
+        let count = match connection.receive(reactor.receive_buffer.room(room)) {
             Received::Bytes(count) => count,
             other => return Delivered::Nothing(other),
         };

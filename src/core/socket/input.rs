@@ -73,7 +73,7 @@ impl Socket {
     #[inline(always)]
     pub(crate) fn take_in(&mut self, key: Key, count: usize, reactor: &mut Reactor) -> Result<()> {
         if let Some(cold) = self.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
-            let bytes = reactor.receive_buffer.bytes.get(..count).unwrap_or_default();
+            let bytes = reactor.receive_buffer.received(count);
             return cold.kept.append(bytes, &mut reactor.pool);
         }
         reactor.receive_buffer.lend(key, count, self.cold.is_none());
