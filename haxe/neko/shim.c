@@ -103,6 +103,8 @@ static void hear(ss_event *event, void *user_data)
 	ss_socket *socket = ss_event_socket(event);
 	if (ss_retain(socket) == SS_OK)
 		arguments[4] = own(socket);
+	if (kind == 1)
+		arguments[2] = alloc_best_int(ss_event_os_error(event));
 	if (kind == 2)
 		arguments[2] = alloc_float((double)ss_event_bytes_loaded(event));
 	if (kind == 3)

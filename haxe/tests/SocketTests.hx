@@ -252,6 +252,23 @@ class SocketTests {
 		pair.close();
 	}
 
+	function testACloseSaysHowTheConnectionHasEnded() {
+		for (broken in [false, true]) {
+			var seen = [];
+			var pair = new Pair(socket -> socket.addEventListener(Event.CLOSE, _ -> seen.push(socket.closeError != 0)));
+			Check.equal(0, pair.socket.closeError);
+			if (broken) {
+				pair.socket.writeByte(1); // which the client leaves unread, so that its close is a reset
+				pair.socket.flush();
+				Check.until(() -> sys.net.Socket.select([pair.client], [], [], 0).read.length > 0, "the byte");
+			}
+			pair.client.close();
+			Check.until(() -> seen.length > 0, "a close event");
+			Check.list([broken], seen);
+			pair.close();
+		}
+	}
+
 	function testAWriteBeyondTheLimitIsRefusedWhole() {
 		var pair = new Pair();
 		pair.socket.setOption(SocketOption.WRITE_LIMIT, 1000);

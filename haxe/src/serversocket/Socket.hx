@@ -53,6 +53,12 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	/** Milliseconds that connecting may take; 20000 at first. **/
 	public var timeout(get, set):Int;
 
+	/**
+		How the last connection has ended, in and after `Event.CLOSE`: 0 if the peer has ended it and all of its data has come, else
+		the system's number (ECONNRESET, ETIMEDOUT, ...). 0 while there is a connection, and after an end of our own.
+	**/
+	public var closeError(default, null):Int;
+
 	/** Whether there has been a connection since `connect`. **/
 	var __established:Bool;
 
@@ -76,6 +82,7 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		super.__open(handle);
 		objectEncoding = ObjectEncoding.DEFAULT;
 		__established = false;
+		closeError = 0;
 		__hearAlways(IOErrorEvent.IO_ERROR);
 	}
 
@@ -89,6 +96,7 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		__hearAlways(Event.CONNECT);
 		Failure.check(Calls.socketConnect(__handle, Text.withoutNul(host), port));
 		__established = false;
+		closeError = 0;
 		__hold();
 		Pump.start();
 	}
@@ -314,6 +322,7 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 				dispatchEvent(new Event(Event.CONNECT));
 			case CLOSE:
 				__drop(); // before the listeners: they may connect again
+				closeError = Std.int(first);
 				dispatchEvent(new Event(Event.CLOSE));
 			case SOCKET_DATA:
 				dispatchEvent(new ProgressEvent(ProgressEvent.SOCKET_DATA, false, false, first, second));

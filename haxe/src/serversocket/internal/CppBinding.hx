@@ -99,7 +99,7 @@ class CppBinding {
 			case CONNECT:
 				object.__tell(kind, 0, 0, accepted(event), null);
 			case CLOSE:
-				object.__tell(kind, 0, 0, null, null);
+				object.__tell(kind, Native.ss_event_os_error(event), 0, null, null);
 			case SOCKET_DATA:
 				object.__tell(kind, Native.ss_event_bytes_loaded(event), Native.ss_event_bytes_total(event), null, null);
 			case OUTPUT_PROGRESS:
