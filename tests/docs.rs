@@ -1,10 +1,11 @@
-//! Every piece of code in docs/EMBEDDING.md compiles.
+//! The documents are true: every piece of code in docs/EMBEDDING.md compiles, and every test that a document names exists.
 
 mod harness;
 
 use harness::Language;
+use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A fenced block: its language, the pkg-config package that it needs, and the code.
@@ -14,9 +15,13 @@ struct Block {
     code: String,
 }
 
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn blocks() -> Vec<Block> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/EMBEDDING.md");
-    let guide = fs::read_to_string(path).expect("the guide can be read");
+    let guide = read("docs/EMBEDDING.md");
     let fenced = guide.split("\n```").skip(1).step_by(2);
     fenced
         .map(|block| {
@@ -62,4 +67,76 @@ fn every_snippet_of_the_guide_compiles() {
         command.arg("-fsyntax-only").arg(&source);
         harness::compile(command);
     }
+}
+
+/// The pieces of a text between single backticks, outside of fenced blocks; a line break in one is a space.
+fn code_spans(text: &str) -> Vec<String> {
+    let paragraphs = text.split("\n```").step_by(2).flat_map(|prose| prose.split("\n\n"));
+    let spans = paragraphs.flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2));
+    spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Behaviours are whole sentences: a name of four words and more, and no function of the library, is a test's.
+fn is_name_of_a_test(word: &str) -> bool {
+    let plain = word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    plain && word.matches('_').count() >= 3 && !word.starts_with("ss_")
+}
+
+/// The sources below a folder that can have tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path
+            .extension()
+            .is_some_and(|extension| ["rs", "c", "cpp", "hx"].iter().any(|known| extension == *known))
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The texts in which the tests of a `home` are: `faults` is tests/faults.rs and what lies in tests/faults, `c/life` is
+/// tests/c/life.c, `lib` is src, and "" is everything.
+fn texts_of(home: &str) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let paths = match home {
+        "" => [sources(&root.join("tests")), sources(&root.join("src")), sources(&root.join("haxe"))].concat(),
+        "lib" => sources(&root.join("src")),
+        _ => {
+            let tests = root.join("tests");
+            let inside = tests.join(home);
+            let mut paths = sources(&tests);
+            paths.retain(|path| path.with_extension("") == inside || path.starts_with(&inside));
+            paths
+        }
+    };
+    paths.iter().map(|path| fs::read_to_string(path).expect("a source is text")).collect()
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|candidate| candidate == word)
+}
+
+/// How many tests a document names. Each has to exist, where the document says.
+fn check_tests_named_in(document: &str) -> usize {
+    let mut homes: HashMap<String, Vec<String>> = HashMap::new();
+    let mut count = 0;
+    for span in code_spans(&read(document)) {
+        let (home, name) = span.rsplit_once(' ').unwrap_or(("", &span));
+        if is_name_of_a_test(name) {
+            let texts = homes.entry(home.to_owned()).or_insert_with(|| texts_of(home));
+            assert!(texts.iter().any(|text| has_word(text, name)), "{document} names `{span}`, which does not exist");
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn every_test_that_a_document_names_exists() {
+    assert!(check_tests_named_in("docs/RELIABILITY.md") > 100, "the document was not understood");
 }
