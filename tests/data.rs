@@ -1,5 +1,5 @@
-//! IDataInput and IDataOutput of sockets: every row of the table of behaviour (A3) that is about typed reads and writes,
-//! through the exported functions, over real connections.
+//! IDataInput and IDataOutput of sockets: typed reads and writes through the exported functions, over real
+//! connections: the chapter "Socket: data" of docs/SEMANTICS.md.
 
 #![allow(
     clippy::undocumented_unsafe_blocks,

@@ -1,4 +1,4 @@
-//! EventDispatcher and Event: every row of their table of behaviour (A4), through the exported functions.
+//! EventDispatcher and Event through the exported functions: the chapter "Events" of docs/SEMANTICS.md.
 
 #![allow(
     clippy::undocumented_unsafe_blocks,

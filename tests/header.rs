@@ -77,7 +77,7 @@ fn the_functions_of_the_contract_are_declared() {
     assert!(missing.is_empty(), "missing: {missing:?}");
 }
 
-/// What issue 2 needs of shared/API.md. The rest of that page follows with issue 3.
+/// What the first programs were written against, and what no version may lose.
 const CONTRACT: &str = "
     ss_status_name ss_last_error_id ss_last_error_message ss_last_os_error
     ss_version ss_is_supported

@@ -76,7 +76,7 @@ fn was_cut(what: &str, mut peer: &TcpStream) {
     assert!(received.len() < MUCH && pattern(MUCH).starts_with(&received), "{what}");
 }
 
-// ---- A1: nobody reads, and the peer ends ----------------------------------------------------------------------------
+// ---- Nobody reads, and the peer ends ----------------------------------------------------------------------------
 
 const LIMIT: usize = 64 << 10;
 /// What the kernel holds besides.
@@ -228,7 +228,7 @@ fn what_came_before_a_reset_stays_readable_after_its_close_event() {
     assert_same_bytes(&socket.read_all(), &sent);
 }
 
-// ---- A2: messages longer than the limit ------------------------------------------------------------------------------
+// ---- Messages longer than the limit ------------------------------------------------------------------------------
 
 #[test]
 fn the_read_limit_is_sixteen_megabytes_unless_it_is_set() {
@@ -358,7 +358,7 @@ fn a_listener_that_leaves_the_limit_full_is_warned_of_once_for_a_connection() {
     });
 }
 
-// ---- A3: writes that can never fit ----------------------------------------------------------------------------------
+// ---- Writes that can never fit ----------------------------------------------------------------------------------
 
 #[test]
 fn a_write_that_alone_exceeds_the_write_limit_says_that_it_can_never_fit() {
@@ -408,7 +408,7 @@ fn a_message_beyond_the_default_write_limit_is_refused_on_an_idle_connection_and
     ok(pair.socket.write(&long));
 }
 
-// ---- A4: closed connections that still send --------------------------------------------------------------------------
+// ---- Closed connections that still send --------------------------------------------------------------------------
 
 /// Has `server` answer each peer with `MUCH` and close. Returns how many it has answered.
 fn answer_and_close(server: &Server) -> Rc<Cell<usize>> {
@@ -581,7 +581,7 @@ fn only_servers_have_a_bound_for_what_lingers() {
     assert_eq!((status, error.id), (SS_ERR_ARGUMENT, 2008));
 }
 
-// ---- A5, A6: output that is dropped, and what is gathered ------------------------------------------------------------
+// ---- Output that is dropped, and what is gathered ------------------------------------------------------------
 
 /// How a connection ends before its output is sent.
 #[derive(Clone, Copy, Debug)]
@@ -807,7 +807,7 @@ fn what_was_written_is_sent_or_seen_to_be_cut_when_its_thread_ends() {
     }
 }
 
-// ---- A7: why a connection was closed ---------------------------------------------------------------------------------
+// ---- Why a connection was closed ---------------------------------------------------------------------------------
 
 #[test]
 fn a_close_event_says_what_ended_the_connection() {
@@ -882,7 +882,7 @@ fn half_an_upload_and_a_reset_is_no_whole_upload() {
     }
 }
 
-// ---- A8: what is dirty ends with its connection -----------------------------------------------------------------------
+// ---- What is dirty ends with its connection -----------------------------------------------------------------------
 
 #[test]
 fn a_loop_whose_last_connection_ends_with_an_unflushed_write_has_run_to_its_end() {
@@ -928,7 +928,7 @@ fn an_unflushed_write_on_another_loop_holds_nobody_up_and_is_not_lost() {
     assert_eq!(pair.events.receive(&pair.peer, 9), b"unflushed");
 }
 
-// ---- A9: a rate that peers must keep to ------------------------------------------------------------------------------
+// ---- A rate that peers must keep to ------------------------------------------------------------------------------
 
 /// How the host drives its loop: turns once. All of it is on the loop's thread, the peer too, so that whatever holds up one
 /// holds up both.
@@ -984,7 +984,7 @@ fn a_peer_that_keeps_to_the_rate_is_left_alone_however_the_loop_is_driven() {
     }
 }
 
-// ---- A10: addresses that stay -----------------------------------------------------------------------------------------
+// ---- Addresses that stay -----------------------------------------------------------------------------------------
 
 #[test]
 fn who_has_left_can_be_said_in_the_close_event_and_later() {
@@ -1034,7 +1034,7 @@ fn the_addresses_of_a_former_connection_go_with_the_next_connect() {
     drop(server);
 }
 
-// ---- A12: turns are bounded, closes are told once, figures are their owner's -----------------------------------------
+// ---- Turns are bounded, closes are told once, figures are their owner's -----------------------------------------
 
 /// Posts `count` tasks of two milliseconds each, which note that they ran.
 fn post_long_tasks(events: &Loop, count: usize) -> Rc<RefCell<Vec<usize>>> {
@@ -1205,7 +1205,7 @@ fn what_a_socket_does_after_it_has_been_connected_elsewhere_is_no_figure_of_its_
     assert_eq!((figures.open, figures.bytes_in, figures.bytes_out), (1, 50_000, 100_000));
 }
 
-// ---- A13: several addresses -----------------------------------------------------------------------------------------
+// ---- Several addresses -----------------------------------------------------------------------------------------
 
 /// The resolver of this program. A name that ends in ".addresses" consists of them: "127.0.0.2-127.0.0.1.addresses".
 mod names {
@@ -1305,7 +1305,7 @@ fn of_several_addresses_that_fail_the_error_that_says_most_is_told() {
     assert_eq!(told, cases.map(|(addresses, error)| (addresses, error.to_string())));
 }
 
-// ---- B1: the library's own text and bytes, given back to it ----------------------------------------------------------
+// ---- The library's own text and bytes, given back to it ----------------------------------------------------------
 
 /// "To the same peer again": the text is valid at the time of the call, and goes with the connection.
 #[test]
@@ -1455,7 +1455,7 @@ fn a_value_can_be_set_to_its_own_text_or_to_a_part_of_it() {
     ok(release(other));
 }
 
-// ---- G1: who waits, sleeps --------------------------------------------------------------------------------------------
+// ---- Who waits, sleeps --------------------------------------------------------------------------------------------
 
 /// For a host that polls, for one that runs the loop, and for one that waits for its descriptor.
 #[track_caller]
@@ -1589,7 +1589,7 @@ fn an_echo_to_a_peer_that_pauses_rests() {
     assert_eq!(pair.events.receive_to_end(&pair.peer), (vec![], None));
 }
 
-// ---- G3: a host that was busy -----------------------------------------------------------------------------------------
+// ---- A host that was busy -----------------------------------------------------------------------------------------
 
 /// Beyond the timeout of an attempt.
 #[test]
@@ -1647,7 +1647,7 @@ fn a_linger_that_ran_out_while_the_host_was_busy_sends_before_it_judges() {
     assert_eq!(pair.events.receive_to_end(&pair.peer), (vec![], None));
 }
 
-// ---- G4: slow downloads -----------------------------------------------------------------------------------------------
+// ---- Slow downloads -----------------------------------------------------------------------------------------------
 
 /// So slow that the kernel asks for more less often than the timeout allows for silence.
 const SLOW: usize = 400_000;

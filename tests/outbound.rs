@@ -1,4 +1,5 @@
-//! Outbound connections: `Socket.connect`, and the state of a socket through its life (SEMANTICS.md, A2).
+//! Outbound connections: `Socket.connect`, and the state of a socket through its life: the chapter "Socket:
+//! state" of docs/SEMANTICS.md.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! ServerSocket: every row of its table of behaviour (A1), through the exported functions.
+//! ServerSocket through the exported functions: its chapter of docs/SEMANTICS.md.
 
 #![allow(
     clippy::undocumented_unsafe_blocks,

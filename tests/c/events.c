@@ -1,4 +1,4 @@
-/* EventDispatcher and Event through the C interface: every row of SEMANTICS.md, A4, on a server and on a socket. */
+/* EventDispatcher and Event through the C interface, on a server and on a socket: the chapter "Events" of docs/SEMANTICS.md. */
 #include "check.h"
 
 /* ---- Helpers ---- */

@@ -1,4 +1,4 @@
-/* Handles that are not what they claim to be, and who may use the good ones: API.md, Ideas 1 to 3.
+/* Handles that are not what they claim to be, and who may use the good ones: rules 1 and 2 of the header.
  *
  * tests/exports.rs checks that every function of the header that takes a handle is called here. */
 #include "check.h"

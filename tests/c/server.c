@@ -1,4 +1,4 @@
-/* ServerSocket through the C interface: every row of SEMANTICS.md, A1. */
+/* ServerSocket through the C interface: its chapter of docs/SEMANTICS.md. */
 #include "check.h"
 
 #include <limits.h>

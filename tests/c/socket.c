@@ -1,4 +1,4 @@
-/* Socket through the C interface, as a server meets it: SEMANTICS.md A2 and A3 as far as issue 2 reaches. */
+/* Socket through the C interface, as a server meets it: the chapters on Socket of docs/SEMANTICS.md. */
 #include "check.h"
 
 /* ---- Helpers ---- */
