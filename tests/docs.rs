@@ -1,4 +1,5 @@
-//! The documents are true: every piece of code in docs/EMBEDDING.md compiles, and every test that a document names exists.
+//! The documents are true: every piece of code in docs/EMBEDDING.md compiles, every test that a document names exists, every
+//! link leads somewhere, and the jobs of `.github` are those of the gate.
 
 mod harness;
 
@@ -141,4 +142,74 @@ fn every_test_that_a_document_names_exists() {
     for document in ["docs/RELIABILITY.md", "docs/SEMANTICS.md"] {
         assert!(check_tests_named_in(document) > 100, "{document} was not understood");
     }
+}
+
+/// The pages, wherever they lie.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry can be read").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("names are plain");
+        if path.is_dir() && !["target", ".git", "build", "reference", "corpus"].contains(&name) {
+            found.extend(pages(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Where `[text](target)` and `![text](target)` lead, outside of code.
+fn links(text: &str) -> Vec<&str> {
+    let prose = text.split("\n```").step_by(2);
+    let ends = prose.flat_map(|part| part.split("](").skip(1).filter_map(|rest| rest.split_once(')')));
+    ends.map(|(target, _)| target).collect()
+}
+
+/// A heading as the places that show Markdown make an anchor of it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let pages = pages(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(pages.len() > 10, "the pages were not found");
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page is text");
+        for link in links(&text).into_iter().filter(|link| !link.contains("://") && !link.starts_with("../blob/")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.with_file_name(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).expect("a page is text");
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let there = headings.any(|line| anchor(line.trim_start_matches('#')) == heading);
+                assert!(there, "{}: no heading of {file} is #{heading}", page.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_jobs_run_what_the_gate_runs() {
+    let (gate, jobs) = (read(".ci/run"), read(".github/workflows/gate.yml"));
+    let joined = gate.replace("\\\n", " ");
+    let mut stages = 0;
+    for stage in joined.lines().filter_map(|line| line.strip_prefix("stage \"")) {
+        let (_, command) = stage.split_once('"').expect("a stage has a name");
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        if words[0] == "timeout" {
+            words.drain(..2);
+        }
+        // Functions of the script, a word each: what they do the jobs do otherwise.
+        if words.len() > 1 || words[0].contains('/') {
+            let command = words.join(" ");
+            let runs = |line: &str| line.trim_start().trim_start_matches("- run: ").trim_end() == command;
+            assert!(jobs.lines().any(runs), "no job of .github/workflows/gate.yml runs `{command}`");
+            stages += 1;
+        }
+    }
+    assert!(stages >= 10, "the gate was not understood");
 }
