@@ -40,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.after_includes = Some(version_and_names()?);
     let mut header = Vec::new();
     cbindgen::Builder::new().with_crate(&crate_dir).with_config(config).generate()?.write(&mut header);
-    let header = with_chapters(with_marks_in_line(&String::from_utf8(header)?))?;
+    let header = with_plain_statuses(&String::from_utf8(header)?)?;
+    let header = with_chapters(with_marks_in_line(&header))?;
     let path = Path::new(&crate_dir).join("include/server_socket.h");
     // Only when it changed: the file's time must not make C programs be built anew. A package from a registry
     // carries its header, and its folder may not be written to.
@@ -69,6 +70,27 @@ fn version_and_names() -> Result<String, env::VarError> {
         text += &format!("/** {meaning} */\n#define SS_EVENT_{name} \"{text_of_name}\"\n");
     }
     Ok(text)
+}
+
+/// To C a status is a number, and its constants are written as all others are: parsers of headers stumble over an enum and a
+/// type of the same name, and over an enum that says how wide it is.
+fn with_plain_statuses(header: &str) -> Result<String, &'static str> {
+    let parts = header.split_once("enum ss_status\n").and_then(|(before, declaration)| {
+        let (_, declaration) = declaration.split_once("{\n")?;
+        let (statuses, declaration) = declaration.split_once("};\n")?;
+        let (_, after) = declaration.split_once("#endif // __cplusplus\n")?;
+        Some((before, statuses, after))
+    });
+    let (before, statuses, after) = parts.ok_or("ss_status is not what it was")?;
+    let mut text = format!("{before}typedef int32_t ss_status;\n");
+    for line in statuses.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)) {
+        text += &match line.trim_end_matches(',').split_once(" = ") {
+            Some((name, number)) if line.starts_with("SS_") => format!("#define {name} {number}\n"),
+            _ if line == "/**" => format!("\n{line}\n"),
+            _ => format!("{line}\n"),
+        };
+    }
+    Ok(text + after)
 }
 
 /// cbindgen puts SS_API on a line of its own wherever the comment before is long.

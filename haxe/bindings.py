@@ -37,7 +37,6 @@ def parse(header):
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.S)
     constants = re.findall(r"^#define (SS_\w+) (\d+)$", text, re.M)
     constants = [pair for pair in constants if not pair[0].startswith("SS_VERSION")]
-    numbers = re.findall(r"^\s+(SS_\w+) = (\d+)", text, re.M)
     structs = []
     for fields, name in re.findall(r"typedef struct \w*\s*\{([^{}]*)\}\s*(\w+);", text):
         structs.append((name, [split_type(field) for field in fields.split(";") if field.strip()]))
@@ -45,11 +44,11 @@ def parse(header):
     for result, name, parameters in re.findall(r"^SS_API ([\w \*]*?)\b(ss_\w+)\(([^()]*)\);", text, re.M):
         listed = [] if parameters.strip() == "void" else [split_type(part) for part in parameters.split(",")]
         functions.append(Function(" ".join(result.split()), name, listed))
-    if len(functions) < 100 or len(numbers) < 10 or not structs:
+    if len(functions) < 100 or len(constants) < 40 or not structs:
         sys.exit("bindings.py: the header was not understood")
     if len(functions) != len(re.findall(r"^SS_API \w", text, re.M)):
         sys.exit("bindings.py: a function of the header was not understood")
-    return numbers + constants, structs, functions
+    return constants, structs, functions
 
 
 def camel(name):

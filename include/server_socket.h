@@ -271,83 +271,87 @@
  *
  * Each of the first group stands for an error class of AIR that a program in ActionScript or Haxe would catch.
  */
-enum ss_status
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : int32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-    /**
-     * Success.
-     */
-    SS_OK = 0,
-    /**
-     * AIR's Error.
-     */
-    SS_ERR_ERROR = 1,
-    /**
-     * AIR's ArgumentError: a malformed value.
-     */
-    SS_ERR_ARGUMENT = 2,
-    /**
-     * AIR's RangeError: a number out of range.
-     */
-    SS_ERR_RANGE = 3,
-    /**
-     * AIR's IOError: the socket is not in a state that allows the call, or the system refused.
-     */
-    SS_ERR_IO = 4,
-    /**
-     * AIR's EOFError: fewer bytes have arrived than were asked for.
-     */
-    SS_ERR_EOF = 5,
-    /**
-     * AIR's SecurityError: a remote port out of range.
-     */
-    SS_ERR_SECURITY = 6,
-    /**
-     * AIR's TypeError: a NULL where there must be something.
-     */
-    SS_ERR_TYPE = 7,
-    /**
-     * Not a handle of a living object of this kind: NULL, released, of another kind, or garbage.
-     */
-    SS_ERR_HANDLE = 20,
-    /**
-     * The object belongs to another thread.
-     */
-    SS_ERR_THREAD = 21,
-    /**
-     * The loop is being polled already.
-     */
-    SS_ERR_REENTRANT = 22,
-    /**
-     * The write limit is reached; nothing was written.
-     */
-    SS_ERR_FULL = 23,
-    /**
-     * This system or version does not offer it.
-     */
-    SS_ERR_UNSUPPORTED = 24,
-    /**
-     * Out of memory; nothing was changed.
-     */
-    SS_ERR_NO_MEMORY = 25,
-    /**
-     * The object belongs to the process that this one was forked from.
-     */
-    SS_ERR_FORKED = 26,
-    /**
-     * A fault inside the library, stopped at its border. Please report it.
-     */
-    SS_ERR_PANIC = 99,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum ss_status ss_status;
-#else
 typedef int32_t ss_status;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
+
+/**
+ * Success.
+ */
+#define SS_OK 0
+
+/**
+ * AIR's Error.
+ */
+#define SS_ERR_ERROR 1
+
+/**
+ * AIR's ArgumentError: a malformed value.
+ */
+#define SS_ERR_ARGUMENT 2
+
+/**
+ * AIR's RangeError: a number out of range.
+ */
+#define SS_ERR_RANGE 3
+
+/**
+ * AIR's IOError: the socket is not in a state that allows the call, or the system refused.
+ */
+#define SS_ERR_IO 4
+
+/**
+ * AIR's EOFError: fewer bytes have arrived than were asked for.
+ */
+#define SS_ERR_EOF 5
+
+/**
+ * AIR's SecurityError: a remote port out of range.
+ */
+#define SS_ERR_SECURITY 6
+
+/**
+ * AIR's TypeError: a NULL where there must be something.
+ */
+#define SS_ERR_TYPE 7
+
+/**
+ * Not a handle of a living object of this kind: NULL, released, of another kind, or garbage.
+ */
+#define SS_ERR_HANDLE 20
+
+/**
+ * The object belongs to another thread.
+ */
+#define SS_ERR_THREAD 21
+
+/**
+ * The loop is being polled already.
+ */
+#define SS_ERR_REENTRANT 22
+
+/**
+ * The write limit is reached; nothing was written.
+ */
+#define SS_ERR_FULL 23
+
+/**
+ * This system or version does not offer it.
+ */
+#define SS_ERR_UNSUPPORTED 24
+
+/**
+ * Out of memory; nothing was changed.
+ */
+#define SS_ERR_NO_MEMORY 25
+
+/**
+ * The object belongs to the process that this one was forked from.
+ */
+#define SS_ERR_FORKED 26
+
+/**
+ * A fault inside the library, stopped at its border. Please report it.
+ */
+#define SS_ERR_PANIC 99
 
 /**
  * An event: AIR's Event and its subclasses. Belongs to the thread that it was made on.

@@ -65,8 +65,8 @@ fn what_breaks_programs_fails_unless_the_version_says_so() {
         ),
         ("result", "int32_t ss_local_port(", "uint16_t ss_local_port(", "changed: function ss_local_port"),
         ("constness", "ss_loop_timeout(ss_loop *loop)", "ss_loop_timeout(const ss_loop *loop)", "ss_loop_timeout"),
-        ("enumerator", "SS_ERR_FULL = 23", "SS_ERR_FULL = 24", "changed: enumerator SS_ERR_FULL"),
-        ("removed_enumerator", "SS_ERR_FORKED = 26,", "", "removed: enumerator SS_ERR_FORKED"),
+        ("enumerator", "SS_ERR_FULL = 23", "SS_ERR_FULL = 24", "changed: constant SS_ERR_FULL"),
+        ("removed_enumerator", "SS_ERR_FORKED = 26,", "", "removed: constant SS_ERR_FORKED"),
         (
             "enumeration",
             "enum ss_status\n#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L\n  : int32_t",
@@ -111,7 +111,7 @@ fn additions_and_other_words_pass() {
             "bool ss_is_supported(void);\nint ss_new_one(ss_loop *loop);",
             "added: function ss_new_one",
         ),
-        ("enumerator", "SS_ERR_PANIC = 99,", "SS_ERR_PANIC = 99,\nSS_ERR_NEW = 100,", "added: enumerator SS_ERR_NEW"),
+        ("enumerator", "SS_ERR_PANIC = 99,", "SS_ERR_PANIC = 99,\nSS_ERR_NEW = 100,", "added: constant SS_ERR_NEW"),
         (
             "constant",
             "#define SS_OPT_LINGER 7",

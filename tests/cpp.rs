@@ -80,30 +80,6 @@ fn the_header_compiles_alone_and_twice_with_and_without_exceptions() {
     }
 }
 
-/// A header like ours, but with the statuses as plain numbers, which they may become.
-#[test]
-fn the_header_takes_statuses_that_are_no_enum() {
-    let folder = harness::scratch_dir("numbers");
-    let c_header = harness::header();
-    let (before, rest) = c_header.split_once("enum ss_status\n").expect("the enum of the statuses");
-    let (listed, after) = rest.split_once("};\n").expect("it ends");
-    let after = after.split_once("#endif // __cplusplus\n").expect("its typedef for C").1;
-    let is_status = |line: &&str| line.trim_start().starts_with("SS_") && line.contains(" = ");
-    let constants = listed.lines().filter(is_status).map(|line| {
-        let (name, number) = line.trim().trim_end_matches(',').split_once(" = ").expect("a name and a number");
-        format!("#define {name} {number}\n")
-    });
-    let changed = format!("{before}typedef int32_t ss_status;\n{}{after}", constants.collect::<String>());
-    fs::write(folder.join("server_socket.h"), changed).expect("a header can be written");
-    fs::copy(harness::include_dir().join("server_socket.hpp"), folder.join("server_socket.hpp"))
-        .expect("it can be copied");
-    for name in compilers() {
-        let mut command = Command::new(name);
-        command.args([STANDARDS[0], "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I"]).arg(&folder).arg(suite());
-        harness::compile(command);
-    }
-}
-
 #[test]
 fn without_exceptions_failures_are_codes_or_the_end() {
     for name in compilers() {

@@ -13,22 +13,6 @@ package serversocket;
 @:include("server_socket.h")
 @:build(serversocket.internal.Build.addBuildXml())
 extern class Native {
-	static inline final SS_OK = 0;
-	static inline final SS_ERR_ERROR = 1;
-	static inline final SS_ERR_ARGUMENT = 2;
-	static inline final SS_ERR_RANGE = 3;
-	static inline final SS_ERR_IO = 4;
-	static inline final SS_ERR_EOF = 5;
-	static inline final SS_ERR_SECURITY = 6;
-	static inline final SS_ERR_TYPE = 7;
-	static inline final SS_ERR_HANDLE = 20;
-	static inline final SS_ERR_THREAD = 21;
-	static inline final SS_ERR_REENTRANT = 22;
-	static inline final SS_ERR_FULL = 23;
-	static inline final SS_ERR_UNSUPPORTED = 24;
-	static inline final SS_ERR_NO_MEMORY = 25;
-	static inline final SS_ERR_FORKED = 26;
-	static inline final SS_ERR_PANIC = 99;
 	static inline final SS_KIND_LOOP = 1;
 	static inline final SS_KIND_SERVER = 2;
 	static inline final SS_KIND_SOCKET = 3;
@@ -60,6 +44,22 @@ extern class Native {
 	static inline final SS_VALUE_VECTOR_NUMBER = 15;
 	static inline final SS_VALUE_VECTOR_OBJECT = 16;
 	static inline final SS_VALUE_DICTIONARY = 17;
+	static inline final SS_OK = 0;
+	static inline final SS_ERR_ERROR = 1;
+	static inline final SS_ERR_ARGUMENT = 2;
+	static inline final SS_ERR_RANGE = 3;
+	static inline final SS_ERR_IO = 4;
+	static inline final SS_ERR_EOF = 5;
+	static inline final SS_ERR_SECURITY = 6;
+	static inline final SS_ERR_TYPE = 7;
+	static inline final SS_ERR_HANDLE = 20;
+	static inline final SS_ERR_THREAD = 21;
+	static inline final SS_ERR_REENTRANT = 22;
+	static inline final SS_ERR_FULL = 23;
+	static inline final SS_ERR_UNSUPPORTED = 24;
+	static inline final SS_ERR_NO_MEMORY = 25;
+	static inline final SS_ERR_FORKED = 26;
+	static inline final SS_ERR_PANIC = 99;
 	static inline final SS_OPT_NO_DELAY = 1;
 	static inline final SS_OPT_DUAL_STACK = 2;
 	static inline final SS_OPT_REUSE_PORT = 3;
