@@ -634,15 +634,18 @@ SS_API ss_loop *ss_loop_default(void);
  *
  * *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
  * over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
- * SS_ERR_REENTRANT inside a listener of the same loop.
+ * SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED in a child process, if the loop is NULL and the parent had
+ * servers or sockets on it: make them in the child, after daemon() say.
  */
-SS_API ss_status ss_loop_poll(ss_loop *loop, int32_t timeout_ms, uint32_t *events);
+SS_API ss_status ss_loop_poll(ss_loop *loop,
+                              int32_t timeout_ms,
+                              uint32_t *events);
 
 /**
  * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
  * no listening server, no open connection, no posted task.
  *
- * SS_ERR_REENTRANT inside a listener of the same loop.
+ * SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED as ss_loop_poll.
  */
 SS_API ss_status ss_loop_run(ss_loop *loop);
 
@@ -716,6 +719,8 @@ SS_API ss_status ss_listen(ss_server *server, int32_t backlog);
 /**
  * ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
  *
+ * Nobody can connect from then on, also while a forked child holds a copy of the descriptor (on Linux; elsewhere the child
+ * must close it). Whoever was given it on purpose keeps it: one that was adopted, or asked for with ss_native_handle.
  * No event follows. A closed server cannot be opened again, but still has to be released.
  * SS_ERR_ERROR 2002: it is not open.
  */
@@ -726,8 +731,8 @@ SS_API ss_status ss_close(ss_server *server);
  * in place of ss_bind, and if listening is true of ss_listen.
  *
  * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
- * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
- * server is bound or closed already, or there is no such descriptor.
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection, listening is not what it is, or an object of this
+ * thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
  */
 SS_API ss_status ss_adopt(ss_server *server,
                           int64_t fd,

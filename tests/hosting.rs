@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::ptr::null_mut;
 use std::sync::Arc;
@@ -88,9 +88,7 @@ fn what_cannot_be_adopted_stays_the_callers_as_it_was() {
         assert_eq!(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) } & libc::O_NONBLOCK, 0);
         ok(server.bind(0, c"127.0.0.1")); // the server is none the worse
     }
-    let file = std::fs::File::open("/dev/null").expect("a file");
     let server = Server::new(&events);
-    fails_with(ss_adopt(server.0, file.as_raw_fd().into(), true), SS_ERR_IO, 2002, libc::ENOTSOCK);
     for number in [-1, i64::MAX, i64::MIN, 1_000_000] {
         fails_with(ss_adopt(server.0, number, true), SS_ERR_IO, 2002, libc::EBADF);
     }
@@ -98,6 +96,59 @@ fn what_cannot_be_adopted_stays_the_callers_as_it_was() {
     fails(ss_adopt(server.0, listening.as_raw_fd().into(), true), SS_ERR_IO, 2002);
     ok(server.close());
     fails(ss_adopt(server.0, listening.as_raw_fd().into(), true), SS_ERR_IO, 2002);
+}
+
+#[test]
+fn what_is_no_listening_socket_is_called_by_its_name_and_stays_the_callers() {
+    let events = Loop::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut caller = client(&listener.local_addr().expect("an address").to_string());
+    let (mut connection, _) = listener.accept().expect("one waits");
+    let mut ends = [0; 2];
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    let [reader, _writer] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    let udp: OwnedFd = UdpSocket::bind("127.0.0.1:0").expect("a port").into();
+    let (end, _other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+    let offered: [(OwnedFd, &str); 6] = [
+        (connection.try_clone().expect("a duplicate").into(), "is a connection"),
+        (end.into(), "is a connection"),
+        (udp, "is a datagram socket"),
+        (reader, "is a pipe"),
+        (std::fs::File::open("/dev/null").expect("a device").into(), "is a device"),
+        (std::fs::File::open(file!()).expect("a file").into(), "is a file"),
+    ];
+    for (fd, what) in offered {
+        let server = Server::new(&events);
+        for listening in [true, false] {
+            fails(ss_adopt(server.0, fd.as_raw_fd().into(), listening), SS_ERR_ARGUMENT, 2004);
+            assert!(last_detail().contains(what), "{what}: {}", last_detail());
+        }
+        assert!(is_open(fd.as_raw_fd()) && server.state() == unbound_state());
+    }
+    // Nobody has lost his peer.
+    caller.write_all(b"still there?").expect("it writes");
+    connection.read_exact(&mut [0; 12]).expect("they are connected");
+}
+
+#[test]
+fn a_descriptor_that_the_library_has_is_not_taken_over_again() {
+    let (pair, elsewhere) = (Pair::new(), Loop::new());
+    let bound = Server::new(&elsewhere);
+    ok(bound.bind(0, c"127.0.0.1"));
+    let held = [native_handle(&pair.server), native_handle(*pair.socket), native_handle(&bound)];
+    for fd in held.map(|fd| fd.expect("a descriptor")) {
+        for events in [&pair.events, &elsewhere] {
+            let server = Server::new(events);
+            fails(ss_adopt(server.0, fd, false), SS_ERR_ARGUMENT, 2004);
+            fails(ss_adopt(server.0, fd, true), SS_ERR_ARGUMENT, 2004);
+            assert!(last_detail().contains("already"), "{}", last_detail());
+        }
+        assert!(is_open(fd as i32));
+    }
+    // A duplicate is another descriptor.
+    let duplicate = system_socket(&pair.server).try_clone_to_owned().expect("a duplicate");
+    let server = Server::new(&elsewhere);
+    ok(ss_adopt(server.0, duplicate.into_raw_fd().into(), true));
 }
 
 fn unbound_state() -> ServerState {
@@ -281,6 +332,106 @@ fn a_peer_sees_the_end_though_a_forked_child_holds_the_descriptor() {
             libc::close(pipe[1]);
             libc::waitpid(child, null_mut(), 0);
         }
+    });
+}
+
+/// Runs `test` while a forked child lives that holds all descriptors.
+fn beside_a_child(test: impl FnOnce()) {
+    let mut pipe = [0; 2];
+    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        unsafe {
+            libc::close(pipe[1]);
+            libc::read(pipe[0], [0u8; 1].as_mut_ptr().cast(), 1);
+            libc::_exit(0)
+        }
+    }
+    test();
+    unsafe {
+        libc::close(pipe[0]);
+        libc::close(pipe[1]);
+        libc::waitpid(child, null_mut(), 0);
+    }
+}
+
+#[test]
+fn a_closed_servers_port_is_free_and_refuses_though_a_forked_child_holds_the_descriptor() {
+    in_own_process!(|| {
+        for listens in [true, false] {
+            let events = Loop::new();
+            // By its number: the system gives such a port back only with the last descriptor.
+            let port = free_port();
+            let server = Server::new(&events);
+            ok(server.bind(port.into(), c"127.0.0.1"));
+            if listens {
+                ok(server.listen(0));
+            }
+            beside_a_child(|| {
+                ok(server.close());
+                let refused = std::net::TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
+                assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
+                let again = Server::new(&events);
+                ok(again.bind(port.into(), c"127.0.0.1"));
+                ok(again.listen(0));
+                let accepted = again.keep_accepted();
+                let _peer = again.client();
+                events.pump_until(|| accepted.len() == 1);
+                assert_loop_rests(&events, 100);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_listening_socket_that_others_were_given_goes_on_when_its_server_is_closed() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let adopted = Server::new(&events);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        ok(ss_adopt(adopted.0, listener.into_raw_fd().into(), true));
+        let asked_for = Server::listening(&events);
+        assert!(native_handle(&asked_for).is_some());
+        for server in [adopted, asked_for] {
+            let port = server.port();
+            beside_a_child(|| {
+                ok(server.close());
+                drop(client(&format!("127.0.0.1:{port}")));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_process_that_became_a_daemon_is_told_that_its_loop_is_the_parents() {
+    in_own_process!(|| {
+        let of_default = Loop(null_mut());
+        let server = Server::listening(&of_default);
+        let of_daemon = || {
+            let refused = [
+                ss_loop_run(null_mut()),
+                unsafe { ss_loop_poll(null_mut(), 0, null_mut()) },
+                ss_loop_wake(null_mut()),
+                ss_loop_stop(null_mut()),
+                unsafe { ss_loop_fd(null_mut(), null_mut()) },
+            ];
+            assert_eq!(refused, [SS_ERR_FORKED; 5]);
+            assert!(last_detail().contains("daemon()"), "{}", last_detail());
+            // A child's child has lost it just as well.
+            assert_eq!(fork_and_wait(|| i32::from(ss_loop_run(null_mut()) != SS_ERR_FORKED)), 0);
+            // What it makes itself it can use.
+            let own = Server::listening(&of_default);
+            let accepted = own.keep_accepted();
+            let _peer = own.client();
+            of_default.pump_until(|| accepted.len() == 1);
+            drop((accepted, own));
+            ok(ss_loop_run(null_mut()));
+            0
+        };
+        assert_eq!(fork_and_wait(of_daemon), 0);
+        drop(server);
+        // With nothing on it a loop is as good as new.
+        assert_eq!(fork_and_wait(|| i32::from(ss_loop_run(null_mut()) != SS_OK)), 0);
     });
 }
 

@@ -147,6 +147,17 @@ pub(super) fn loop_key<T>(handle: *mut T) -> Result<Key> {
     }
 }
 
+/// A loop argument of what goes on with a loop, rather than make something on it.
+pub(super) fn loop_in_use<T>(handle: *mut T) -> Result<Key> {
+    match handle.is_null() {
+        true => {
+            quieten_panics();
+            with(Thread::inherited_loop)
+        }
+        false => Ok(key(handle)),
+    }
+}
+
 /// This thread's own loop, made at first use.
 pub(super) fn default_loop() -> Result<Key> {
     quieten_panics();

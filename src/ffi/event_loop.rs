@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::border::{default_loop, handle, key, loop_key, outcome, status, store, value};
+use super::border::{default_loop, handle, key, loop_in_use, outcome, status, store, value};
 use super::status::ss_status;
 use crate::core::events::Life;
 use crate::core::host::Call;
@@ -65,7 +65,8 @@ pub extern "C" fn ss_loop_default() -> *mut ss_loop {
 ///
 /// *events (may be NULL) receives how many events were dispatched to listeners. A turn is bounded: what is left
 /// over comes in the next, which then does not wait. A signal ends the wait early, with SS_OK.
-/// SS_ERR_REENTRANT inside a listener of the same loop.
+/// SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED in a child process, if the loop is NULL and the parent had
+/// servers or sockets on it: make them in the child, after daemon() say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32) -> ss_status {
     // SAFETY: the same contract.
@@ -76,7 +77,7 @@ pub unsafe extern "C-unwind" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i
 /// `events` is NULL or points to a writable uint32_t.
 #[inline(never)]
 unsafe fn poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32, place: usize) -> ss_status {
-    let polled = loop_key(r#loop).and_then(|key| driver::poll(key, timeout_ms, place));
+    let polled = loop_in_use(r#loop).and_then(|key| driver::poll(key, timeout_ms, place));
     outcome(polled.map(|count| {
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(events, count) };
@@ -86,7 +87,7 @@ unsafe fn poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32, place: u
 /// Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
 /// no listening server, no open connection, no posted task.
 ///
-/// SS_ERR_REENTRANT inside a listener of the same loop.
+/// SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED as ss_loop_poll.
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn ss_loop_run(r#loop: *mut ss_loop) -> ss_status {
     run(r#loop, place())
@@ -94,7 +95,7 @@ pub extern "C-unwind" fn ss_loop_run(r#loop: *mut ss_loop) -> ss_status {
 
 #[inline(never)]
 fn run(r#loop: *mut ss_loop, place: usize) -> ss_status {
-    outcome(loop_key(r#loop).and_then(|key| driver::run(key, place)))
+    outcome(loop_in_use(r#loop).and_then(|key| driver::run(key, place)))
 }
 
 /// Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
@@ -147,7 +148,7 @@ pub unsafe extern "C" fn ss_loop_post(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_loop_fd(r#loop: *mut ss_loop, fd: *mut i64) -> ss_status {
     status(|| {
-        let key = loop_key(r#loop)?;
+        let key = loop_in_use(r#loop)?;
         let descriptor = with(|thread| thread.event_loop(key)?.export())?;
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(fd, descriptor) };
@@ -160,14 +161,14 @@ pub unsafe extern "C" fn ss_loop_fd(r#loop: *mut ss_loop, fd: *mut i64) -> ss_st
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_timeout(r#loop: *mut ss_loop) -> i32 {
     value(0, || {
-        let key = loop_key(r#loop)?;
+        let key = loop_in_use(r#loop)?;
         with(|thread| Ok(thread.event_loop(key)?.timeout()))
     })
 }
 
 /// What any thread may reach of a loop.
 fn remote(r#loop: *mut ss_loop) -> Result<Arc<Remote>> {
-    let key: Key = if r#loop.is_null() { loop_key(r#loop)? } else { key(r#loop) };
+    let key: Key = if r#loop.is_null() { loop_in_use(r#loop)? } else { key(r#loop) };
     match published::<Remote>(key) {
         Some(remote) if remote.is_of_this_process() => Ok(remote),
         Some(_) => Err(Failure::forked()),

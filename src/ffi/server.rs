@@ -59,6 +59,8 @@ pub extern "C" fn ss_listen(server: *mut ss_server, backlog: i32) -> ss_status {
 
 /// ServerSocket.close: gives the port back. Connections not yet accepted are reset, accepted ones live on.
 ///
+/// Nobody can connect from then on, also while a forked child holds a copy of the descriptor (on Linux; elsewhere the child
+/// must close it). Whoever was given it on purpose keeps it: one that was adopted, or asked for with ss_native_handle.
 /// No event follows. A closed server cannot be opened again, but still has to be released.
 /// SS_ERR_ERROR 2002: it is not open.
 #[unsafe(no_mangle)]
@@ -70,11 +72,11 @@ pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
 /// in place of ss_bind, and if listening is true of ss_listen.
 ///
 /// On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
-/// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, or listening is not what it is. SS_ERR_IO 2002: the
-/// server is bound or closed already, or there is no such descriptor.
+/// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection, listening is not what it is, or an object of this
+/// thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_adopt(server: *mut ss_server, fd: i64, listening: bool) -> ss_status {
-    status(|| with(|thread| thread.server(key(server))?.adopt(fd, listening)))
+    status(|| with(|thread| thread.adopt(key(server), fd, listening)))
 }
 
 /// Stops accepting: peers wait in the system's queue until ss_resume. SS_ERR_IO 2002: the server is closed.

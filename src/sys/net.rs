@@ -157,6 +157,11 @@ impl Listener {
         sys::raw(&self.0)
     }
 
+    /// Nobody can connect from now on, whoever else holds the descriptor, where the system has such a call.
+    pub(crate) fn refuse(&self) {
+        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+    }
+
     pub(crate) fn close(self) {
         sys::close(self.0);
     }

@@ -129,6 +129,23 @@ impl Borrowed {
         SockRef::from(&self.0)
     }
 
+    /// What it is, if it is no socket.
+    pub(crate) fn kind(&self) -> &'static str {
+        // SAFETY: plain numbers, for which zeros will do.
+        let mut status: libc::stat = unsafe { std::mem::zeroed() };
+        // SAFETY: an open descriptor, and room for what is written.
+        if unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut status) } != 0 {
+            return "no socket";
+        }
+        match status.st_mode & libc::S_IFMT {
+            libc::S_IFREG => "a file",
+            libc::S_IFDIR => "a directory",
+            libc::S_IFIFO => "a pipe",
+            libc::S_IFCHR | libc::S_IFBLK => "a device",
+            _ => "no socket",
+        }
+    }
+
     /// From here on the descriptor is ours.
     pub(crate) fn take(self) -> Socket {
         // SAFETY: it is open, and the host hands it over.

@@ -109,6 +109,11 @@ impl Borrowed {
         SockRef::from(&self.0)
     }
 
+    /// What it is, if it is no socket.
+    pub(crate) fn kind(&self) -> &'static str {
+        "no socket"
+    }
+
     /// From here on the socket is ours.
     pub(crate) fn take(self) -> Socket {
         // SAFETY: the host hands it over.

@@ -115,6 +115,17 @@ impl Loop {
         }
     }
 
+    /// Whether there is anything on it.
+    pub(crate) fn is_used(&self) -> bool {
+        self.servers.iter().next().is_some() || self.sockets.iter().next().is_some()
+    }
+
+    /// Whether a descriptor is that of an object here.
+    pub(crate) fn holds(&self, descriptor: i64) -> bool {
+        self.servers.iter().any(|(_, server)| server.descriptor() == Some(descriptor))
+            || self.transport.connections.iter().any(|(_, connection)| connection.raw() == descriptor)
+    }
+
     /// The listeners that a server or a socket has for a type of event have changed.
     #[inline]
     pub(crate) fn listeners_changed(&mut self, target: Key, kind: EventType) {

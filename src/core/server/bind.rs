@@ -25,7 +25,7 @@ impl Server {
         Ok(())
     }
 
-    fn check_fresh(&self) -> Result<()> {
+    pub(crate) fn check_fresh(&self) -> Result<()> {
         match self.state {
             State::Fresh => Ok(()),
             State::Closed => {
@@ -45,7 +45,7 @@ impl ServerRef<'_> {
             Failure::invalid_socket().with_system(format!("adopt descriptor {descriptor}"), &error, "")
         };
         let candidate = sys::Borrowed::new(descriptor).map_err(refused)?;
-        let local = check_adoptable(&candidate.socket(), listening).map_err(refused)??;
+        let local = check_adoptable(&candidate, listening).map_err(refused)??;
         let settle = |socket: &SockRef<'_>| {
             socket.set_nonblocking(true)?;
             sys::close_on_exec(socket)?;
@@ -64,6 +64,7 @@ impl ServerRef<'_> {
             self.server.state = State::Bound(candidate.take());
         }
         self.server.local = Some((local, address::text(&local)));
+        self.server.shared = true;
         Ok(())
     }
 }
@@ -103,10 +104,14 @@ fn prepare(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
 
 /// The address of a socket that a host offers, if it can be taken over. Outside: what the system says; inside: what
 /// we say.
-fn check_adoptable(socket: &SockRef<'_>, listening: bool) -> io::Result<Result<SocketAddr>> {
+fn check_adoptable(candidate: &sys::Borrowed, listening: bool) -> io::Result<Result<SocketAddr>> {
     let unfit = |why: &'static str| Ok(Err(Failure::invalid_parameter().because(why)));
-    if socket.r#type()? != Type::STREAM {
-        return unfit("the descriptor is not a stream socket's");
+    let socket = &candidate.socket();
+    if let Err(failure) = check_stream(candidate) {
+        return Ok(Err(failure));
+    }
+    if socket.peer_addr().is_ok() {
+        return unfit("the descriptor is a connection, and no listening socket");
     }
     let Some(local) = socket.local_addr()?.as_socket() else {
         return unfit("the descriptor is not a TCP socket's");
@@ -119,6 +124,17 @@ fn check_adoptable(socket: &SockRef<'_>, listening: bool) -> io::Result<Result<S
         Some(true) if !listening => unfit("the socket listens already; adopt it with listening = true"),
         _ => Ok(Ok(local)),
     }
+}
+
+/// Whether a descriptor that a host offers is a stream socket.
+fn check_stream(candidate: &sys::Borrowed) -> Result<()> {
+    let why = match candidate.socket().r#type() {
+        Ok(Type::STREAM) => return Ok(()),
+        Ok(Type::DGRAM) => "the descriptor is a datagram socket; only stream sockets can be taken over".into(),
+        Ok(_) => "the descriptor is no stream socket".into(),
+        Err(_) => format!("the descriptor is {}; only stream sockets can be taken over", candidate.kind()),
+    };
+    Err(Failure::invalid_parameter().because(why))
 }
 
 fn advice(error: &io::Error) -> &'static str {

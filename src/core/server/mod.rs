@@ -39,6 +39,8 @@ pub(crate) struct Server {
     share: Rc<ServerShare>,
     state: State,
     local: Option<(SocketAddr, CString)>,
+    /// Others may have the descriptor on purpose: it was adopted, or the host has asked for it.
+    shared: bool,
     /// The system said that peers wait, and nothing has shown since that none is left.
     peers_wait: bool,
     /// Out of descriptors or memory: accepting waits until then.
@@ -79,6 +81,7 @@ impl Server {
             share,
             state: State::Fresh,
             local: None,
+            shared: false,
             peers_wait: false,
             retry: None,
             paused: false,
@@ -106,7 +109,13 @@ impl Server {
         self.share.refused.set(self.share.refused.get() + 1);
     }
 
-    pub(crate) fn native_handle(&self) -> Option<i64> {
+    /// The descriptor, for the host, which may hand it on.
+    pub(crate) fn native_handle(&mut self) -> Option<i64> {
+        self.shared = true;
+        self.descriptor()
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<i64> {
         match &self.state {
             State::Bound(socket) => Some(sys::raw(socket)),
             State::Listening(listener) => Some(listener.raw()),
@@ -231,15 +240,26 @@ impl ServerRef<'_> {
         if !self.server.is_bound() {
             return Err(Failure::cannot_close().because("the server is not open; look at ss_bound first"));
         }
+        // A child may hold a copy of the descriptor, without knowing.
+        let leaked = sys::has_forked() && !self.server.shared;
         match self.end() {
             State::Listening(mut listener) => {
                 if sys::has_forked() {
-                    // A child may hold a copy of the descriptor, which would keep its place in the poll set.
+                    // The copy would keep its place in the poll set.
                     self.transport.reactor.poller.deregister_listener(&mut listener);
+                }
+                if leaked {
+                    listener.refuse();
                 }
                 listener.close();
             }
-            State::Bound(socket) => sys::close(socket),
+            State::Bound(socket) => {
+                if leaked {
+                    // Else the copy would keep the port. What fails here leaves it so.
+                    let _ = sys::may_share(&socket, true);
+                }
+                sys::close(socket);
+            }
             State::Fresh | State::Closed => {}
         }
         Ok(())

@@ -37,6 +37,8 @@ pub(crate) struct Thread {
     loop_keys: Table<LoopKey>,
     /// The thread's own loop, made at first use.
     default_loop: Option<Key>,
+    /// It was left behind in the parent process, with servers or sockets on it.
+    left_behind: bool,
     pub events: Events,
     pub values: Values,
     /// The listener list that all others begin with.
@@ -147,6 +149,7 @@ impl Thread {
             recent: 0,
             loop_keys: Table::new(),
             default_loop: None,
+            left_behind: false,
             events: Events::new(),
             values: Values::new(),
             no_listeners: None,
@@ -172,7 +175,8 @@ impl Thread {
         if self.epoch != FRESH {
             // A child process: everything so far is the parent's, and is neither used nor ended here. Winding connections
             // up, or taking them out of the poller that both share, would disturb the parent. The child begins anew.
-            std::mem::forget(std::mem::replace(self, Thread::new()));
+            let left_behind = self.left_behind || self.default_loop_is_used();
+            std::mem::forget(std::mem::replace(self, Thread { left_behind, ..Thread::new() }));
         }
         self.epoch = sys::fork_epoch();
         Ok(())
@@ -192,6 +196,23 @@ impl Thread {
         self.loops.push(memory::boxed(Loop::new(key, reactor, life))?);
         handle::publish(key, remote);
         Ok(key)
+    }
+
+    /// The thread's own loop, for a step that goes on with what is there: not a new one in place of the parent's, on which
+    /// nothing would ever happen.
+    pub(crate) fn inherited_loop(&mut self) -> Result<Key> {
+        if self.left_behind && self.default_loop.is_none() {
+            return Err(Failure::forked().because(
+                "this thread's loop, and what was made on it, is the parent process's: fork, or call daemon(), before \
+                 anything is made, or make it anew in the child",
+            ));
+        }
+        self.default_loop()
+    }
+
+    fn default_loop_is_used(&self) -> bool {
+        let is_it = |event_loop: &&Box<Loop>| Some(event_loop.key) == self.default_loop;
+        self.loops.iter().find(is_it).is_some_and(|event_loop| event_loop.is_used())
     }
 
     /// The loop that `None` stands for.

@@ -111,6 +111,23 @@ impl Thread {
         handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
     }
 
+    /// A server takes over a descriptor of the host.
+    pub(crate) fn adopt(&mut self, server: Key, descriptor: i64, listening: bool) -> Result<()> {
+        inject::point();
+        self.server(server)?.server.check_fresh()?;
+        self.check_not_held(descriptor)?;
+        self.server(server)?.adopt(descriptor, listening)
+    }
+
+    /// What the library has already it must not take over again: it would be closed twice.
+    fn check_not_held(&self, descriptor: i64) -> Result<()> {
+        match self.loops.iter().any(|event_loop| event_loop.holds(descriptor)) {
+            true => Err(Failure::invalid_parameter()
+                .because(format!("descriptor {descriptor} is that of a server or a socket already; dup it first"))),
+            false => Ok(()),
+        }
+    }
+
     /// The target of an event, if it is still there.
     #[inline]
     pub(crate) fn target_of(&mut self, event: Key) -> Result<Option<Key>> {

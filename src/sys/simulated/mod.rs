@@ -140,6 +140,8 @@ impl Listener {
         sys::raw(&self.socket)
     }
 
+    pub(crate) fn refuse(&self) {}
+
     pub(crate) fn close(self) {
         drop(self.into_socket());
     }
