@@ -53,6 +53,17 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) const SOCKET_ERROR_ID: i32 = 2031;
 pub(crate) const SOCKET_ERROR_TEXT: &std::ffi::CStr = c"Error #2031: Socket Error.";
 
+/// A system call that failed: its name, and what the system said.
+pub(crate) struct SystemError {
+    pub call: &'static str,
+    pub error: io::Error,
+}
+
+/// Says of which call an error is.
+pub(crate) fn of_call(call: &'static str) -> impl Fn(io::Error) -> SystemError {
+    move |error| SystemError { call, error }
+}
+
 impl Record {
     const fn air(class: Class, id: i32, text: &'static str) -> Self {
         Record::detailed(class, id, text, "")
@@ -107,6 +118,11 @@ impl Failure {
         let stop = if advice.is_empty() { "" } else { ": " };
         record.detail = Cow::Owned(format!("{attempt}: {error}{stop}{advice}"));
         Failure::Told(record)
+    }
+
+    /// As [`with_system`](Self::with_system), where it is the call that was attempted.
+    pub(crate) fn with_call(self, failed: &SystemError, advice: &str) -> Self {
+        self.with_system(failed.call, &failed.error, advice)
     }
 
     /// IOError 2002: the socket is not in a state that allows this.

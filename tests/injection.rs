@@ -43,6 +43,7 @@ enum Call {
     SetSockOpt,
     GetSockName,
     Shutdown,
+    Fcntl,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -173,7 +174,6 @@ shim! {
         = SYS_epoll_pwait, 0, 8;
     EpollCreate: fn epoll_create1(flags: c_int) -> c_int = SYS_epoll_create1;
     EventFd: fn eventfd(value: libc::c_uint, flags: c_int) -> c_int = SYS_eventfd2;
-    Socket: fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int = SYS_socket;
     Bind: fn bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int = SYS_bind;
     Listen: fn listen(fd: c_int, backlog: c_int) -> c_int = SYS_listen;
     Connect: fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int = SYS_connect;
@@ -183,6 +183,22 @@ shim! {
         = SYS_setsockopt;
     GetSockName: fn getsockname(fd: c_int, address: *mut sockaddr, length: *mut socklen_t) -> c_int = SYS_getsockname;
     Shutdown: fn shutdown(fd: c_int, how: c_int) -> c_int = SYS_shutdown;
+    Fcntl: fn fcntl(fd: c_int, command: c_int, argument: size_t) -> c_int = SYS_fcntl;
+}
+
+thread_local! {
+    /// TCP is to be multipath TCP, as under `mptcpize run`.
+    static MULTIPATH: Cell<bool> = const { Cell::new(false) };
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    if fails_now(Call::Socket) {
+        return -1;
+    }
+    let is_tcp = domain != libc::AF_UNIX && (kind & 0xf) == libc::SOCK_STREAM;
+    let protocol = if MULTIPATH.get() && is_tcp { libc::IPPROTO_MPTCP } else { protocol };
+    unsafe { real_syscall()(libc::SYS_socket, domain.number(), kind.number(), protocol.number(), 0, 0, 0) as c_int }
 }
 
 // ---- Conversations while calls fail ---------------------------------------------------------------------------------
@@ -284,6 +300,8 @@ const ERRORS: &[(Call, Cost, &[c_int])] = &[
             libc::ECONNABORTED,
             libc::EPROTO,
             libc::EPERM,
+            libc::EACCES,
+            libc::ENOSYS,
             libc::ENETDOWN,
             libc::ENOPROTOOPT,
             libc::EHOSTDOWN,
@@ -394,6 +412,8 @@ fn while_the_system_is_exhausted_the_loop_rests_and_afterwards_nothing_is_missin
         (Call::Accept, libc::ENFILE),
         (Call::Accept, libc::ENOBUFS),
         (Call::Accept, libc::ENOMEM),
+        (Call::Accept, libc::EPERM),
+        (Call::Accept, libc::EACCES),
         (Call::Recv, libc::ENOBUFS),
         (Call::Recv, libc::ENOMEM),
         (Call::Send, libc::ENOBUFS),
@@ -448,21 +468,18 @@ fn what_cannot_be_made_now_can_be_made_later_and_leaves_nothing_behind() {
             }
         }
         let events = Loop::new();
-        for call in [Call::Socket, Call::Bind, Call::SetSockOpt, Call::GetSockName] {
+        for call in [Call::Socket, Call::Bind, Call::Fcntl, Call::GetSockName] {
             for errno in shortage {
                 let server = Server::new(&events);
                 let before = open_descriptors();
                 let (bound, failed) = with_plan(call, errno, When::Nth(1), || server.bind(0, c"127.0.0.1"));
-                if failed > 0 {
-                    fails_with(bound, SS_ERR_IO, 2002, errno);
-                    assert_eq!((server.state(), open_descriptors()), (unbound(), before), "{call:?}");
-                    ok(server.bind(0, c"127.0.0.1"));
-                } else {
-                    assert_eq!(call, Call::SetSockOpt, "the only one that need not be called");
-                }
+                assert_eq!(failed, 1, "{call:?}");
+                fails_with(bound, SS_ERR_IO, 2002, errno);
+                assert_eq!((server.state(), open_descriptors()), (unbound(), before), "{call:?}");
+                ok(server.bind(0, c"127.0.0.1"));
             }
         }
-        for call in [Call::Listen, Call::EpollCtl, Call::SetSockOpt] {
+        for call in [Call::Listen, Call::EpollCtl] {
             for errno in shortage {
                 let server = Server::new(&events);
                 ok(server.bind(0, c"127.0.0.1"));
@@ -512,7 +529,6 @@ fn whatever_fails_while_connecting_is_one_io_error_and_leaves_nothing_behind() {
                 ],
             ),
             (Call::EpollCtl, &[libc::ENOMEM, libc::ENOSPC]),
-            (Call::SetSockOpt, &[libc::ENOBUFS, libc::EINVAL]),
             (Call::GetSockOpt, &[libc::ENOBUFS, libc::ENOMEM]),
             (Call::GetSockName, &[libc::ENOBUFS]),
         ];
@@ -537,6 +553,177 @@ fn whatever_fails_while_connecting_is_one_io_error_and_leaves_nothing_behind() {
                 assert_eq!(log.take(), ["connect"]);
             }
         }
+    });
+}
+
+// ---- What is refused ------------------------------------------------------------------------------------------------
+
+/// An echo in each direction: of a server that binds and of one that adopts, and of a socket that connects.
+fn everything_goes(events: &Loop) {
+    let bound = Server::listening(events);
+    let adopted = Server::new(events);
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    listener.bind(&any.into()).and_then(|()| listener.listen(8)).expect("it listens");
+    ok(ss_adopt(adopted.0, std::os::fd::IntoRawFd::into_raw_fd(listener).into(), true));
+    for server in [bound, adopted] {
+        set(&server, SS_OPT_KEEP_ALIVE, 60);
+        let accepted = server.keep_accepted();
+        on(&server, CONNECT, |event| {
+            let socket = event.socket();
+            on(socket, SOCKET_DATA, move |_| socket.echo());
+        });
+        let out = Kept(Socket(ss_socket_new(events.0)));
+        set(*out, SS_OPT_KEEP_ALIVE, 60);
+        ok(unsafe { ss_socket_connect(out.0.0, c"127.0.0.1".as_ptr(), server.port().into()) });
+        events.pump_until(|| out.connected() && accepted.len() == 1);
+        ok(out.write(b"there and back"));
+        events.pump_until(|| out.available() == 14);
+    }
+    let all_of_ipv6 = Server::new(events);
+    if all_of_ipv6.bind(0, c"::1") != SS_OK {
+        // No IPv6 here.
+        assert_eq!(last_error().os_error, libc::EADDRNOTAVAIL, "{}", last_detail());
+    }
+}
+
+#[test]
+fn a_socket_option_that_can_be_done_without_costs_nothing_when_it_is_refused_and_is_noted_once() {
+    in_own_process!(|| {
+        for errno in [libc::EPERM, libc::ENOPROTOOPT, libc::EOPNOTSUPP, libc::EINVAL, libc::ENOMEM] {
+            let (events, messages) = (Loop::new(), Messages::record());
+            let ((), failed) = with_plan(Call::SetSockOpt, errno, When::Always, || {
+                everything_goes(&events);
+                everything_goes(&events);
+                events.turn(0);
+            });
+            let said = std::io::Error::from_raw_os_error(errno).to_string();
+            for option in ["TCP_NODELAY", "SO_OOBINLINE", "SO_KEEPALIVE", "SO_REUSEADDR"] {
+                let notes = messages.about(SS_LOG_WARNING, option);
+                assert!(notes.len() == 1 && notes[0].contains(&said), "{option}, {errno}: {notes:?}");
+            }
+            assert!(failed > 10, "{failed} options were refused");
+            // Who asks for one is told, and nothing has changed.
+            let server = Server::listening(&events);
+            let (refused, _) =
+                with_plan(Call::SetSockOpt, errno, When::Always, || ss_set_option(server.0.cast(), SS_OPT_NO_DELAY, 0));
+            fails_with(refused, SS_ERR_IO, 2002, errno);
+            assert!(last_detail().contains("TCP_NODELAY"), "{}", last_detail());
+            assert_eq!(option(&server, SS_OPT_NO_DELAY), 1);
+        }
+    });
+}
+
+/// Each of the calls that a bind cannot do without is refused in turn: the detail has its name, and advice that fits.
+#[test]
+fn a_refused_call_is_named_and_only_a_privileged_port_is_called_so() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let refused = |call: Call, errno: c_int, port: i32, address: &std::ffi::CStr, option: Option<ss_option>| {
+            let server = Server::new(&events);
+            if let Some(option) = option {
+                set(&server, option, 1);
+            }
+            let (bound, failed) = with_plan(call, errno, When::Always, || server.bind(port, address));
+            assert!(failed > 0, "{call:?}");
+            fails_with(bound, SS_ERR_IO, 2002, errno);
+            assert_eq!(server.state(), unbound());
+            last_detail()
+        };
+        let any = c"127.0.0.1";
+        for errno in [libc::EPERM, libc::EACCES] {
+            for port in [0, 80] {
+                for (call, name) in
+                    [(Call::Socket, "socket "), (Call::Fcntl, "fcntl "), (Call::GetSockName, "getsockname ")]
+                {
+                    if (call, port) == (Call::Socket, 80) || port == 0 {
+                        let detail = refused(call, errno, port, any, None);
+                        assert!(detail.starts_with(name) && !detail.contains("1024"), "{detail}");
+                        assert!(detail.contains("sandbox"), "{detail}");
+                    }
+                }
+            }
+            let detail = refused(Call::SetSockOpt, errno, 0, any, Some(SS_OPT_REUSE_PORT));
+            assert!(detail.starts_with("setsockopt SO_REUSEPORT ") && !detail.contains("1024"), "{detail}");
+            let detail = refused(Call::Bind, errno, 0, any, None);
+            assert!(detail.starts_with("bind 127.0.0.1:0: ") && !detail.contains("1024"), "{detail}");
+            assert_eq!(refused(Call::Bind, errno, 80, any, None).contains("1024"), errno == libc::EACCES);
+            assert_eq!(refused(Call::Bind, errno, 1023, any, None).contains("1024"), errno == libc::EACCES);
+            assert!(!refused(Call::Bind, errno, 1024, any, None).contains("1024 up"));
+        }
+    });
+}
+
+/// "::" without IPv4, or with it, is what the host relies on; where it is so anyway nothing is refused.
+#[test]
+fn dual_stack_that_is_refused_is_an_error_unless_it_is_as_wanted() {
+    in_own_process!(|| {
+        if socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).is_err() {
+            return println!("SKIPPED: no IPv6 here");
+        }
+        let events = Loop::new();
+        let only_v6 = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|text| text.trim() == "1");
+        for dual in [0, 1] {
+            let server = Server::new(&events);
+            set(&server, SS_OPT_DUAL_STACK, dual);
+            let (bound, failed) = with_plan(Call::SetSockOpt, libc::EPERM, When::Nth(1), || server.bind(0, c"::"));
+            assert_eq!(failed, 1);
+            if (dual == 0) == only_v6 {
+                ok(bound);
+            } else {
+                fails_with(bound, SS_ERR_IO, 2002, libc::EPERM);
+                assert!(last_detail().starts_with("setsockopt IPV6_V6ONLY "), "{}", last_detail());
+            }
+        }
+    });
+}
+
+#[test]
+fn accepting_goes_on_where_accept4_is_not_known() {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let accepted = server.keep_accepted();
+    let _peers = [server.client(), server.client()];
+    let ((), failed) =
+        with_plan(Call::Accept, libc::ENOSYS, When::Always, || events.pump_until(|| accepted.len() == 2));
+    assert!(failed >= 2);
+    for index in 0..2 {
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&system_socket(accepted.get(index)));
+        let flags = unsafe { (libc::fcntl(fd, libc::F_GETFD, 0), libc::fcntl(fd, libc::F_GETFL, 0)) };
+        assert_eq!((flags.0 & libc::FD_CLOEXEC, flags.1 & libc::O_NONBLOCK), (libc::FD_CLOEXEC, libc::O_NONBLOCK));
+    }
+}
+
+#[test]
+fn accepting_that_is_forbidden_is_told_as_the_system_says_it() {
+    in_own_process!(|| {
+        let (events, messages) = (Loop::new(), Messages::record());
+        for errno in [libc::EPERM, libc::EHOSTUNREACH] {
+            let server = Server::listening(&events);
+            let accepted = server.keep_accepted();
+            let _peer = server.client();
+            let said = std::io::Error::from_raw_os_error(errno).to_string();
+            with_plan(Call::Accept, errno, When::Always, || {
+                events.pump_until(|| server.figures().accept_deferred > 0);
+            });
+            assert_eq!((messages.about(SS_LOG_WARNING, &said).len(), accepted.len()), (1, 0), "{said}");
+            events.pump_until(|| accepted.len() == 1);
+        }
+    });
+}
+
+#[test]
+fn multipath_tcp_serves_as_tcp_does() {
+    in_own_process!(|| {
+        let enabled = std::fs::read_to_string("/proc/sys/net/mptcp/enabled");
+        if !enabled.is_ok_and(|text| text.trim() == "1") {
+            return skipped("this kernel has no multipath TCP");
+        }
+        let (events, messages) = (Loop::new(), Messages::record());
+        MULTIPATH.set(true);
+        everything_goes(&events);
+        MULTIPATH.set(false);
+        assert_eq!(messages.about(SS_LOG_WARNING, "SO_OOBINLINE").len(), 1, "it does not know it");
     });
 }
 

@@ -43,7 +43,7 @@ pub unsafe extern "C" fn ss_bind(server: *mut ss_server, local_port: i32, local_
                 Err(_) => "\u{fffd}",
             },
         };
-        with(|thread| thread.server(key(server))?.server.bind(local_port, address))
+        with(|thread| thread.server(key(server))?.bind(local_port, address))
     })
 }
 

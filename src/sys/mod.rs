@@ -22,6 +22,7 @@
 //! - `keep_alive(period)`: probes after that much silence, and as often from then on, as far as the system takes it.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
+//! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
 //! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
@@ -59,8 +60,9 @@ pub(crate) enum AcceptError {
     Drained,
     /// That one peer is gone, or a signal came; go on with the next.
     Next,
-    /// The process or the system is out of descriptors or memory; peers wait in the kernel, try again later.
-    Exhausted,
+    /// The process or the system is out of descriptors or memory, or it is forbidden; peers wait in the kernel, try again
+    /// later.
+    NotNow,
     /// The listening socket is dead.
     Fatal,
 }

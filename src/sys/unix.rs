@@ -198,6 +198,16 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     plain::accept(listener)
 }
 
+/// Where the system, or a sandbox, does not know accept4.
+#[cold]
+fn accept_the_old_way(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, address) = uncancelled(|| SockRef::from(listener).accept_raw())?;
+    socket.set_nonblocking(true)?;
+    socket.set_cloexec(true)?;
+    let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((TcpStream::from_std(socket.into()), address))
+}
+
 /// One read.
 #[inline]
 pub(crate) fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
@@ -237,7 +247,10 @@ mod plain {
             Ok(unsafe { TcpStream::from_raw_fd(number as c_int) })
         };
         // SAFETY: the system has written the address and its length, if it has taken a peer.
-        let (stream, address) = unsafe { SockAddr::try_init(accept) }?;
+        let (stream, address) = match unsafe { SockAddr::try_init(accept) } {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => return super::accept_the_old_way(listener),
+            outcome => outcome?,
+        };
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
         Ok((stream, address))
     }
@@ -269,7 +282,10 @@ mod plain {
     use mio::net::{TcpListener, TcpStream};
 
     pub(super) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        super::uncancelled(|| listener.accept())
+        match super::uncancelled(|| listener.accept()) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => super::accept_the_old_way(listener),
+            outcome => outcome,
+        }
     }
 
     pub(super) unsafe fn close(fd: c_int) -> c_int {
@@ -383,7 +399,6 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
             libc::EINTR
             | libc::ECONNABORTED
             | libc::EPROTO
-            | libc::EPERM
             | libc::ENOPROTOOPT
             | libc::EHOSTDOWN
             | libc::EHOSTUNREACH
@@ -392,7 +407,9 @@ pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
             | libc::ENETDOWN
             | libc::ETIMEDOUT,
         ) => AcceptError::Next,
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::Exhausted,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => AcceptError::NotNow,
+        // A security module, or a sandbox, before anybody was taken out of the queue.
+        Some(libc::EPERM | libc::EACCES) => AcceptError::NotNow,
         // It was accepted, but has no address any more: so macOS tells of a peer that is gone again.
         None => AcceptError::Next,
         _ => AcceptError::Fatal,
@@ -421,6 +438,10 @@ pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
 pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
+
+pub(crate) fn needs_privilege(error: &io::Error, port: u16) -> bool {
+    error.raw_os_error() == Some(libc::EACCES) && (1..1024).contains(&port)
+}
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse

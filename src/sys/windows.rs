@@ -156,7 +156,7 @@ pub(crate) fn share_port(_socket: &Socket) -> io::Result<()> {
 pub(crate) fn accept_error(error: &io::Error) -> AcceptError {
     match error.raw_os_error() {
         Some(WinSock::WSAEWOULDBLOCK) => AcceptError::Drained,
-        Some(WinSock::WSAEMFILE | WinSock::WSAENOBUFS) => AcceptError::Exhausted,
+        Some(WinSock::WSAEMFILE | WinSock::WSAENOBUFS) => AcceptError::NotNow,
         Some(WinSock::WSAENOTSOCK | WinSock::WSAEINVAL | WinSock::WSAEOPNOTSUPP | WinSock::WSANOTINITIALISED) => {
             AcceptError::Fatal
         }
@@ -214,6 +214,11 @@ pub(crate) const TIMED_OUT: i32 = WinSock::WSAETIMEDOUT;
 pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
 pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
+
+/// No port is privileged here.
+pub(crate) fn needs_privilege(_error: &io::Error, _port: u16) -> bool {
+    false
+}
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse

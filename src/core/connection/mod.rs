@@ -1,7 +1,7 @@
 //! The transport under a socket: one TCP connection.
 //!
-//! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `close` its ways to an
-//! end. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
+//! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `settings` its socket
+//! options, `close` its ways to an end. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
 //!
 //! A connection outlives its socket: when a socket is closed, what was written is still sent, in the background.
 
@@ -9,6 +9,7 @@ pub(crate) mod close;
 pub(crate) mod phase;
 pub(crate) mod receive;
 pub(crate) mod send;
+pub(crate) mod settings;
 mod share;
 pub(crate) mod timing;
 
@@ -16,9 +17,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroI32;
 use std::rc::Rc;
-use std::time::Duration;
 
 pub(crate) use phase::{Happening, Phase};
+use settings::Refusals;
 pub(crate) use share::ServerShare;
 use timing::Timing;
 
@@ -26,7 +27,6 @@ use crate::core::events::EventType;
 use crate::core::events::listeners::Listeners;
 use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind, Object, Table};
-use crate::options::Options;
 use crate::reactor::{Output, Reactor};
 use crate::sys;
 use crate::sys::net::{News, Ready, Stream};
@@ -39,6 +39,7 @@ pub(crate) struct Transport {
     pub connections: Table<Connection>,
     /// Listening servers, open connections and attempts: what can still bring an event.
     pub active: usize,
+    pub refusals: Refusals,
 }
 
 pub(crate) struct Connection {
@@ -183,22 +184,6 @@ impl Connection {
         self.mark(Marks::WANTS_PROGRESS, listeners.hears(EventType::OUTPUT_PROGRESS));
     }
 
-    /// Hands its settings to the system. `inherited`: those that a listener hands down are there already.
-    pub(crate) fn apply(&mut self, options: &Options, inherited: bool) -> io::Result<()> {
-        if let Err(error) = self.stream.prepare() {
-            self.send_error = Some(ErrorNumber::from(&error));
-            return Err(error);
-        }
-        if !inherited {
-            self.stream.set_no_delay(options.no_delay)?;
-            self.stream.keep_urgent_data_in_line()?;
-        }
-        if options.keep_alive > 0 {
-            self.stream.set_keep_alive(Some(Duration::from_secs(options.keep_alive.into())))?;
-        }
-        Ok(())
-    }
-
     /// How an attempt to connect stands: our end and the peer's when it has succeeded, `None` while it is under way.
     pub(crate) fn outcome(&self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
         if let Some(error) = self.stream.take_error()? {
@@ -220,7 +205,7 @@ impl Connection {
 
 impl Transport {
     pub(crate) fn new(loop_key: Key, reactor: Reactor) -> Self {
-        Transport { loop_key, reactor, connections: Table::new(), active: 0 }
+        Transport { loop_key, reactor, connections: Table::new(), active: 0, refusals: Refusals::default() }
     }
 
     /// A connection comes to be.
@@ -359,14 +344,6 @@ impl Connection {
     /// Why a write would be in vain: sending has failed, and the listeners are about to be told.
     pub(crate) fn send_error(&self) -> Option<ErrorNumber> {
         self.send_error
-    }
-
-    pub(crate) fn set_no_delay(&self, yes: bool) -> io::Result<()> {
-        self.stream.set_no_delay(yes)
-    }
-
-    pub(crate) fn set_keep_alive(&self, seconds: u32) -> io::Result<()> {
-        self.stream.set_keep_alive((seconds > 0).then(|| Duration::from_secs(seconds.into())))
     }
 }
 

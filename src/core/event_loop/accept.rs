@@ -68,14 +68,15 @@ impl Loop {
     fn accepted_nobody(&mut self, key: Key, outcome: Accepted, due: &mut Due) {
         match outcome {
             Accepted::Peer(_) => {}
-            Accepted::Nobody => {
+            Accepted::Nobody(error) => {
                 self.turn.failures += 1;
                 if self.turn.failures > ACCEPT_FAILURES {
-                    self.back_off(key, "one peer after the other was gone", due);
+                    let error = error.map_or_else(|| "no memory".into(), |error| error.to_string());
+                    self.back_off(key, &format!("one peer after the other was gone, the last one with {error}"), due);
                     self.turn.next_server();
                 }
             }
-            Accepted::Exhausted(error) => {
+            Accepted::NotNow(error) => {
                 self.back_off(key, &error.to_string(), due);
                 self.turn.next_server();
             }

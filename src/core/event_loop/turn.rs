@@ -159,6 +159,7 @@ impl Loop {
     /// The turn is over, or cut short. Returns how many events listeners got.
     pub(crate) fn end_turn(&mut self, events: &mut Events, due: &mut Due) -> u32 {
         self.abandon(events, due);
+        self.transport.refusals.tell(due);
         self.polling = false;
         self.life.pins = self.life.pins.saturating_sub(1);
         if self.turn.has_work() {

@@ -19,11 +19,11 @@ pub(crate) enum Accepted {
     /// A peer is connected; its socket waits for the connect event.
     Peer(Key),
     /// This attempt brought nobody, but the next one may.
-    Nobody,
+    Nobody(Option<io::Error>),
     /// Nothing more to do now.
     Done,
-    /// The system has no descriptors or memory: accepting rests, and peers wait.
-    Exhausted(io::Error),
+    /// The system has no descriptors or memory, or forbids it: accepting rests, and peers wait.
+    NotNow(io::Error),
     /// The operating system has closed the server.
     Lost(io::Error),
 }
@@ -82,7 +82,7 @@ impl ServerRef<'_> {
                     Err(_) => {
                         // No memory for it: the peer sees its connection closed.
                         count(&self.server.share.refused);
-                        Accepted::Nobody
+                        Accepted::Nobody(None)
                     }
                 };
             }
@@ -93,8 +93,8 @@ impl ServerRef<'_> {
                 self.server.peers_wait = false;
                 Accepted::Done
             }
-            AcceptError::Next => Accepted::Nobody,
-            AcceptError::Exhausted => Accepted::Exhausted(error),
+            AcceptError::Next => Accepted::Nobody(Some(error)),
+            AcceptError::NotNow => Accepted::NotNow(error),
             AcceptError::Fatal => Accepted::Lost(error),
         }
     }
@@ -131,7 +131,7 @@ impl ServerRef<'_> {
         let key = entry.key;
         let mut connection = Connection::new(stream, key, Some(share.clone()), Phase::Accepted);
         // A peer that is gone already makes this fail; its end is met when reading.
-        let _ = connection.apply(&self.server.options, sys::INHERITS_SETTINGS);
+        let _ = connection.apply(&self.server.options, sys::INHERITS_SETTINGS, &mut self.transport.refusals);
         let connection = self.transport.add(connection)?;
         entry.fill(Socket::accepted(config, remote, connection).inspect_err(|_| self.transport.discard(connection))?);
         count(&share.accepted);

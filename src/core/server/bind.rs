@@ -7,24 +7,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{Server, ServerRef, State};
 use crate::address;
-use crate::error::{Failure, Result};
+use crate::core::connection::settings::{self, Refusals};
+use crate::error::{Failure, Result, SystemError, of_call};
 use crate::options::{Options, ServerOptions};
 use crate::sys;
 use crate::sys::net::Listener;
 
 impl Server {
-    pub(crate) fn bind(&mut self, port: i32, address: &str) -> Result<()> {
-        let port = address::port(port)?;
-        let address = address::parse(address, port)?;
-        self.check_fresh()?;
-        let (socket, local) = bind(&address, &self.options, &self.server_options).map_err(|error| {
-            Failure::invalid_socket().with_system(format!("bind {address}"), &error, advice(&error))
-        })?;
-        self.local = Some((local, address::text(&local)));
-        self.state = State::Bound(socket);
-        Ok(())
-    }
-
     pub(crate) fn check_fresh(&self) -> Result<()> {
         match self.state {
             State::Fresh => Ok(()),
@@ -38,25 +27,37 @@ impl Server {
 }
 
 impl ServerRef<'_> {
+    pub(crate) fn bind(&mut self, port: i32, address: &str) -> Result<()> {
+        let port = address::port(port)?;
+        let address = address::parse(address, port)?;
+        self.server.check_fresh()?;
+        let refusals = &mut self.transport.refusals;
+        let bound = bind(&address, &self.server.options, &self.server.server_options, refusals);
+        let (socket, local) = bound.map_err(|failed| {
+            let attempt = format!("{} {address}", failed.call);
+            Failure::invalid_socket().with_system(attempt, &failed.error, advice(&failed, port))
+        })?;
+        self.server.local = Some((local, address::text(&local)));
+        self.server.state = State::Bound(socket);
+        Ok(())
+    }
+
     /// Takes over a socket that was bound, and perhaps listens, already. It stays the host's if this fails.
     pub(crate) fn adopt(&mut self, descriptor: i64, listening: bool) -> Result<()> {
         self.server.check_fresh()?;
-        let refused = |error: io::Error| {
-            Failure::invalid_socket().with_system(format!("adopt descriptor {descriptor}"), &error, "")
+        let refused = |failed: SystemError| {
+            let attempt = format!("{} of descriptor {descriptor}, to adopt it", failed.call);
+            Failure::invalid_socket().with_system(attempt, &failed.error, "")
         };
-        let candidate = sys::Borrowed::new(descriptor).map_err(refused)?;
+        let candidate = sys::Borrowed::new(descriptor).map_err(of_call("fcntl")).map_err(refused)?;
         let local = check_adoptable(&candidate, listening).map_err(refused)??;
-        let settle = |socket: &SockRef<'_>| {
-            socket.set_nonblocking(true)?;
-            sys::close_on_exec(socket)?;
-            prepare(socket, &self.server.options)
-        };
         settle(&candidate.socket()).map_err(refused)?;
+        settings::prepare(&candidate.socket(), &self.server.options, &mut self.transport.refusals);
         if listening {
             let mut listener = Listener::new(candidate.take());
             if let Err(error) = self.transport.reactor.poller.register_listener(&mut listener, self.key) {
                 listener.forget();
-                return Err(refused(error));
+                return Err(refused(of_call("watch")(error)));
             }
             self.server.state = State::Listening(listener);
             self.transport.active += 1;
@@ -72,39 +73,53 @@ impl ServerRef<'_> {
 /// A bind that fails *now* if another socket has the port, be it one that only bound it, and yet succeeds when
 /// just old connections still linger on it. SO_REUSEADDR alone gives only the second: two sockets that both
 /// have it may both bind, and one of them fails later, in listen.
-fn bind(address: &SocketAddr, options: &Options, server_options: &ServerOptions) -> io::Result<(Socket, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
+fn bind(
+    address: &SocketAddr,
+    options: &Options,
+    server_options: &ServerOptions,
+    refusals: &mut Refusals,
+) -> std::result::Result<(Socket, SocketAddr), SystemError> {
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP));
+    let socket = socket.map_err(of_call("socket"))?;
     if address.is_ipv6() {
-        socket.set_only_v6(!server_options.dual_stack)?;
+        take_only_v6(&socket, address, !server_options.dual_stack).map_err(of_call("setsockopt IPV6_V6ONLY"))?;
     }
     if server_options.reuse_port {
-        sys::share_port(&socket)?;
+        sys::share_port(&socket).map_err(of_call("setsockopt SO_REUSEPORT"))?;
     }
-    sys::exclusive(&socket)?;
-    match socket.bind(&(*address).into()) {
-        Err(error) if sys::is_in_use(&error) => {
-            sys::may_share(&socket, true)?;
-            socket.bind(&(*address).into())?;
-            sys::may_share(&socket, false)?;
+    sys::exclusive(&socket).map_err(of_call("setsockopt SO_EXCLUSIVEADDRUSE"))?;
+    let bound = socket.bind(&(*address).into());
+    match bound {
+        // Without the option the port stays taken, as the system has just said.
+        Err(error) if sys::is_in_use(&error) && sys::may_share(&socket, true).is_ok() => {
+            socket.bind(&(*address).into()).map_err(of_call("bind"))?;
+            sys::may_share(&socket, false).map_err(of_call("setsockopt SO_REUSEADDR"))?;
         }
-        outcome => outcome?,
+        outcome => outcome.map_err(of_call("bind"))?,
     }
-    socket.set_nonblocking(true)?;
-    prepare(&SockRef::from(&socket), options)?;
-    let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-    Ok((socket, local))
+    socket.set_nonblocking(true).map_err(of_call("fcntl O_NONBLOCK"))?;
+    settings::prepare(&SockRef::from(&socket), options, refusals);
+    let local = socket.local_addr().and_then(|local| local.as_socket().ok_or(io::ErrorKind::Unsupported.into()));
+    Ok((socket, local.map_err(of_call("getsockname"))?))
 }
 
-/// Settings that are handed down to accepted sockets where the system does that.
-fn prepare(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
-    socket.set_tcp_nodelay(options.no_delay)?;
-    // Urgent data stay in the stream (RFC 6093): nothing that a peer sends is lost.
-    socket.set_out_of_band_inline(true)
+/// Whether "::" takes IPv4, too, must be as it was asked for. Other addresses are of one family anyway.
+fn take_only_v6(socket: &Socket, address: &SocketAddr, yes: bool) -> io::Result<()> {
+    match socket.set_only_v6(yes) {
+        Err(error) if address.ip().is_unspecified() && socket.only_v6().ok() != Some(yes) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What a socket of the host needs to be one of ours.
+fn settle(socket: &SockRef<'_>) -> std::result::Result<(), SystemError> {
+    socket.set_nonblocking(true).map_err(of_call("fcntl O_NONBLOCK"))?;
+    sys::close_on_exec(socket).map_err(of_call("fcntl FD_CLOEXEC"))
 }
 
 /// The address of a socket that a host offers, if it can be taken over. Outside: what the system says; inside: what
 /// we say.
-fn check_adoptable(candidate: &sys::Borrowed, listening: bool) -> io::Result<Result<SocketAddr>> {
+fn check_adoptable(candidate: &sys::Borrowed, listening: bool) -> std::result::Result<Result<SocketAddr>, SystemError> {
     let unfit = |why: &'static str| Ok(Err(Failure::invalid_parameter().because(why)));
     let socket = &candidate.socket();
     if let Err(failure) = check_stream(candidate) {
@@ -113,13 +128,13 @@ fn check_adoptable(candidate: &sys::Borrowed, listening: bool) -> io::Result<Res
     if socket.peer_addr().is_ok() {
         return unfit("the descriptor is a connection, and no listening socket");
     }
-    let Some(local) = socket.local_addr()?.as_socket() else {
+    let Some(local) = socket.local_addr().map_err(of_call("getsockname"))?.as_socket() else {
         return unfit("the descriptor is not a TCP socket's");
     };
     if local.port() == 0 {
         return unfit("the socket is not bound");
     }
-    match sys::listens(socket)? {
+    match sys::listens(socket).map_err(of_call("getsockopt"))? {
         Some(false) if listening => unfit("the socket does not listen yet; adopt it with listening = false"),
         Some(true) if !listening => unfit("the socket listens already; adopt it with listening = true"),
         _ => Ok(Ok(local)),
@@ -137,11 +152,14 @@ fn check_stream(candidate: &sys::Borrowed) -> Result<()> {
     Err(Failure::invalid_parameter().because(why))
 }
 
-fn advice(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn advice(failed: &SystemError, port: u16) -> &'static str {
+    match failed.error.kind() {
         io::ErrorKind::AddrInUse => "another socket has this port; choose another one, or 0 for any free one",
         io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
-        io::ErrorKind::PermissionDenied => "this port needs a privilege; choose one from 1024 up",
+        io::ErrorKind::PermissionDenied if failed.call == "bind" && sys::needs_privilege(&failed.error, port) => {
+            "this port needs a privilege; choose one from 1024 up"
+        }
+        io::ErrorKind::PermissionDenied => "the system forbids this call here: see the sandbox or container it runs in",
         _ => "",
     }
 }

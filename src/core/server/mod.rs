@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use socket2::Socket;
 
+use crate::core::connection::settings::Optional;
 use crate::core::connection::{ServerShare, Transport};
 use crate::core::events::Life;
 use crate::core::events::listeners::Listeners;
 use crate::core::host::UserData;
 use crate::core::socket::SharedConfig;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
@@ -168,7 +169,8 @@ impl ServerRef<'_> {
                 State::Listening(listener) => listener.set_no_delay(options.no_delay),
                 State::Fresh | State::Closed => Ok(()),
             };
-            outcome.map_err(|error| Failure::invalid_socket().with_system("set TCP_NODELAY", &error, ""))?;
+            let outcome = outcome.map_err(of_call("setsockopt TCP_NODELAY"));
+            outcome.map_err(|failed| Failure::invalid_socket().with_call(&failed, "the option stays as it was"))?;
         }
         server.options = options;
         server.config = None;
@@ -218,7 +220,8 @@ impl ServerRef<'_> {
 
     fn start_listening(&mut self, socket: Socket, backlog: i32) -> io::Result<()> {
         // Inherited by accepted sockets: else what remains of them would block a restart of the server.
-        if let Err(error) = sys::may_share(&socket, true).and_then(|()| socket.listen(backlog)) {
+        self.transport.refusals.note(Optional::ReuseAddress, sys::may_share(&socket, true));
+        if let Err(error) = socket.listen(backlog) {
             let _ = sys::may_share(&socket, false);
             self.server.state = State::Bound(socket);
             return Err(error);

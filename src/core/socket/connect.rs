@@ -209,7 +209,7 @@ impl SocketRef<'_> {
     fn start(&mut self, address: SocketAddr) -> io::Result<Key> {
         inject::point();
         let mut connection = Connection::new(Stream::connect(address)?, self.key, None, Phase::Connecting);
-        connection.apply(self.socket.options(), false)?;
+        connection.apply(self.socket.options(), false, &mut self.transport.refusals)?;
         let key = self.transport.add(connection).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         self.transport.register(key).inspect_err(|_| self.lose(key, false))?;
         Ok(key)

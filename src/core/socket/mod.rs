@@ -24,7 +24,7 @@ use crate::core::events::Life;
 use crate::core::events::listeners::Listeners;
 use crate::core::host::UserData;
 use crate::data::Endian;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
 use crate::memory;
 use crate::options::{Name, Options};
@@ -177,11 +177,13 @@ impl SocketRef<'_> {
         let connection = find_mut(&mut self.transport.connections, self.socket.connection).ok();
         if let Some((key, connection)) = connection {
             let outcome = match name {
-                Name::NoDelay => connection.set_no_delay(options.no_delay),
-                Name::KeepAlive => connection.set_keep_alive(options.keep_alive),
+                Name::NoDelay => connection.set_no_delay(options.no_delay).map_err(of_call("setsockopt TCP_NODELAY")),
+                Name::KeepAlive => {
+                    connection.set_keep_alive(options.keep_alive).map_err(of_call("setsockopt SO_KEEPALIVE"))
+                }
                 _ => Ok(()),
             };
-            outcome.map_err(|error| Failure::invalid_socket().with_system("set the option", &error, ""))?;
+            outcome.map_err(|failed| Failure::invalid_socket().with_call(&failed, "the option stays as it was"))?;
             match name {
                 Name::IdleTimeout | Name::IdleBytes | Name::KeepAlive => {
                     connection.watch_time(&options, &mut self.transport.reactor, key)?;
