@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
@@ -16,6 +17,31 @@ pub(crate) enum Level {
     Error = 1,
     /// Something is short, and the library copes.
     Warning = 2,
+}
+
+/// How often a warning that repeats is put out at most.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// A warning that repeats: put out once in ten seconds at most, with how often it was left out.
+#[derive(Default)]
+pub(crate) struct Repeated {
+    last: Option<Instant>,
+    left_out: u64,
+}
+
+impl Repeated {
+    /// The end of the message, if it is to be put out now.
+    pub(crate) fn admit(&mut self, now: Instant) -> Option<String> {
+        if self.last.is_some_and(|last| now < last + PAUSE) {
+            self.left_out += 1;
+            return None;
+        }
+        self.last = Some(now);
+        match std::mem::take(&mut self.left_out) {
+            0 => Some(String::new()),
+            count => Some(format!(" ({count} more times since the last message)")),
+        }
+    }
 }
 
 pub(crate) type LogFunction = unsafe extern "C-unwind" fn(i32, *const c_char, *mut c_void);

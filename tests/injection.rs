@@ -713,6 +713,31 @@ fn accepting_that_is_forbidden_is_told_as_the_system_says_it() {
 }
 
 #[test]
+fn a_warning_that_repeats_comes_once_in_ten_seconds_with_how_often_it_was_left_out() {
+    in_own_process!(|| {
+        let (events, messages) = (Loop::new(), Messages::record());
+        let servers = [Server::listening(&events), Server::listening(&events)];
+        let accepted = servers.each_ref().map(Server::keep_accepted);
+        let _peers = servers.each_ref().map(Server::client);
+        let deferred = |count: u64| servers.iter().all(|server| server.figures().accept_deferred >= count);
+        let warnings = || messages.about(SS_LOG_WARNING, "Too many open files");
+        with_plan(Call::Accept, libc::EMFILE, When::Always, || {
+            events.pump_until(|| deferred(4));
+            assert_eq!(warnings().len(), 2, "one for each server: {:?}", warnings());
+            let left_out: u64 = servers.iter().map(|server| server.figures().accept_deferred - 1).sum();
+            TIME_PASSED.fetch_add(10, Ordering::Relaxed);
+            events.pump_until(|| deferred(5));
+            let warnings = warnings();
+            let counts =
+                warnings.iter().filter_map(|text| text.split_once(" (")?.1.rsplit_once('(')?.1.split_once(' '));
+            let told: u64 = counts.filter_map(|(count, _)| count.parse::<u64>().ok()).sum();
+            assert_eq!((warnings.len(), told), (4, left_out), "{warnings:?}");
+        });
+        events.pump_until(|| accepted.iter().all(|accepted| accepted.len() == 1));
+    });
+}
+
+#[test]
 fn multipath_tcp_serves_as_tcp_does() {
     in_own_process!(|| {
         let enabled = std::fs::read_to_string("/proc/sys/net/mptcp/enabled");
@@ -792,12 +817,16 @@ fn a_storm_of_signals_interrupts_nothing() {
 
 /// What is added to the time of day, for the whole process: as if somebody set the clock.
 static CLOCK_STEP: AtomicI64 = AtomicI64::new(0);
+/// What is added to the clock that cannot be set: as if the time had passed.
+static TIME_PASSED: AtomicI64 = AtomicI64::new(0);
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     let result = unsafe { libc::syscall(libc::SYS_clock_gettime, clock, time) } as c_int;
     if result == 0 && clock == libc::CLOCK_REALTIME {
         unsafe { (*time).tv_sec += CLOCK_STEP.load(Ordering::Relaxed) };
+    } else if result == 0 && clock == libc::CLOCK_MONOTONIC {
+        unsafe { (*time).tv_sec += TIME_PASSED.load(Ordering::Relaxed) };
     }
     result
 }

@@ -93,10 +93,9 @@ impl Loop {
     }
 
     fn back_off(&mut self, key: Key, why: &str, due: &mut Due) {
-        if let Ok(mut server) = self.server(key) {
-            server.back_off();
+        if let Some(times) = self.server(key).ok().and_then(|mut server| server.back_off()) {
+            due.log(Level::Warning, || format!("accept: {why}: peers wait, and accepting is tried again{times}"));
         }
-        due.log(Level::Warning, || format!("accept: {why}: peers wait, and accepting is tried again"));
     }
 
     /// The connect event is over: the socket goes to the poller if anybody kept it. It was not registered before, so that

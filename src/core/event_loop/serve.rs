@@ -10,10 +10,10 @@ use crate::core::host::{Due, NextCall};
 use crate::core::socket::{Socket, SocketRef};
 use crate::handle::{Key, Kind};
 use crate::inject;
-use crate::log::Level;
+use crate::log::{Level, Repeated};
 use crate::reactor::{RECEIVE_BUFFER, Reactor};
 use crate::sys;
-use crate::sys::net::{News, Ready};
+use crate::sys::net::{self, News, Ready};
 
 /// How often one connection is read from in a turn, when its end was announced.
 const READS: u32 = 16;
@@ -132,7 +132,7 @@ impl Loop {
         }
         let unread = socket.kept().len();
         if unread > 0 && unread == delivery.untouched && unread >= socket.options().read_limit {
-            warn_of_full_input(connection, socket, due);
+            warn_of_full_input(connection, socket, &mut self.turn.full_inputs, due);
         }
         if !connection.has_inbound() || room(connection, socket).is_none() {
             return;
@@ -276,18 +276,19 @@ fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
 }
 
 #[cold]
-fn warn_of_full_input(connection: &mut Connection, socket: &Socket, due: &mut Due) {
+fn warn_of_full_input(connection: &mut Connection, socket: &Socket, repeated: &mut Repeated, due: &mut Due) {
     if connection.is(Marks::WARNED) {
         return;
     }
     connection.mark(Marks::WARNED, true);
+    let Some(times) = repeated.admit(net::now()) else { return };
     let limit = socket.options().read_limit;
     let peer = socket.peer();
     due.log(Level::Warning, || {
         let peer = peer.map_or_else(String::new, |peer| format!("{peer}: "));
         format!(
             "{peer}{limit} bytes are unread, as many as SS_OPT_READ_LIMIT allows, and the listener took none: \
-             nothing more is read until it does, or the limit is raised"
+             nothing more is read until it does, or the limit is raised{times}"
         )
     });
 }

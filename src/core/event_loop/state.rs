@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::core::events::dispatch::Dispatch;
 use crate::core::events::{Detail, EventType};
 use crate::handle::Key;
+use crate::log::Repeated;
 use crate::reactor::Posted;
 use crate::sys::net::Ready;
 
@@ -47,6 +48,8 @@ pub(super) struct Turn {
     pub events: u32,
     /// Nothing has happened.
     pub quiet: bool,
+    /// The warning that listeners leave all that their sockets may have unread.
+    pub full_inputs: Repeated,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -124,6 +127,7 @@ impl Turn {
             runs_due: false,
             events: 0,
             quiet: false,
+            full_inputs: Repeated::default(),
         }
     }
 

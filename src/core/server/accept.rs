@@ -110,11 +110,12 @@ impl ServerRef<'_> {
         }
     }
 
-    /// Accepting rests for a while, and peers wait in the system's queue.
-    pub(crate) fn back_off(&mut self) {
+    /// Accepting rests for a while, and peers wait in the system's queue. Returns the end of the warning, if it is time for one.
+    pub(crate) fn back_off(&mut self) -> Option<String> {
         count(&self.server.share.accept_deferred);
-        let due = Some(net::now() + BACK_OFF);
-        self.transport.reactor.timers.set(self.key, &mut self.server.retry, due);
+        let now = net::now();
+        self.transport.reactor.timers.set(self.key, &mut self.server.retry, Some(now + BACK_OFF));
+        self.server.rests.admit(now)
     }
 
     /// The time to try again has come.

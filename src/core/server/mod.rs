@@ -22,6 +22,7 @@ use crate::core::host::UserData;
 use crate::core::socket::SharedConfig;
 use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
+use crate::log::Repeated;
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
 use crate::sys;
@@ -46,6 +47,8 @@ pub(crate) struct Server {
     peers_wait: bool,
     /// Out of descriptors or memory: accepting waits until then.
     retry: Option<Instant>,
+    /// The warning that accepting rests.
+    rests: Repeated,
     /// The host has paused accepting.
     paused: bool,
 }
@@ -85,6 +88,7 @@ impl Server {
             shared: false,
             peers_wait: false,
             retry: None,
+            rests: Repeated::default(),
             paused: false,
         })
     }
