@@ -5,10 +5,11 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::thread::{Thread, is_in_a_step, with};
 use crate::error::{Failure, Result};
+use crate::fork;
 use crate::log::Level;
 
 thread_local! {
@@ -51,18 +52,28 @@ fn mend(recover: impl FnOnce(&mut Thread)) -> Failure {
 /// Has panics of this library's own code noted for the log, and not printed to the host's standard error. Panics of others,
 /// where host and library share Rust's standard library, go where they went before.
 pub(crate) fn quieten_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let sources = Path::new(file!()).parent().unwrap_or(Path::new(""));
-        let others = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let is_ours = |place: &std::panic::Location<'_>| Path::new(place.file()).starts_with(sources);
-            let ours = is_in_a_step() || panic.location().is_some_and(is_ours);
-            if ours && !cfg!(test) {
-                let _ = NOTE.try_with(|note| note.replace(Some(panic.to_string())));
-            } else {
-                others(panic);
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if !DONE.load(Ordering::Acquire) {
+        fork::undivided(|| {
+            if !DONE.load(Ordering::Acquire) {
+                set_panic_hook();
+                DONE.store(true, Ordering::Release);
             }
-        }));
-    });
+        });
+    }
+}
+
+#[cold]
+fn set_panic_hook() {
+    let sources = Path::new(file!()).parent().unwrap_or(Path::new(""));
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_ours = |place: &std::panic::Location<'_>| Path::new(place.file()).starts_with(sources);
+        let ours = is_in_a_step() || panic.location().is_some_and(is_ours);
+        if ours && !cfg!(test) {
+            let _ = NOTE.try_with(|note| note.replace(Some(panic.to_string())));
+        } else {
+            others(panic);
+        }
+    }));
 }

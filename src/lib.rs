@@ -7,6 +7,7 @@
 //! ffi          the C border: one file per C noun, in the order of the header; border.rs makes statuses of failures
 //! driver       the only caller of the host's functions
 //! guard        no panic gets out
+//! fork         nothing is half made in a child process
 //! core/        what a thread owns: its event loops, and on them servers, sockets, connections; its events and values
 //! reactor/     readiness, timers, buffers, calls from other threads, name look-ups
 //! amf/         readObject and writeObject: values, and their encodings
@@ -25,6 +26,7 @@ mod data;
 mod driver;
 mod error;
 mod ffi;
+mod fork;
 mod guard;
 mod handle;
 #[cfg(feature = "inject-panic")]

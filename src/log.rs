@@ -1,13 +1,10 @@
 //! The host's log function: one for the process, none at first, and then nothing is ever put out.
 
+use std::any::Any;
 use std::ffi::{CString, c_char, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use once_cell::sync::Lazy;
-
-use crate::sys;
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +53,15 @@ struct Sink {
 unsafe impl Send for Sink {}
 
 static SET: AtomicBool = AtomicBool::new(false);
-static SINK: Lazy<Mutex<Option<Sink>>> = Lazy::new(|| {
-    sys::FORK_GUARDS.add(|| Box::new(lock()));
-    Mutex::default()
-});
+static SINK: Mutex<Option<Sink>> = Mutex::new(None);
 
 fn lock() -> MutexGuard<'static, Option<Sink>> {
     SINK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Holds the log's function while the process forks.
+pub(crate) fn hold() -> Box<dyn Any> {
+    Box::new(lock())
 }
 
 pub(crate) fn set(function: Option<LogFunction>, data: *mut c_void) {

@@ -1,4 +1,4 @@
-//! Small allocations that may fail. What the standard library offers for them aborts the process instead.
+//! Allocations that may fail. What the standard library offers for them aborts the process instead.
 
 use std::rc::Rc;
 
@@ -12,6 +12,21 @@ pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
 pub(crate) fn shared<T>(value: T) -> Result<Rc<T>> {
     look_for_room::<T>(2 * size_of::<usize>())?;
     Ok(Rc::new(value))
+}
+
+/// A copy of a text.
+pub(crate) fn text(text: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| Failure::no_memory())?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
+/// Adds to a list.
+pub(crate) fn push<T>(list: &mut Vec<T>, entry: T) -> Result<()> {
+    list.try_reserve(1).map_err(|_| Failure::no_memory())?;
+    list.push(entry);
+    Ok(())
 }
 
 /// Asks the allocator for as much as the allocation right behind this takes. Between the two another thread may take

@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use once_cell::sync::Lazy;
-
 use super::{BLOCK, Key, Kind, MAX_BLOCKS, MAX_GENERATION};
 use crate::error::{Failure, Result};
 use crate::sys;
@@ -146,11 +144,14 @@ fn first_generation() -> u32 {
     (hasher.finish() as u32 & (MAX_GENERATION >> 1)).max(1)
 }
 
-static REGISTRY: Lazy<Mutex<Registry>> = Lazy::new(|| {
-    sys::FORK_GUARDS.add(|| Box::new(lock()));
-    Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: BTreeMap::new() })
-});
+static REGISTRY: Mutex<Registry> =
+    Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: BTreeMap::new() });
 
 pub(super) fn lock() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Holds the registry while the process forks.
+pub(crate) fn hold() -> Box<dyn Any> {
+    Box::new(lock())
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) use buffers::{GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
-pub(crate) use resolver::{Request, resolve};
+pub(crate) use resolver::{Lookup, Request, hold as hold_names, resolve};
 pub(crate) use timers::Timers;
 
 use crate::handle::Key;

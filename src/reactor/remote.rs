@@ -29,7 +29,7 @@ struct Inbox {
 /// What a look-up of a name has brought: addresses, or the system's error number.
 pub(crate) struct Answer {
     pub socket: Key,
-    pub number: u64,
+    pub lookup: u64,
     pub outcome: std::result::Result<Vec<SocketAddr>, i32>,
 }
 
@@ -103,10 +103,6 @@ impl Remote {
             inbox.answers.push(answer);
         }
         self.wake();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.lock().closed
     }
 
     /// Called when the wait said that somebody called: from here on a new call wakes again.

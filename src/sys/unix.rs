@@ -1,18 +1,15 @@
 //! Unix: Linux, Android, macOS, iOS, the BSDs.
 
-use std::any::Any;
-use std::cell::RefCell;
 use std::ffi::{CString, c_int};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll};
-use once_cell::sync::OnceCell;
 use socket2::{SockRef, Socket, TcpKeepalive};
 
 use super::{AcceptError, LastAnswer};
@@ -65,46 +62,50 @@ pub(crate) fn has_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
-/// The process-wide locks. The thread that forks holds them across the fork: else another thread might hold one at
-/// that moment, and in the child, where that thread does not exist, nobody would ever unlock it.
-pub(crate) static FORK_GUARDS: ForkGuards = ForkGuards([const { OnceCell::new() }; 3]);
-
-pub(crate) struct ForkGuards([OnceCell<Lock>; 3]);
-
-type Lock = fn() -> Box<dyn Any>;
-
-thread_local! {
-    static HELD: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+/// The process has forked.
+pub(crate) fn note_fork(in_child: bool) {
+    EPOCH.fetch_add(in_child.into(), Ordering::Relaxed);
+    FORKED.store(true, Ordering::Relaxed);
 }
 
-impl ForkGuards {
-    /// Adds a lock, once in the life of the process; there are places for all of them.
-    pub(crate) fn add(&self, lock: Lock) {
-        watch_forks();
-        let free = self.0.iter().any(|place| place.set(lock).is_ok());
-        debug_assert!(free, "one place for each lock of the process");
-    }
+/// Has functions called around each fork, on the thread that forks. They must only touch atomics, what is that thread's own,
+/// and locks that it takes in the first of them.
+pub(crate) fn watch_forks(prepare: extern "C" fn(), in_parent: extern "C" fn(), in_child: extern "C" fn()) {
+    // SAFETY: they are there as long as the library is. Should it fail for want of memory, forks go unnoticed.
+    unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
 }
 
-fn watch_forks() {
-    extern "C" fn prepare() {
-        let locks = FORK_GUARDS.0.iter().filter_map(OnceCell::get);
-        let _ = HELD.try_with(|held| held.borrow_mut().extend(locks.map(|lock| lock())));
+/// Has a function called when the library is loaded, before anybody can call it.
+macro_rules! at_load {
+    ($function:path) => {
+        const _: () = {
+            // SAFETY: the loader calls what it finds there, once, and it takes nothing.
+            #[used]
+            #[cfg_attr(target_vendor = "apple", unsafe(link_section = "__DATA,__mod_init_func"))]
+            #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+            static AT_LOAD: extern "C" fn() = $function;
+        };
+    };
+}
+pub(crate) use at_load;
+
+/// Makes a thread that takes none of the host's signals: it inherits the mask. Faults stay what they are, since one that is
+/// blocked ends the process without the handler that the host may have for it.
+pub(crate) fn without_signals<T>(make: impl FnOnce() -> T) -> T {
+    const FAULTS: [c_int; 6] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+    let (mut blocked, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: the sets are filled before they are read, and this changes nothing but the mask of the calling thread.
+    unsafe {
+        libc::sigfillset(blocked.as_mut_ptr());
+        for fault in FAULTS {
+            libc::sigdelset(blocked.as_mut_ptr(), fault);
+        }
+        libc::pthread_sigmask(libc::SIG_SETMASK, blocked.as_ptr(), before.as_mut_ptr());
     }
-    extern "C" fn parent() {
-        FORKED.store(true, Ordering::Relaxed);
-        let _ = HELD.try_with(|held| held.borrow_mut().clear());
-    }
-    extern "C" fn child() {
-        EPOCH.fetch_add(1, Ordering::Relaxed);
-        parent();
-    }
-    static ONCE: Once = Once::new();
-    // SAFETY: the three handlers only touch atomics and locks that the forking thread itself holds. Should the
-    // registration fail for want of memory, forks go unnoticed, as they would without it.
-    ONCE.call_once(|| unsafe {
-        libc::pthread_atfork(Some(prepare), Some(parent), Some(child));
-    });
+    let made = make();
+    // SAFETY: as above; the mask is the one that was there before.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    made
 }
 
 pub(crate) fn raw(socket: &impl AsRawFd) -> i64 {

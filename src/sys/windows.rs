@@ -1,6 +1,5 @@
 //! Windows.
 
-use std::any::Any;
 use std::ffi::c_int;
 use std::io;
 use std::net::SocketAddr;
@@ -41,13 +40,22 @@ pub(crate) fn has_forked() -> bool {
     false
 }
 
-pub(crate) static FORK_GUARDS: ForkGuards = ForkGuards;
-
 /// Nothing forks here.
-pub(crate) struct ForkGuards;
+pub(crate) fn note_fork(_in_child: bool) {}
 
-impl ForkGuards {
-    pub(crate) fn add(&self, _lock: fn() -> Box<dyn Any>) {}
+pub(crate) fn watch_forks(_prepare: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}
+
+/// Nothing has to be done when the library is loaded.
+macro_rules! at_load {
+    ($function:path) => {
+        const _: extern "C" fn() = $function;
+    };
+}
+pub(crate) use at_load;
+
+/// There are no signals.
+pub(crate) fn without_signals<T>(make: impl FnOnce() -> T) -> T {
+    make()
 }
 
 pub(crate) fn raw(socket: &impl AsRawSocket) -> i64 {

@@ -53,7 +53,8 @@ impl Loop {
     fn recover_socket(&mut self, key: Key) {
         let Ok(socket) = self.socket(key) else { return };
         socket.transport.active += usize::from(socket.socket.is_connecting());
-        if socket.socket.close_due || socket.socket.has_failed() {
+        let queued = socket.socket.cold().is_some_and(|cold| cold.queued);
+        if socket.socket.close_due || socket.socket.has_failed() || queued {
             socket.transport.reactor.push_ready(key);
         }
         socket.socket.arm(key, &mut socket.transport.reactor);

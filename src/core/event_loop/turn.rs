@@ -343,9 +343,13 @@ impl Loop {
         Step::Again
     }
 
-    /// An attempt to connect has failed, or a panic came between an end and its event.
+    /// A name is to be looked up, an attempt to connect has failed, or a panic came between an end and its event.
     fn report_what_is_due(&mut self, key: Key) {
         let Ok(mut socket) = self.socket(key) else { return };
+        if let Some(cold) = socket.socket.cold_mut() {
+            cold.queued = false;
+        }
+        socket.look_up();
         if let Some(os_error) = socket.take_failure() {
             self.turn.announce(key, EventType::IO_ERROR, Detail::IoError { os_error });
         } else if socket.socket.close_due {

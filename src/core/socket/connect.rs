@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
@@ -15,7 +16,7 @@ use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
 use crate::memory;
-use crate::reactor::{Answer, Reactor, Request, resolve};
+use crate::reactor::{Answer, Lookup, Reactor, Request, resolve};
 use crate::sys;
 use crate::sys::net::{self, Stream};
 
@@ -24,11 +25,11 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// An attempt to connect: the addresses still to be tried, and those being tried.
 pub(super) struct Attempt {
-    /// Tells the answer to this attempt's look-up from one that comes too late.
-    number: u64,
     started: Instant,
-    /// A name is being looked up.
-    resolving: bool,
+    /// The name that is to be looked up, and the port. That begins with the next turn: many an attempt is given up at once.
+    name: Option<(String, u16)>,
+    /// It is being looked up.
+    lookup: Option<Lookup>,
     addresses: VecDeque<SocketAddr>,
     racing: Vec<Key>,
     /// When the next address is tried, even though the ones before have not failed.
@@ -40,6 +41,28 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    fn is_resolving(&self) -> bool {
+        self.name.is_some() || self.lookup.is_some()
+    }
+
+    fn begin(host: &str, port: u16) -> Result<Self> {
+        let mut attempt = Attempt {
+            started: net::now(),
+            name: None,
+            lookup: None,
+            addresses: VecDeque::new(),
+            racing: Vec::new(),
+            next_start: None,
+            error: 0,
+            failed: false,
+        };
+        match address::parse(host, port) {
+            Ok(address) => attempt.addresses.push_back(address),
+            Err(_) => attempt.name = Some((memory::text(host)?, port)),
+        }
+        Ok(attempt)
+    }
+
     /// Prepares addresses for the race: the families take turns, beginning with the one that the system prefers
     /// (RFC 8305).
     fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
@@ -134,47 +157,51 @@ impl SocketRef<'_> {
         }
         // Room for it, so that nothing is changed if there is none.
         self.socket.make_cold()?;
+        let attempt = memory::boxed(Attempt::begin(host, port)?)?;
         // What was before ends without an event.
         let _ = self.close();
         self.socket.forget_endpoints();
-        let attempt = memory::boxed(self.begin_attempt(host, port)?)?;
         self.socket.close_due = false;
         self.socket.make_cold()?.attempt = Some(attempt);
         self.transport.active += 1;
+        if self.socket.attempt().is_some_and(Attempt::is_resolving) {
+            self.queue();
+        }
         self.race();
         Ok(())
     }
 
-    fn begin_attempt(&mut self, host: &str, port: u16) -> Result<Attempt> {
-        let cold = self.socket.make_cold()?;
-        cold.attempts += 1;
-        let mut attempt = Attempt {
-            number: cold.attempts,
-            started: net::now(),
-            resolving: false,
-            addresses: VecDeque::new(),
-            racing: Vec::new(),
-            next_start: None,
-            error: 0,
-            failed: false,
-        };
-        if let Ok(address) = address::parse(host, port) {
-            attempt.addresses.push_back(address);
-            return Ok(attempt);
+    /// The loop looks at the attempt in its next turn.
+    fn queue(&mut self) {
+        if let Some(cold) = self.socket.cold_mut() {
+            if !std::mem::replace(&mut cold.queued, true) {
+                self.transport.reactor.push_ready(self.key);
+            }
         }
-        let reply_to = self.transport.reactor.remote().clone();
-        match resolve(Request { socket: self.key, number: attempt.number, host: host.to_owned(), port, reply_to }) {
-            Ok(()) => attempt.resolving = true,
-            Err(error) => attempt.error = error.raw_os_error().unwrap_or(0),
+    }
+
+    /// The loop has come to an attempt whose name is to be looked up.
+    pub(crate) fn look_up(&mut self) {
+        inject::point();
+        let reply_to = Arc::downgrade(self.transport.reactor.remote());
+        let Some(attempt) = self.socket.attempt_mut() else { return };
+        let Some((host, port)) = attempt.name.take() else { return };
+        match resolve(Request { socket: self.key, host, port, reply_to }) {
+            Ok(lookup) => attempt.lookup = Some(lookup),
+            Err(error) => {
+                attempt.error = error.raw_os_error().unwrap_or(0);
+                self.race();
+            }
         }
-        Ok(attempt)
     }
 
     /// A name was looked up. The answer may be one that nobody waits for any more.
     pub(crate) fn resolved(&mut self, answer: Answer) {
         inject::point();
-        let Some(attempt) = self.socket.attempt_mut().filter(|attempt| attempt.number == answer.number) else { return };
-        attempt.resolving = false;
+        let is_waited_for =
+            |attempt: &&mut Attempt| attempt.lookup.as_ref().is_some_and(|lookup| lookup.is_answered_by(&answer));
+        let Some(attempt) = self.socket.attempt_mut().filter(is_waited_for) else { return };
+        attempt.lookup = None;
         match answer.outcome {
             Ok(addresses) => attempt.addresses = Attempt::interleave(addresses),
             Err(number) => attempt.error = number,
@@ -198,9 +225,9 @@ impl SocketRef<'_> {
             }
         }
         if let Some(attempt) = self.socket.attempt_mut() {
-            if attempt.racing.is_empty() && !attempt.resolving && !attempt.failed {
+            if attempt.racing.is_empty() && !attempt.is_resolving() && !attempt.failed {
                 attempt.failed = true;
-                self.transport.reactor.push_ready(self.key);
+                self.queue();
             }
         }
         self.socket.arm(self.key, &mut self.transport.reactor);
@@ -277,9 +304,7 @@ impl SocketRef<'_> {
         }
         let Some(attempt) = self.socket.attempt_mut() else { return false };
         attempt.note_failure(sys::TIMED_OUT);
-        attempt.resolving = false;
-        // The answer to a look-up that is still under way is not for us any more.
-        attempt.number = 0;
+        (attempt.name, attempt.lookup) = (None, None);
         for racing in std::mem::take(&mut attempt.racing) {
             self.lose(racing, false);
         }

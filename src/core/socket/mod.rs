@@ -67,8 +67,8 @@ pub(crate) struct Cold {
     pub user: UserData,
     /// `Some` while it is being connected.
     attempt: Option<Box<Attempt>>,
-    /// How many attempts there were: each has its number.
-    attempts: u64,
+    /// It is in the loop's list of the ready.
+    pub queued: bool,
     /// The attempt's next deadline.
     timer: Option<Instant>,
     /// Milliseconds that connecting may take; 0 = as long as the system tries.
@@ -87,7 +87,7 @@ impl Default for Cold {
         Cold {
             user: UserData::NONE,
             attempt: None,
-            attempts: 0,
+            queued: false,
             timer: None,
             timeout: DEFAULT_TIMEOUT,
             endpoints: None,
