@@ -912,7 +912,8 @@ fn a_dead_resolver_holds_nobody_up_who_needs_no_name() {
             "200 look-ups without an answer: {most} threads, echo p99 meanwhile {latency:?}, all given up after {:?}",
             start.elapsed()
         ));
-        assert!(most <= 4, "{most} threads");
+        // Four at once that somebody waits for; those that are given up go on beside them, within a bound.
+        assert!((4..=16).contains(&most), "{most} threads");
         assert!(latency < Duration::from_millis(20), "{latency:?}");
         drop(waiting);
         drop(server);

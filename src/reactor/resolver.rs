@@ -21,7 +21,7 @@ use crate::sys;
 /// At most so many look-ups that somebody waits for go on at once in the process; further ones wait their turn.
 const AT_ONCE: usize = 4;
 /// With those that nobody waits for any more there are at most so many threads.
-const THREADS: usize = 64;
+const THREADS: usize = 16;
 /// How long a thread waits for more to do.
 const PATIENCE: Duration = Duration::from_millis(500);
 

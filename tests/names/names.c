@@ -102,7 +102,7 @@ static ss_socket *begin_slow(ss_loop *loop, int number)
 static void given_up(void)
 {
     ss_server *server = serve();
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 8; i++)
         ss_release(begin_slow(NULL, i));
     connect_to_here(server);
     /* Neither do four that somebody waits for, once they are given up. */
