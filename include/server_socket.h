@@ -731,8 +731,8 @@ SS_API ss_status ss_close(ss_server *server);
  * in place of ss_bind, and if listening is true of ss_listen.
  *
  * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
- * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection, listening is not what it is, or an object of this
- * thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection (see ss_socket_adopt), listening is not what it is, or
+ * an object of this thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
  */
 SS_API ss_status ss_adopt(ss_server *server,
                           int64_t fd,
@@ -1013,6 +1013,19 @@ SS_API ss_status ss_socket_connect(ss_socket *socket,
                                    int32_t port);
 
 /**
+ * Takes over a connection: a connected stream socket, TCP or Unix-domain. inetd and systemd (Accept=yes) hand a program one as
+ * descriptor 0 or 3, socketpair makes two, SCM_RIGHTS passes one.
+ *
+ * The socket is connected when this returns: there is no connect event, and what the peer has sent comes as socketData in a later
+ * turn. On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+ * close-on-exec, and gets the socket's options. A Unix-domain connection has no addresses (NULL) and no ports (0).
+ * SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of this thread has it already (dup it first); the detail
+ * says what it is. SS_ERR_IO 2002: the socket is connected or connecting already, or there is no such descriptor.
+ */
+SS_API ss_status ss_socket_adopt(ss_socket *socket,
+                                 int64_t fd);
+
+/**
  * Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
  * written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
  *
@@ -1061,7 +1074,7 @@ SS_API size_t ss_socket_bytes_available(ss_socket *socket);
 SS_API size_t ss_socket_bytes_pending(ss_socket *socket);
 
 /**
- * Socket.localAddress, in digits; NULL before the first connection, and while connecting.
+ * Socket.localAddress, in digits; NULL before the first connection, while connecting, and of a Unix-domain connection.
  *
  * It stays readable when the connection is over. The text is the library's and is valid until the next attempt to connect, or
  * the end of the socket.
@@ -1069,7 +1082,7 @@ SS_API size_t ss_socket_bytes_pending(ss_socket *socket);
 SS_API const char *ss_socket_local_address(ss_socket *socket);
 
 /**
- * Socket.remoteAddress, in digits; NULL before the first connection, and while connecting.
+ * Socket.remoteAddress, in digits; NULL before the first connection, while connecting, and of a Unix-domain connection.
  *
  * It stays readable when the connection is over, in the listener of its close event for instance. The text is the library's
  * and is valid until the next attempt to connect, or the end of the socket.

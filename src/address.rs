@@ -7,6 +7,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use crate::error::{Failure, Result};
 use crate::sys;
 
+/// The addresses of a connection's two ends. A Unix-domain socket has none.
+#[derive(Clone, Copy)]
+pub(crate) enum Ends {
+    Addresses { local: SocketAddr, remote: SocketAddr },
+    UnixDomain,
+}
+
 /// Checks a port as AIR does, before anything else is looked at.
 pub(crate) fn port(number: i32) -> Result<u16> {
     u16::try_from(number)

@@ -654,6 +654,30 @@ fn a_refused_call_is_named_and_only_a_privileged_port_is_called_so() {
     });
 }
 
+#[test]
+fn a_connection_that_cannot_be_taken_over_now_stays_the_callers_and_open() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let socket = Kept(Socket(ss_socket_new(events.0)));
+        for (call, errno) in
+            [(Call::EpollCtl, libc::ENOSPC), (Call::Fcntl, libc::EPERM), (Call::GetSockName, libc::EPERM)]
+        {
+            let (ours, peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
+            let fd = std::os::fd::AsRawFd::as_raw_fd(&ours);
+            // The first fcntl asks whether it is open at all.
+            let when = if call == Call::Fcntl { When::Nth(2) } else { When::Nth(1) };
+            let (adopted, failed) = with_plan(call, errno, when, || ss_socket_adopt(socket.0.0, fd.into()));
+            assert_eq!(failed, 1, "{call:?}");
+            fails_with(adopted, SS_ERR_IO, 2002, errno);
+            (&ours).write_all(b"still open").expect("it is the caller's");
+            (&peer).read_exact(&mut [0; 10]).expect("its peer has not noticed");
+            assert!(!socket.connected());
+            ok(ss_socket_adopt(socket.0.0, std::os::fd::IntoRawFd::into_raw_fd(ours).into()));
+            ok(socket.close());
+        }
+    });
+}
+
 /// "::" without IPv4, or with it, is what the host relies on; where it is so anyway nothing is refused.
 #[test]
 fn dual_stack_that_is_refused_is_an_error_unless_it_is_as_wanted() {

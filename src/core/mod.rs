@@ -6,6 +6,7 @@
 //! server/       ServerSocket: bind, listen, accept, close
 //! socket/       Socket: state, unread input, connecting, typed data, closing
 //! connection/   the transport under a socket: its phases, sending, receiving, its way to an end
+//! adoption      descriptors that the host hands over
 //! events/       events, their types, listener lists, and the dispatch of one event
 //! values        values of readObject and writeObject
 //! host          functions of the host that we hold, and what is due to it
@@ -14,6 +15,7 @@
 //! Calls go down this list, never up. A handle leads to its loop once, in `thread`; from there on each function has what
 //! it works on in hand.
 
+pub(crate) mod adoption;
 pub(crate) mod connection;
 pub(crate) mod event_loop;
 pub(crate) mod events;

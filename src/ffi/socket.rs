@@ -48,6 +48,19 @@ pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const 
     })
 }
 
+/// Takes over a connection: a connected stream socket, TCP or Unix-domain. inetd and systemd (Accept=yes) hand a program one as
+/// descriptor 0 or 3, socketpair makes two, SCM_RIGHTS passes one.
+///
+/// The socket is connected when this returns: there is no connect event, and what the peer has sent comes as socketData in a later
+/// turn. On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
+/// close-on-exec, and gets the socket's options. A Unix-domain connection has no addresses (NULL) and no ports (0).
+/// SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of this thread has it already (dup it first); the detail
+/// says what it is. SS_ERR_IO 2002: the socket is connected or connecting already, or there is no such descriptor.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_adopt(socket: *mut ss_socket, fd: i64) -> ss_status {
+    status(|| with(|thread| thread.adopt_connection(key(socket), fd)))
+}
+
 /// Socket.close(): the socket is not connected from now on, and no event follows. Unread bytes are dropped. What was
 /// written is still sent, in the background, for at most the time that SS_OPT_LINGER allows.
 ///
@@ -104,7 +117,7 @@ pub extern "C" fn ss_socket_bytes_pending(socket: *mut ss_socket) -> usize {
     get(0, |thread| Ok(thread.socket(key(socket))?.bytes_pending()))
 }
 
-/// Socket.localAddress, in digits; NULL before the first connection, and while connecting.
+/// Socket.localAddress, in digits; NULL before the first connection, while connecting, and of a Unix-domain connection.
 ///
 /// It stays readable when the connection is over. The text is the library's and is valid until the next attempt to connect, or
 /// the end of the socket.
@@ -113,7 +126,7 @@ pub extern "C" fn ss_socket_local_address(socket: *mut ss_socket) -> *const c_ch
     get(std::ptr::null(), |thread| Ok(address(thread.socket(key(socket))?.local_endpoint()?)))
 }
 
-/// Socket.remoteAddress, in digits; NULL before the first connection, and while connecting.
+/// Socket.remoteAddress, in digits; NULL before the first connection, while connecting, and of a Unix-domain connection.
 ///
 /// It stays readable when the connection is over, in the listener of its close event for instance. The text is the library's
 /// and is valid until the next attempt to connect, or the end of the socket.

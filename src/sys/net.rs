@@ -180,6 +180,11 @@ impl Stream {
         sys::uncancelled(|| TcpStream::connect(address)).map(Stream)
     }
 
+    /// Of a connection that the host has handed over.
+    pub(crate) fn adopt(socket: Socket) -> io::Result<Self> {
+        Ok(Stream(TcpStream::from_std(socket.into())))
+    }
+
     #[inline(always)]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {

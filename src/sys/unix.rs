@@ -131,24 +131,25 @@ impl Borrowed {
     }
 
     /// What it is, if it is no socket.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> Option<&'static str> {
         // SAFETY: plain numbers, for which zeros will do.
         let mut status: libc::stat = unsafe { std::mem::zeroed() };
         // SAFETY: an open descriptor, and room for what is written.
         if unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut status) } != 0 {
-            return "no socket";
+            return None;
         }
         match status.st_mode & libc::S_IFMT {
-            libc::S_IFREG => "a file",
-            libc::S_IFDIR => "a directory",
-            libc::S_IFIFO => "a pipe",
-            libc::S_IFCHR | libc::S_IFBLK => "a device",
-            _ => "no socket",
+            libc::S_IFREG => Some("a file"),
+            libc::S_IFDIR => Some("a directory"),
+            libc::S_IFIFO => Some("a pipe"),
+            libc::S_IFCHR | libc::S_IFBLK => Some("a device"),
+            libc::S_IFSOCK => None,
+            _ => Some("no socket"),
         }
     }
 
-    /// From here on the descriptor is ours.
-    pub(crate) fn take(self) -> Socket {
+    /// From here on the descriptor is ours. To be called once.
+    pub(crate) fn take(&self) -> Socket {
         // SAFETY: it is open, and the host hands it over.
         unsafe { Socket::from_raw_fd(self.0.as_raw_fd()) }
     }

@@ -117,13 +117,13 @@ impl Borrowed {
         SockRef::from(&self.0)
     }
 
-    /// What it is, if it is no socket.
-    pub(crate) fn kind(&self) -> &'static str {
-        "no socket"
+    /// What it is, if it is no socket, where the system tells.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        None
     }
 
-    /// From here on the socket is ours.
-    pub(crate) fn take(self) -> Socket {
+    /// From here on the socket is ours. To be called once.
+    pub(crate) fn take(&self) -> Socket {
         // SAFETY: the host hands it over.
         unsafe { Socket::from_raw_socket(self.0.as_raw_socket()) }
     }

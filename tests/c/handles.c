@@ -105,6 +105,7 @@ static void use_as_socket(void *h)
     REFUSED(ss_socket_write_bytes(socket, "x", 1));
 #ifdef HAVE_ss_socket_connect
     REFUSED(ss_socket_connect(socket, "127.0.0.1", 9));
+    REFUSED(ss_socket_adopt(socket, -1));
 #endif
 #ifdef HAVE_ss_socket_pause
     REFUSED(ss_socket_pause(socket));

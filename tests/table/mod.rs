@@ -18,7 +18,7 @@ fn made<T>(handle: *mut T) {
 
 #[rustfmt::skip]
 #[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
-pub const FUNCTIONS: [(&str, Call); 137] = [
+pub const FUNCTIONS: [(&str, Call); 138] = [
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
     ("ss_last_error_message", |_, _| unsafe { done(ss_last_error_message()) }),
@@ -81,6 +81,7 @@ pub const FUNCTIONS: [(&str, Call); 137] = [
     ("ss_event_to_string", |h, room| unsafe { done(ss_event_to_string(h.cast(), room.cast(), 64)) }),
     ("ss_socket_new", |h, _| unsafe { made(ss_socket_new(h.cast())) }),
     ("ss_socket_connect", |h, _| unsafe { done(ss_socket_connect(h.cast(), c"127.0.0.1".as_ptr(), 9)) }),
+    ("ss_socket_adopt", |h, _| unsafe { done(ss_socket_adopt(h.cast(), -1)) }),
     ("ss_socket_close", |h, _| unsafe { done(ss_socket_close(h.cast())) }),
     ("ss_socket_abort", |h, _| unsafe { done(ss_socket_abort(h.cast())) }),
     ("ss_socket_flush", |h, _| unsafe { done(ss_socket_flush(h.cast())) }),

@@ -5,6 +5,7 @@
 //!
 //! A connection outlives its socket: when a socket is closed, what was written is still sent, in the background.
 
+mod adopt;
 pub(crate) mod close;
 pub(crate) mod phase;
 pub(crate) mod receive;
@@ -14,7 +15,6 @@ mod share;
 pub(crate) mod timing;
 
 use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroI32;
 use std::rc::Rc;
 
@@ -23,6 +23,7 @@ use settings::Refusals;
 pub(crate) use share::ServerShare;
 use timing::Timing;
 
+use crate::address::Ends;
 use crate::core::events::EventType;
 use crate::core::events::listeners::Listeners;
 use crate::error::{Failure, Result};
@@ -57,6 +58,8 @@ pub(crate) struct Connection {
     dirty: bool,
     /// The system refused bytes; it will tell when it takes more.
     full: bool,
+    /// It is a Unix-domain socket's.
+    unix_domain: bool,
     marks: Marks,
     /// The socket it belongs to; `None` when that was closed and only the output is still to be sent.
     pub owner: Option<Key>,
@@ -126,6 +129,7 @@ impl Connection {
             queued: false,
             dirty: false,
             full: false,
+            unix_domain: false,
             marks: Marks(0),
             owner: Some(owner),
             server,
@@ -133,6 +137,11 @@ impl Connection {
             sent: 0,
             timing: None,
         }
+    }
+
+    /// Whether it is a Unix-domain socket's.
+    pub(crate) fn over(self, unix_domain: bool) -> Self {
+        Connection { unix_domain, ..self }
     }
 
     #[inline]
@@ -184,10 +193,14 @@ impl Connection {
         self.mark(Marks::WANTS_PROGRESS, listeners.hears(EventType::OUTPUT_PROGRESS));
     }
 
-    /// How an attempt to connect stands: our end and the peer's when it has succeeded, `None` while it is under way.
-    pub(crate) fn outcome(&self) -> io::Result<Option<(SocketAddr, SocketAddr)>> {
+    /// How an attempt to connect stands: the two ends when it has succeeded, `None` while it is under way.
+    pub(crate) fn outcome(&self) -> io::Result<Option<Ends>> {
         if let Some(error) = self.stream.take_error()? {
             return Err(error);
+        }
+        if self.unix_domain {
+            // Connecting it never waits.
+            return Ok(Some(Ends::UnixDomain));
         }
         let remote = match self.stream.peer_addr() {
             Ok(remote) => remote,
@@ -199,7 +212,7 @@ impl Connection {
         if local == remote {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
-        Ok(Some((local, remote)))
+        Ok(Some(Ends::Addresses { local, remote }))
     }
 }
 

@@ -81,7 +81,8 @@ impl Connection {
     #[inline]
     fn was_read(&mut self, length: usize, room: usize) {
         if self.inbound <= News::Bytes {
-            let more = length == room || !sys::SHORT_READ_DRAINS;
+            // Of a Unix-domain socket a read stops short where descriptors were passed, though more bytes follow.
+            let more = length == room || self.unix_domain || !sys::SHORT_READ_DRAINS;
             self.inbound = if more { News::Bytes } else { News::Nothing };
         }
     }

@@ -92,7 +92,7 @@ impl Connection {
             return Err(error);
         }
         if !inherited {
-            refusals.note(Optional::NoDelay, self.stream.set_no_delay(options.no_delay));
+            refusals.note(Optional::NoDelay, self.set_no_delay(options.no_delay));
             refusals.note(Optional::UrgentInLine, self.stream.keep_urgent_data_in_line());
         }
         if options.keep_alive > 0 {
@@ -101,11 +101,15 @@ impl Connection {
         Ok(())
     }
 
+    /// A Unix-domain socket has no such settings, and needs none.
     pub(crate) fn set_no_delay(&self, yes: bool) -> io::Result<()> {
-        self.stream.set_no_delay(yes)
+        if self.unix_domain { Ok(()) } else { self.stream.set_no_delay(yes) }
     }
 
     pub(crate) fn set_keep_alive(&self, seconds: u32) -> io::Result<()> {
+        if self.unix_domain {
+            return Ok(());
+        }
         self.stream.set_keep_alive((seconds > 0).then(|| Duration::from_secs(seconds.into())))
     }
 }

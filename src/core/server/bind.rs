@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{Server, ServerRef, State};
 use crate::address;
+use crate::core::adoption::Offer;
 use crate::core::connection::settings::{self, Refusals};
 use crate::error::{Failure, Result, SystemError, of_call};
 use crate::options::{Options, ServerOptions};
@@ -45,24 +46,20 @@ impl ServerRef<'_> {
     /// Takes over a socket that was bound, and perhaps listens, already. It stays the host's if this fails.
     pub(crate) fn adopt(&mut self, descriptor: i64, listening: bool) -> Result<()> {
         self.server.check_fresh()?;
-        let refused = |failed: SystemError| {
-            let attempt = format!("{} of descriptor {descriptor}, to adopt it", failed.call);
-            Failure::invalid_socket().with_system(attempt, &failed.error, "")
-        };
-        let candidate = sys::Borrowed::new(descriptor).map_err(of_call("fcntl")).map_err(refused)?;
-        let local = check_adoptable(&candidate, listening).map_err(refused)??;
-        settle(&candidate.socket()).map_err(refused)?;
-        settings::prepare(&candidate.socket(), &self.server.options, &mut self.transport.refusals);
+        let offer = Offer::new(descriptor)?;
+        let local = offer.bound_to(listening)?;
+        offer.settle()?;
+        settings::prepare(&offer.socket(), &self.server.options, &mut self.transport.refusals);
         if listening {
-            let mut listener = Listener::new(candidate.take());
+            let mut listener = Listener::new(offer.take());
             if let Err(error) = self.transport.reactor.poller.register_listener(&mut listener, self.key) {
                 listener.forget();
-                return Err(refused(of_call("watch")(error)));
+                return Err(offer.refused(&of_call("watch")(error)));
             }
             self.server.state = State::Listening(listener);
             self.transport.active += 1;
         } else {
-            self.server.state = State::Bound(candidate.take());
+            self.server.state = State::Bound(offer.take());
         }
         self.server.local = Some((local, address::text(&local)));
         self.server.shared = true;
@@ -109,47 +106,6 @@ fn take_only_v6(socket: &Socket, address: &SocketAddr, yes: bool) -> io::Result<
         Err(error) if address.ip().is_unspecified() && socket.only_v6().ok() != Some(yes) => Err(error),
         _ => Ok(()),
     }
-}
-
-/// What a socket of the host needs to be one of ours.
-fn settle(socket: &SockRef<'_>) -> std::result::Result<(), SystemError> {
-    socket.set_nonblocking(true).map_err(of_call("fcntl O_NONBLOCK"))?;
-    sys::close_on_exec(socket).map_err(of_call("fcntl FD_CLOEXEC"))
-}
-
-/// The address of a socket that a host offers, if it can be taken over. Outside: what the system says; inside: what
-/// we say.
-fn check_adoptable(candidate: &sys::Borrowed, listening: bool) -> std::result::Result<Result<SocketAddr>, SystemError> {
-    let unfit = |why: &'static str| Ok(Err(Failure::invalid_parameter().because(why)));
-    let socket = &candidate.socket();
-    if let Err(failure) = check_stream(candidate) {
-        return Ok(Err(failure));
-    }
-    if socket.peer_addr().is_ok() {
-        return unfit("the descriptor is a connection, and no listening socket");
-    }
-    let Some(local) = socket.local_addr().map_err(of_call("getsockname"))?.as_socket() else {
-        return unfit("the descriptor is not a TCP socket's");
-    };
-    if local.port() == 0 {
-        return unfit("the socket is not bound");
-    }
-    match sys::listens(socket).map_err(of_call("getsockopt"))? {
-        Some(false) if listening => unfit("the socket does not listen yet; adopt it with listening = false"),
-        Some(true) if !listening => unfit("the socket listens already; adopt it with listening = true"),
-        _ => Ok(Ok(local)),
-    }
-}
-
-/// Whether a descriptor that a host offers is a stream socket.
-fn check_stream(candidate: &sys::Borrowed) -> Result<()> {
-    let why = match candidate.socket().r#type() {
-        Ok(Type::STREAM) => return Ok(()),
-        Ok(Type::DGRAM) => "the descriptor is a datagram socket; only stream sockets can be taken over".into(),
-        Ok(_) => "the descriptor is no stream socket".into(),
-        Err(_) => format!("the descriptor is {}; only stream sockets can be taken over", candidate.kind()),
-    };
-    Err(Failure::invalid_parameter().because(why))
 }
 
 fn advice(failed: &SystemError, port: u16) -> &'static str {

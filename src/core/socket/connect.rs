@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
-use crate::address;
+use crate::address::{self, Ends};
 use crate::core::connection::close::End;
 use crate::core::connection::{Connection, Happening, Phase};
 use crate::error::{Failure, Result};
@@ -150,6 +150,20 @@ impl SocketRef<'_> {
         if host.is_empty() {
             return Err(Failure::invalid_socket().because("give the name or the address of the host to connect to"));
         }
+        // Before anything is given up: the host may be a text of the connection's that ends here.
+        let attempt = memory::boxed(Attempt::begin(host, port)?)?;
+        self.leave_former()?;
+        self.socket.make_cold()?.attempt = Some(attempt);
+        self.transport.active += 1;
+        if self.socket.attempt().is_some_and(Attempt::is_resolving) {
+            self.queue();
+        }
+        self.race();
+        Ok(())
+    }
+
+    /// Whatever the socket was connected to, it will be connected anew. What was before ends without an event.
+    pub(super) fn leave_former(&mut self) -> Result<()> {
         if self.socket.config.local.is_some() {
             // What it becomes has another end than the server that once accepted it.
             let config = SharedConfig { local: None, ..SharedConfig::clone(&self.socket.config) };
@@ -157,17 +171,9 @@ impl SocketRef<'_> {
         }
         // Room for it, so that nothing is changed if there is none.
         self.socket.make_cold()?;
-        let attempt = memory::boxed(Attempt::begin(host, port)?)?;
-        // What was before ends without an event.
         let _ = self.close();
         self.socket.forget_endpoints();
         self.socket.close_due = false;
-        self.socket.make_cold()?.attempt = Some(attempt);
-        self.transport.active += 1;
-        if self.socket.attempt().is_some_and(Attempt::is_resolving) {
-            self.queue();
-        }
-        self.race();
         Ok(())
     }
 
@@ -253,7 +259,7 @@ impl SocketRef<'_> {
         let Some(connection) = self.transport.connections.get_mut(key) else { return false };
         match connection.outcome() {
             Ok(None) => false,
-            Ok(Some((local, remote))) => self.win(key, local, remote),
+            Ok(Some(ends)) => self.win(key, ends),
             Err(error) => {
                 self.lose(key, sys::is_not_ours(&error));
                 if let Some(attempt) = self.socket.attempt_mut() {
@@ -267,7 +273,7 @@ impl SocketRef<'_> {
         }
     }
 
-    fn win(&mut self, key: Key, local: SocketAddr, remote: SocketAddr) -> bool {
+    fn win(&mut self, key: Key, ends: Ends) -> bool {
         let Some(attempt) = self.end_attempt() else { return false };
         for loser in attempt.racing.into_iter().filter(|racing| *racing != key) {
             self.lose(loser, false);
@@ -276,7 +282,7 @@ impl SocketRef<'_> {
         self.transport.happen(key, Happening::Established, End::default());
         self.socket.connection = Some(key);
         self.listeners_changed();
-        match self.socket.set_peer(remote).and_then(|()| self.socket.set_local(local)) {
+        match self.socket.set_ends(ends) {
             Ok(()) => self.begin_time(),
             Err(_) => self.transport.give_up(key, sys::NO_MEMORY),
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use once_cell::unsync::OnceCell;
 
 use super::{NOBODY, SharedConfig, Socket, SocketRef};
-use crate::address;
+use crate::address::{self, Ends};
 use crate::core::connection::find_mut;
 use crate::core::events::Life;
 use crate::error::Result;
@@ -62,6 +62,14 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// It is connected, and these are the two ends.
+    pub(super) fn set_ends(&mut self, ends: Ends) -> Result<()> {
+        match ends {
+            Ends::Addresses { local, remote } => self.set_peer(remote).and_then(|()| self.set_local(local)),
+            Ends::UnixDomain => Ok(()),
+        }
     }
 
     pub(super) fn forget_endpoints(&mut self) {

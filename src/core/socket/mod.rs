@@ -1,11 +1,12 @@
 //! Socket: AIR's object, one end of one connection.
 //!
-//! `input` is its unread bytes, `output` what it writes, `connect` the way to a connection, `close` the ways out of one,
+//! `input` is its unread bytes, `output` what it writes, `connect` and `adopt` the ways to a connection, `close` the ways out of one,
 //! `typed` numbers and texts, `endpoints` the two addresses.
 //!
 //! A socket that is connected and idle is small: what is the same for many is in its [`SharedConfig`], what few have in
 //! [`Cold`]. Its verbs are methods of a [`SocketRef`], which has in hand all that they work on.
 
+mod adopt;
 pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod endpoints;

@@ -119,6 +119,14 @@ impl Thread {
         self.server(server)?.adopt(descriptor, listening)
     }
 
+    /// A socket takes over a connection of the host.
+    pub(crate) fn adopt_connection(&mut self, socket: Key, descriptor: i64) -> Result<()> {
+        inject::point();
+        self.socket(socket)?.check_unconnected()?;
+        self.check_not_held(descriptor)?;
+        self.socket(socket)?.adopt(descriptor)
+    }
+
     /// What the library has already it must not take over again: it would be closed twice.
     fn check_not_held(&self, descriptor: i64) -> Result<()> {
         match self.loops.iter().any(|event_loop| event_loop.holds(descriptor)) {
