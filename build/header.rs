@@ -1,8 +1,11 @@
-//! Makes `include/server_socket.h` from `src/ffi`.
+//! Makes `include/server_socket.h` from `src/ffi`, and of it `include/server_socket.cdef.h`.
 
 use std::error::Error;
 use std::path::Path;
 use std::{env, fs};
+
+#[path = "cdef.rs"]
+mod cdef;
 
 /// The chapters of the header: each begins at the function named.
 const CHAPTERS: [(&str, &str); 10] = [
@@ -31,8 +34,9 @@ const IMPORT: &str = "
 
 ";
 
-fn main() -> Result<(), Box<dyn Error>> {
-    for input in ["src/ffi", "cbindgen.toml", "build.rs", "Cargo.toml"] {
+pub fn write() -> Result<(), Box<dyn Error>> {
+    // The headers, too: what was changed in them by hand does not stay.
+    for input in ["src/ffi", "cbindgen.toml", "build", "Cargo.toml", "include"] {
         println!("cargo:rerun-if-changed={input}");
     }
     let crate_dir = env::var("CARGO_MANIFEST_DIR")?;
@@ -42,11 +46,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     cbindgen::Builder::new().with_crate(&crate_dir).with_config(config).generate()?.write(&mut header);
     let header = with_plain_statuses(&String::from_utf8(header)?)?;
     let header = with_chapters(with_marks_in_line(&header))?;
-    let path = Path::new(&crate_dir).join("include/server_socket.h");
-    // Only when it changed: the file's time must not make C programs be built anew. A package from a registry
-    // carries its header, and its folder may not be written to.
-    if fs::read_to_string(&path).ok().as_ref() != Some(&header) {
-        fs::write(&path, header)?;
+    write_changed(&crate_dir, "include/server_socket.cdef.h", &cdef::of(&header)?)?;
+    write_changed(&crate_dir, "include/server_socket.h", &header)
+}
+
+/// Only when it changed: the file's time must not make C programs be built anew.
+fn write_changed(crate_dir: &str, file: &str, text: &str) -> Result<(), Box<dyn Error>> {
+    let path = Path::new(crate_dir).join(file);
+    if fs::read_to_string(&path).ok().as_deref() != Some(text) {
+        fs::write(&path, text)?;
     }
     Ok(())
 }
