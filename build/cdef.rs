@@ -1,6 +1,6 @@
 //! Makes `include/server_socket.cdef.h` of the header: declarations alone, for parsers that know no preprocessor.
 
-/// A declaration a line, the constants as one enum on top.
+/// A declaration a line, the constants as one enum on top; it has a name for h2pas.
 pub fn of(header: &str) -> Result<String, &'static str> {
     let header = without_comments(header).ok_or("a comment of the header does not end")?;
     let names: Vec<&str> = header.lines().filter_map(event_name).collect();
@@ -11,7 +11,7 @@ pub fn of(header: &str) -> Result<String, &'static str> {
     }
     Ok(format!(
         "/*
- * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi and the like.
+ * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi, h2pas.
  * server_socket.h explains them. The types of the library's own events, which are texts, are
  * {}.
  *
@@ -19,7 +19,7 @@ pub fn of(header: &str) -> Result<String, &'static str> {
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
-enum {{
+enum ss_constants {{
 {constants}}};
 
 {declarations}

@@ -1,5 +1,5 @@
 /*
- * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi and the like.
+ * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi, h2pas.
  * server_socket.h explains them. The types of the library's own events, which are texts, are
  * "connect", "close", "socketData", "outputProgress", "ioError".
  *
@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
-enum {
+enum ss_constants {
     SS_VERSION_MAJOR = 0,
     SS_VERSION_MINOR = 1,
     SS_VERSION_PATCH = 0,
