@@ -1041,6 +1041,17 @@ SS_API ss_status ss_socket_close(ss_socket *socket);
 SS_API ss_status ss_socket_abort(ss_socket *socket);
 
 /**
+ * Keeps a socket alive without a reference of yours, as long as it is connected or connecting: for a server's connections,
+ * in the listener of the connect event, and for a socket of your own, before ss_socket_connect or after it.
+ *
+ * The library holds a reference of its own. It gives it back when the socket is neither connected nor connecting any more:
+ * after the listeners of the close event, or of the ioError event of an attempt that has failed, whatever they do, and at
+ * ss_socket_close and ss_socket_abort. If nobody else has one then the socket is destroyed, when the listener that is running
+ * has returned. One that is connected anew before that stays kept. Called twice it is as called once.
+ */
+SS_API ss_status ss_socket_keep(ss_socket *socket);
+
+/**
  * Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.
  *
  * SS_ERR_IO 2002: it is not connected.

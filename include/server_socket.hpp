@@ -645,14 +645,6 @@ template <class Function> struct task {
     static void cancel(void *word) { delete static_cast<task *>(word); }
 };
 
-/** Keeps a socket. The first listener to hear of its end, so that what others do changes nothing. */
-inline void kept(ss_event *, void *socket)
-{
-    if (!ss_socket_connected(static_cast<ss_socket *>(socket))) // else it is an event of the program's own
-        ss_remove_listener(socket, SS_EVENT_CLOSE, kept, socket, false);
-}
-inline void unkeep(void *socket) { ss_release(socket); }
-
 /** A duration in the milliseconds of the C functions, rounded up; -1 for a negative one. */
 template <class Rep, class Period> std::int32_t milliseconds(const std::chrono::duration<Rep, Period> &time)
 {
@@ -1258,33 +1250,18 @@ public:
             out(ss_socket_connect(get(), host.c_str(), port));
     }
     /** What was written is still sent, in the background. No event follows. */
-    void close(failure out = {}) const
-    {
-        if (out(ss_socket_close(get())))
-            unkeep();
-    }
+    void close(failure out = {}) const { out(ss_socket_close(get())); }
     /** The peer sees the connection reset. No event follows. */
-    void abort(failure out = {}) const
-    {
-        if (out(ss_socket_abort(get())))
-            unkeep();
-    }
+    void abort(failure out = {}) const { out(ss_socket_abort(get())); }
     void flush(failure out = {}) const { out(ss_socket_flush(get())); }
     void pause(failure out = {}) const { out(ss_socket_pause(get())); }
     void resume(failure out = {}) const { out(ss_socket_resume(get())); }
 
-    /** Keeps the socket alive until its connection ends, though nobody may hold it: for a server's connections. */
-    void keep(failure out = {}) const
-    {
-        if (!out(ss_retain(get())))
-            return;
-        unkeep(); // only one is kept
-        const ss_status status = ss_add_listener_full(get(), SS_EVENT_CLOSE, detail::kept, get(), detail::unkeep, false,
-                                                      INT32_MAX);
-        if (status != SS_OK)
-            ss_release(get());
-        out(status);
-    }
+    /**
+     * Keeps the socket alive as long as it is connected or connecting, though nobody may hold it: for a server's connections,
+     * and for a socket of your own, before connect() or after it.
+     */
+    void keep(failure out = {}) const { out(ss_socket_keep(get())); }
 
     bool connected() const { return ss_socket_connected(get()); }
     std::size_t bytes_available() const { return ss_socket_bytes_available(get()); }
@@ -1481,7 +1458,6 @@ public:
 private:
     friend class ss::reference<socket, ss_socket>;
     socket(adopt tag, ss_socket *handle) noexcept : dispatcher(tag, handle) {}
-    void unkeep() const { ss_remove_listener(get(), SS_EVENT_CLOSE, detail::kept, get(), false); }
 
     template <class Value> Value read_value(ss_status (*function)(ss_socket *, Value *), const failure &out) const
     {

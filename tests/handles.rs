@@ -129,6 +129,7 @@ fn exports() -> Vec<Export> {
         getter("ss_local_port", Server, |h| ss_local_port(h.cast()) == 0),
         status("ss_socket_close", Socket, |h| ss_socket_close(h.cast())),
         status("ss_socket_abort", Socket, |h| ss_socket_abort(h.cast())),
+        status("ss_socket_keep", Socket, |h| ss_socket_keep(h.cast())),
         status("ss_socket_flush", Socket, |h| ss_socket_flush(h.cast())),
         getter("ss_socket_connected", Socket, |h| !ss_socket_connected(h.cast())),
         getter("ss_socket_bytes_available", Socket, |h| ss_socket_bytes_available(h.cast()) == 0),

@@ -153,6 +153,12 @@ static value hss_socket_connect(value socket_, value host_, value port_)
 }
 DEFINE_PRIM(hss_socket_connect, 3)
 
+static value hss_socket_adopt(value socket_, value fd_)
+{
+	return integer((int)ss_socket_adopt(object_of(socket_), (int64_t)val_any_int(fd_)));
+}
+DEFINE_PRIM(hss_socket_adopt, 2)
+
 static value hss_socket_close(value socket_)
 {
 	return integer((int)ss_socket_close(object_of(socket_)));
@@ -164,6 +170,12 @@ static value hss_socket_abort(value socket_)
 	return integer((int)ss_socket_abort(object_of(socket_)));
 }
 DEFINE_PRIM(hss_socket_abort, 1)
+
+static value hss_socket_keep(value socket_)
+{
+	return integer((int)ss_socket_keep(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_keep, 1)
 
 static value hss_socket_flush(value socket_)
 {

@@ -2,12 +2,13 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::border::{bytes, c_string, check_room, get, glance_at, handle, key, loop_key, status, value};
+use super::border::{bytes, c_string, change, check_room, get, glance_at, handle, key, loop_key, status, value};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
 use crate::core::socket::SocketRef;
 use crate::core::socket::endpoints::Endpoint;
 use crate::core::thread::with;
+use crate::driver::place;
 use crate::error::{Failure, Result};
 
 /// One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
@@ -66,16 +67,41 @@ pub extern "C" fn ss_socket_adopt(socket: *mut ss_socket, fd: i64) -> ss_status 
 ///
 /// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
-pub extern "C" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|thread| thread.socket(key(socket))?.close()))
+pub extern "C-unwind" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
+    change(place(), |thread| thread.end_socket(key(socket), |socket| socket.close()))
 }
 
 /// Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
 ///
 /// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
 #[unsafe(no_mangle)]
-pub extern "C" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
-    status(|| with(|thread| thread.socket(key(socket))?.abort()))
+pub extern "C-unwind" fn ss_socket_abort(socket: *mut ss_socket) -> ss_status {
+    change(place(), |thread| thread.end_socket(key(socket), |socket| socket.abort()))
+}
+
+/// Keeps a socket alive without a reference of yours, as long as it is connected or connecting: for a server's connections,
+/// in the listener of the connect event, and for a socket of your own, before ss_socket_connect or after it.
+///
+/// The library holds a reference of its own. It gives it back when the socket is neither connected nor connecting any more:
+/// after the listeners of the close event, or of the ioError event of an attempt that has failed, whatever they do, and at
+/// ss_socket_close and ss_socket_abort. If nobody else has one then the socket is destroyed, when the listener that is running
+/// has returned. One that is connected anew before that stays kept. Called twice it is as called once.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_keep(socket: *mut ss_socket) -> ss_status {
+    match glance_at(socket, |thread, key| thread.keep_socket(key)) {
+        Some(()) => ss_status::SS_OK,
+        None => keep(socket),
+    }
+}
+
+#[inline(never)]
+fn keep(socket: *mut ss_socket) -> ss_status {
+    status(|| {
+        with(|thread| {
+            thread.socket(key(socket))?.keep();
+            Ok(())
+        })
+    })
 }
 
 /// Socket.flush(): begins to send what was written now, rather than at the end of the listener. Never waits.

@@ -85,6 +85,7 @@ static void use_as_socket(void *h)
     size_t length = 77;
     REFUSED(ss_socket_close(socket));
     REFUSED(ss_socket_abort(socket));
+    REFUSED(ss_socket_keep(socket));
     REFUSED(ss_socket_flush(socket));
     EMPTY(ss_socket_connected(socket));
     EMPTY(ss_socket_bytes_available(socket));

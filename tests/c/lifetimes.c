@@ -364,6 +364,199 @@ static void an_object_released_in_its_dispatch_answers_until_the_end_and_can_be_
     CHECK_OK(ss_release(loop));
 }
 
+/* ---- Sockets that the library keeps ---- */
+
+/* How a kept socket ends: what is done, and in which listener of its own, if in one. */
+typedef enum { PEER_ENDS, PEER_ENDS_UNHEARD, PEER_RESETS, HOST_CLOSES, HOST_ABORTS } ending;
+
+typedef struct {
+    const char *when; /* the listener in which the host does its part; NULL: outside of one */
+    ending how;
+    ss_socket *socket;
+    int keeps, heard, destroyed, in_listener;
+} keeping;
+
+static void end_kept(keeping *k)
+{
+    if (k->how == HOST_CLOSES) CHECK_OK(ss_socket_close(k->socket));
+    if (k->how == HOST_ABORTS) CHECK_OK(ss_socket_abort(k->socket));
+}
+
+static void destroy_kept(void *user_data)
+{
+    keeping *k = (keeping *)user_data;
+    CHECK_EQ(k->in_listener, 0);
+    ++k->destroyed;
+}
+
+static void hear_and_stop(ss_event *event, void *user_data)
+{
+    keeping *k = (keeping *)user_data;
+    k->in_listener = 1;
+    ++k->heard;
+    CHECK_EQ(k->destroyed, 0);
+    if (k->when != NULL && strcmp(ss_event_type(event), k->when) == 0) end_kept(k);
+    CHECK_STATUS(SS_ERR_HANDLE, ss_release(k->socket)); /* the reference is the library's */
+    CHECK_EQ(ss_object_kind(k->socket), SS_KIND_SOCKET);
+    CHECK_OK(ss_event_stop_immediate_propagation(event));
+    k->in_listener = 0;
+}
+
+static void keep_accepted(ss_event *event, void *user_data)
+{
+    static const char *const heard[] = {SS_EVENT_SOCKET_DATA, SS_EVENT_CLOSE, SS_EVENT_IO_ERROR};
+    keeping *k = (keeping *)user_data;
+    size_t type;
+    int times;
+    k->socket = ss_event_socket(event);
+    for (type = 0; type < (k->how == PEER_ENDS_UNHEARD ? 1 : COUNT_OF(heard)); ++type)
+        CHECK_OK(ss_add_listener(k->socket, heard[type], hear_and_stop, k, false, 0));
+    CHECK_OK(ss_set_user_data(k->socket, k, destroy_kept));
+    for (times = 0; times < k->keeps; ++times) CHECK_OK(ss_socket_keep(k->socket));
+    if (k->when != NULL && strcmp(k->when, SS_EVENT_CONNECT) == 0) end_kept(k);
+    CHECK_EQ(k->destroyed, 0);
+}
+
+static void keep_and_end(int keeps, ending how, const char *when)
+{
+    ss_loop *loop = new_loop();
+    ss_server *server = new_listening_server(loop);
+    int before = count_descriptors(), client;
+    keeping k;
+    snprintf(check_context, sizeof check_context, "kept %d times, end %d, %s", keeps, (int)how, when != NULL ? when : "outside");
+    memset(&k, 0, sizeof k);
+    k.keeps = keeps;
+    k.how = how;
+    k.when = when;
+    CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, keep_accepted, &k, false, 0));
+    client = client_connect(ss_local_port(server));
+    PUMP_UNTIL(loop, k.socket != NULL);
+    if (when == NULL || strcmp(when, SS_EVENT_CONNECT) != 0) {
+        client_send(NULL, client, "x", 1);
+        PUMP_UNTIL(loop, k.heard == 1);
+    }
+    if (when == NULL) {
+        settle(loop);
+        CHECK_EQ(k.destroyed, 0); /* it is connected */
+        end_kept(&k);
+    }
+    if (how == PEER_ENDS || how == PEER_ENDS_UNHEARD) close(client);
+    if (how == PEER_RESETS) client_reset(client);
+    PUMP_UNTIL(loop, k.destroyed == 1);
+    CHECK_STATUS(SS_ERR_HANDLE, ss_retain(k.socket));
+    CHECK_STATUS(SS_ERR_HANDLE, ss_socket_keep(k.socket));
+    if (how == HOST_CLOSES || how == HOST_ABORTS) {
+        client_end(loop, client);
+        close(client);
+    }
+    settle(loop);
+    CHECK_EQ(k.destroyed, 1);
+    CHECK_EQ(count_descriptors(), before);
+    CHECK_OK(ss_release(loop));
+}
+
+static void a_kept_socket_lives_as_long_as_its_connection(void)
+{
+    int keeps;
+    for (keeps = 1; keeps <= 3; ++keeps) {
+        keep_and_end(keeps, PEER_ENDS, NULL);
+        keep_and_end(keeps, PEER_ENDS_UNHEARD, NULL);
+        keep_and_end(keeps, PEER_RESETS, NULL);
+        keep_and_end(keeps, HOST_CLOSES, NULL);
+        keep_and_end(keeps, HOST_ABORTS, NULL);
+        keep_and_end(keeps, HOST_CLOSES, SS_EVENT_CONNECT);
+        keep_and_end(keeps, HOST_ABORTS, SS_EVENT_CONNECT);
+        keep_and_end(keeps, HOST_CLOSES, SS_EVENT_SOCKET_DATA);
+        keep_and_end(keeps, HOST_ABORTS, SS_EVENT_SOCKET_DATA);
+    }
+}
+
+static void one_that_is_not_connected_is_kept_from_its_next_connect_on(void)
+{
+    ss_loop *loop = new_loop();
+    ss_server *server = new_listening_server(loop);
+    ss_socket *socket = ss_socket_new(loop);
+    int destroyed = 0;
+    CHECK_OK(ss_socket_keep(socket));
+    CHECK_OK(ss_release(socket)); /* nothing holds it */
+    CHECK_STATUS(SS_ERR_HANDLE, ss_socket_keep(socket));
+    socket = ss_socket_new(loop);
+    CHECK_OK(ss_set_user_data(socket, &destroyed, count_call));
+    CHECK_OK(ss_socket_keep(socket));
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", ss_local_port(server)));
+    CHECK_OK(ss_release(socket));
+    CHECK_EQ(destroyed, 0);
+    CHECK_OK(ss_socket_close(socket));
+    CHECK_EQ(destroyed, 1);
+
+    /* Once its connection is over it is not kept for the next one. */
+    socket = ss_socket_new(loop);
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", ss_local_port(server)));
+    CHECK_OK(ss_socket_keep(socket));
+    CHECK_OK(ss_socket_close(socket));
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", ss_local_port(server)));
+    CHECK_OK(ss_release(socket));
+    CHECK_STATUS(SS_ERR_HANDLE, ss_retain(socket));
+    CHECK_OK(ss_release(loop));
+}
+
+static ss_socket *new_kept_client(ss_loop *loop, keeping *k, int32_t port)
+{
+    ss_socket *socket = ss_socket_new(loop);
+    memset(k, 0, sizeof *k);
+    k->socket = socket;
+    CHECK_OK(ss_set_user_data(socket, k, destroy_kept));
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", port));
+    CHECK_OK(ss_socket_keep(socket));
+    CHECK_OK(ss_release(socket));
+    CHECK_EQ(k->destroyed, 0);
+    return socket;
+}
+
+static void connect_again(ss_event *event, void *user_data)
+{
+    ss_socket *socket = (ss_socket *)ss_event_target(event);
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", *(int32_t *)user_data));
+}
+
+static void a_kept_socket_lives_as_long_as_it_is_connecting(void)
+{
+    ss_loop *loop = new_loop();
+    ss_server *server = new_listening_server(loop), *nobody = new_listening_server(loop);
+    ss_socket *socket;
+    int32_t port = ss_local_port(server), refused = ss_local_port(nobody);
+    keeping k;
+    int connects = 0;
+    CHECK_OK(ss_close(nobody)); /* its port is nobody's now */
+    CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, accept_echo, NULL, false, 0));
+
+    new_kept_client(loop, &k, refused); /* nobody hears the ioError */
+    PUMP_UNTIL(loop, k.destroyed == 1);
+    socket = new_kept_client(loop, &k, refused);
+    CHECK_OK(ss_add_listener(socket, SS_EVENT_IO_ERROR, hear_and_stop, &k, false, 0));
+    PUMP_UNTIL(loop, k.destroyed == 1);
+    CHECK_EQ(k.heard, 1);
+    socket = new_kept_client(loop, &k, port);
+    CHECK_OK(ss_socket_close(socket)); /* gives the attempt up */
+    CHECK_EQ(k.destroyed, 1);
+
+    /* One that connects anew in the ioError listener is connecting again. */
+    socket = new_kept_client(loop, &k, refused);
+    CHECK_OK(ss_add_listener(socket, SS_EVENT_IO_ERROR, connect_again, &port, false, 0));
+    CHECK_OK(ss_add_listener(socket, SS_EVENT_CONNECT, count_event, &connects, false, 0));
+    PUMP_UNTIL(loop, connects == 1);
+    CHECK_EQ(k.destroyed, 0);
+    CHECK_OK(ss_socket_connect(socket, "127.0.0.1", port));
+    PUMP_UNTIL(loop, connects == 2);
+    CHECK_EQ(k.destroyed, 0);
+    CHECK_OK(ss_socket_abort(socket));
+    CHECK_EQ(k.destroyed, 1);
+
+    new_kept_client(loop, &k, port);
+    CHECK_OK(ss_release(loop)); /* and it ends with its loop */
+    CHECK_EQ(k.destroyed, 1);
+}
+
 /* ---- The end of a loop with everything alive ---- */
 
 static void never_task(void *user_data)
@@ -427,6 +620,9 @@ int main(int argc, char **argv)
         CASE(a_listener_of_a_server_s_own_event_may_do_anything),
         CASE(a_listener_of_a_socket_s_own_event_may_do_anything),
         CASE(an_object_released_in_its_dispatch_answers_until_the_end_and_can_be_saved),
+        CASE(a_kept_socket_lives_as_long_as_its_connection),
+        CASE(one_that_is_not_connected_is_kept_from_its_next_connect_on),
+        CASE(a_kept_socket_lives_as_long_as_it_is_connecting),
         CASE(releasing_a_loop_ends_everything_on_it),
     };
     return check_main(cases, COUNT_OF(cases), argc, argv);

@@ -1160,6 +1160,34 @@ void a_kept_socket_goes_with_its_connection_whatever_its_listeners_do()
     }
 }
 
+void a_socket_is_kept_while_it_connects()
+{
+    ss::loop loop;
+    const int port = listening(loop).local_port(); // nobody's any more
+    int failures = 0;
+    ss::weak_socket refused, given_up, never_connected;
+    {
+        const ss::socket client(loop);
+        refused = client;
+        client.on_io_error([&failures] { ++failures; });
+        client.keep();
+        client.connect("127.0.0.1", port);
+        client.keep();
+        const ss::socket other(loop);
+        given_up = other;
+        other.connect("127.0.0.1", port);
+        other.keep();
+        const ss::socket third(loop);
+        never_connected = third;
+        third.keep();
+    }
+    CHECK(!refused.expired() && !given_up.expired() && never_connected.expired());
+    given_up.lock().close();
+    CHECK(given_up.expired());
+    pump_until(loop, [&] { return refused.expired(); });
+    CHECK(failures == 1);
+}
+
 /* ---- Texts and bytes ---- */
 
 void a_text_with_a_nul_is_refused_or_sent_whole()
@@ -1661,6 +1689,7 @@ int main()
     what_is_copied_from_an_event_outlives_it();
     what_is_assigned_to_a_lent_event_does_not_end_it();
     a_kept_socket_goes_with_its_connection_whatever_its_listeners_do();
+    a_socket_is_kept_while_it_connects();
     a_text_with_a_nul_is_refused_or_sent_whole();
     arrays_are_written_by_their_size();
     reading_all_of_nothing_is_an_empty_string();

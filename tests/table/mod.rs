@@ -84,6 +84,7 @@ pub const FUNCTIONS: [(&str, Call); 138] = [
     ("ss_socket_adopt", |h, _| unsafe { done(ss_socket_adopt(h.cast(), -1)) }),
     ("ss_socket_close", |h, _| unsafe { done(ss_socket_close(h.cast())) }),
     ("ss_socket_abort", |h, _| unsafe { done(ss_socket_abort(h.cast())) }),
+    ("ss_socket_keep", |h, _| unsafe { done(ss_socket_keep(h.cast())) }),
     ("ss_socket_flush", |h, _| unsafe { done(ss_socket_flush(h.cast())) }),
     ("ss_socket_pause", |h, _| unsafe { done(ss_socket_pause(h.cast())) }),
     ("ss_socket_resume", |h, _| unsafe { done(ss_socket_resume(h.cast())) }),

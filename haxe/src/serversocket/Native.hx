@@ -134,8 +134,10 @@ extern class Native {
 	@:native("::ss_event_to_string") static function ss_event_to_string(event:EventHandle, dst:cpp.RawPointer<cpp.Char>, capacity:cpp.SizeT):cpp.SizeT;
 	@:native("::ss_socket_new") static function ss_socket_new(loop:LoopHandle):SocketHandle;
 	@:native("::ss_socket_connect") static function ss_socket_connect(socket:SocketHandle, host:cpp.ConstCharStar, port:cpp.Int32):Status;
+	@:native("::ss_socket_adopt") static function ss_socket_adopt(socket:SocketHandle, fd:cpp.Int64):Status;
 	@:native("::ss_socket_close") static function ss_socket_close(socket:SocketHandle):Status;
 	@:native("::ss_socket_abort") static function ss_socket_abort(socket:SocketHandle):Status;
+	@:native("::ss_socket_keep") static function ss_socket_keep(socket:SocketHandle):Status;
 	@:native("::ss_socket_flush") static function ss_socket_flush(socket:SocketHandle):Status;
 	@:native("::ss_socket_pause") static function ss_socket_pause(socket:SocketHandle):Status;
 	@:native("::ss_socket_resume") static function ss_socket_resume(socket:SocketHandle):Status;

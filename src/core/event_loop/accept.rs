@@ -2,7 +2,7 @@
 
 use super::Loop;
 use super::state::{After, Step, Turn};
-use crate::core::events::{Detail, EventType, Events};
+use crate::core::events::{Detail, EventType, Events, Keep};
 use crate::core::host::{Due, NextCall};
 use crate::core::server::ServerRef;
 use crate::core::server::accept::Accepted;
@@ -104,7 +104,7 @@ impl Loop {
         inject::point();
         // It is pinned until now.
         let Some(socket) = self.sockets.known_mut(key) else { return };
-        let kept = socket.connection.filter(|_| socket.life.references > 0);
+        let kept = socket.connection.filter(|_| socket.life.references > 0 || socket.life.keep == Keep::Now);
         let mut starved = false;
         if let Some(connection) = kept {
             starved = self.transport.admit(connection);

@@ -2,7 +2,7 @@
 
 use super::Loop;
 use crate::core::events::listeners::Listeners;
-use crate::core::events::{Events, Life};
+use crate::core::events::{Events, Keep, Life};
 use crate::core::host::{Due, UserData};
 use crate::core::server::ServerRef;
 use crate::core::socket::SocketRef;
@@ -35,6 +35,19 @@ impl Loop {
         life.references = life.references.checked_sub(1)?;
         self.turn.doomed |= last;
         Some(())
+    }
+
+    /// The library lets go of a socket that it keeps, if its connection or attempt has ended and the listeners know.
+    #[inline]
+    pub(crate) fn let_go(&mut self, key: Key, events: &mut Events, due: &mut Due) {
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.life.keep == Keep::Now) else { return };
+        if socket.is_in_use() {
+            return;
+        }
+        socket.life.keep = Keep::No;
+        if socket.life.is_over() {
+            self.lose(key, events, due);
+        }
     }
 
     /// What happens to an object's references is done.

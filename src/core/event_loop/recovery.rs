@@ -22,6 +22,7 @@ impl Loop {
             self.recover_server(key);
         }
         for key in keys_of(&self.sockets).into_iter().chain(keys_of(&self.servers)) {
+            self.let_go(key, events, due);
             let Ok(life) = self.life(key) else { continue };
             life.pins = pinned.iter().filter(|pin| **pin == key).count() as u16;
             if life.is_over() {

@@ -187,10 +187,11 @@ impl Loop {
         SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
         socket.close_due = false;
         let detail = Detail::Close { os_error: 0 };
-        match turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
-            true => Step::Call,
-            false => Step::Again,
+        if turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
+            return Step::Call;
         }
+        self.let_go(owner, events, due);
+        Step::Again
     }
 
     /// The turn was cut short by a fault of the library's own: what has become of the bytes of the connection that was

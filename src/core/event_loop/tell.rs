@@ -54,6 +54,7 @@ impl Loop {
             let message = || String::from("Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error.");
             due.log(Level::Error, message);
         }
+        self.let_go(target, events, due);
         Step::Again
     }
 

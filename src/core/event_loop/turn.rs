@@ -149,7 +149,7 @@ impl Loop {
         match self.turn.after {
             After::Settle => self.settle(target, due),
             After::Admit { socket } => self.admit(target, socket, events, due),
-            After::Nothing => {}
+            After::Nothing => self.let_go(target, events, due),
         }
         if std::mem::take(&mut self.turn.doomed) {
             self.destroy(target, events, due);

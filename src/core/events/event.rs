@@ -15,14 +15,25 @@ pub(crate) struct Life {
     pub references: u32,
     /// Dispatches and polls under way, which the object outlives.
     pub pins: u16,
+    pub keep: Keep,
+}
+
+/// Whether the library holds a socket, as long as it is connected or connecting.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Keep {
+    #[default]
+    No,
+    /// It does when the socket is connecting.
+    FromConnect,
+    Now,
 }
 
 impl Life {
-    pub(crate) const OWNED: Life = Life { references: 1, pins: 0 };
-    pub(crate) const PINNED: Life = Life { references: 0, pins: 1 };
+    pub(crate) const OWNED: Life = Life { references: 1, pins: 0, keep: Keep::No };
+    pub(crate) const PINNED: Life = Life { references: 0, pins: 1, keep: Keep::No };
 
     pub(crate) fn is_over(&self) -> bool {
-        self.references == 0 && self.pins == 0
+        self.references == 0 && self.pins == 0 && self.keep != Keep::Now
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod event;
 pub(crate) mod listeners;
 pub(crate) mod types;
 
-pub(crate) use event::{Detail, Event, Life};
+pub(crate) use event::{Detail, Event, Keep, Life};
 pub(crate) use types::EventType;
 
 use crate::core::host::Due;

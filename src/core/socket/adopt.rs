@@ -28,6 +28,7 @@ impl SocketRef<'_> {
         let adopted = self.transport.adopt(&offer, matches!(ends, Ends::UnixDomain), self.key, &options);
         let key = adopted.inspect_err(|_| self.socket.forget_endpoints())?;
         self.socket.connection = Some(key);
+        self.socket.begin_keep();
         self.listeners_changed();
         self.begin_time();
         Ok(())

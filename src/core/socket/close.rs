@@ -1,14 +1,35 @@
 //! The ways out of a connection: the host's, and the connection's own.
 
-use super::SocketRef;
+use super::{Socket, SocketRef};
 use crate::core::connection::close::End;
 use crate::core::connection::phase::Told;
 use crate::core::connection::{Happening, find_mut};
+use crate::core::events::Keep;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
 
+impl Socket {
+    /// Connected, connecting, or its listeners are still to hear of the end.
+    #[inline]
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.connection.is_some() || self.is_connecting() || self.close_due
+    }
+
+    /// It connects: if it is to be kept from then on, it is.
+    pub(super) fn begin_keep(&mut self) {
+        if self.life.keep == Keep::FromConnect {
+            self.life.keep = Keep::Now;
+        }
+    }
+}
+
 impl SocketRef<'_> {
+    /// The library holds the socket as long as it is connected or connecting.
+    pub(crate) fn keep(&mut self) {
+        self.socket.life.keep = if self.socket.is_in_use() { Keep::Now } else { Keep::FromConnect };
+    }
+
     /// `close()`: the socket is closed from now on; what was written is still sent, in the background.
     pub(crate) fn close(&mut self) -> Result<()> {
         self.remember_local();

@@ -154,6 +154,7 @@ impl SocketRef<'_> {
         let attempt = memory::boxed(Attempt::begin(host, port)?)?;
         self.leave_former()?;
         self.socket.make_cold()?.attempt = Some(attempt);
+        self.socket.begin_keep();
         self.transport.active += 1;
         if self.socket.attempt().is_some_and(Attempt::is_resolving) {
             self.queue();

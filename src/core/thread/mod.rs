@@ -13,7 +13,7 @@ use std::rc::Rc;
 use crate::core::event_loop::Loop;
 use crate::core::event_loop::turn::Waiting;
 use crate::core::events::listeners::{List, Registration};
-use crate::core::events::{EventType, Events, Life};
+use crate::core::events::{EventType, Events, Keep, Life};
 use crate::core::host::Due;
 use crate::core::server::ServerRef;
 use crate::core::socket::SocketRef;
@@ -281,6 +281,15 @@ impl Thread {
     pub(crate) fn retain_socket(&mut self, key: Key) -> Option<()> {
         let life = &mut self.loops.get_mut(self.recent)?.sockets.get_mut(key)?.life;
         life.references = life.references.checked_add(1)?;
+        Some(())
+    }
+
+    /// Keeps such a socket as long as its connection lasts.
+    #[inline(always)]
+    pub(crate) fn keep_socket(&mut self, key: Key) -> Option<()> {
+        let socket = self.loops.get_mut(self.recent)?.sockets.get_mut(key)?;
+        socket.connection?;
+        socket.life.keep = Keep::Now;
         Some(())
     }
 

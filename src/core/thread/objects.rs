@@ -6,6 +6,7 @@ use super::{Thread, no_target};
 use crate::core::events::listeners::{List, Registration, Removed};
 use crate::core::events::{Detail, Event};
 use crate::core::host::{Callback, Function, UserData};
+use crate::core::socket::SocketRef;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind};
 use crate::inject;
@@ -71,6 +72,15 @@ impl Thread {
             }
             _ => return Err(Failure::stale_handle()),
         }
+        Ok(())
+    }
+
+    /// The host ends the connection or attempt of a socket that the library may keep.
+    pub(crate) fn end_socket(&mut self, key: Key, end: impl FnOnce(&mut SocketRef<'_>) -> Result<()>) -> Result<()> {
+        let place = self.place(|event_loop| event_loop.sockets.owns(key));
+        let event_loop = &mut self.loops[place.ok_or_else(|| handle::explain(key, Kind::Socket))?];
+        end(&mut event_loop.socket(key)?)?;
+        event_loop.let_go(key, &mut self.events, &mut self.due);
         Ok(())
     }
 

@@ -120,12 +120,20 @@ class Calls {
 		return Native.ss_socket_connect(HandleCast.toSocket(socket.object), ConstCharStar.fromString(host), port);
 	}
 
+	public static function socketAdopt(socket:Handle, fd:Int):Int {
+		return Native.ss_socket_adopt(HandleCast.toSocket(socket.object), fd);
+	}
+
 	public static function socketClose(socket:Handle):Int {
 		return Native.ss_socket_close(HandleCast.toSocket(socket.object));
 	}
 
 	public static function socketAbort(socket:Handle):Int {
 		return Native.ss_socket_abort(HandleCast.toSocket(socket.object));
+	}
+
+	public static function socketKeep(socket:Handle):Int {
+		return Native.ss_socket_keep(HandleCast.toSocket(socket.object));
 	}
 
 	public static function socketFlush(socket:Handle):Int {
@@ -543,12 +551,20 @@ class Calls {
 		return _socketConnect(socket, NekoBinding.toNeko(host), port);
 	}
 
+	public static function socketAdopt(socket:Handle, fd:Int):Int {
+		return _socketAdopt(socket, fd);
+	}
+
 	public static function socketClose(socket:Handle):Int {
 		return _socketClose(socket);
 	}
 
 	public static function socketAbort(socket:Handle):Int {
 		return _socketAbort(socket);
+	}
+
+	public static function socketKeep(socket:Handle):Int {
+		return _socketKeep(socket);
 	}
 
 	public static function socketFlush(socket:Handle):Int {
@@ -840,8 +856,10 @@ class Calls {
 	static final _hasListener = Lib.load("serversocket", "hss_has_listener", 2);
 	static final _willTrigger = Lib.load("serversocket", "hss_will_trigger", 2);
 	static final _socketConnect = Lib.load("serversocket", "hss_socket_connect", 3);
+	static final _socketAdopt = Lib.load("serversocket", "hss_socket_adopt", 2);
 	static final _socketClose = Lib.load("serversocket", "hss_socket_close", 1);
 	static final _socketAbort = Lib.load("serversocket", "hss_socket_abort", 1);
+	static final _socketKeep = Lib.load("serversocket", "hss_socket_keep", 1);
 	static final _socketFlush = Lib.load("serversocket", "hss_socket_flush", 1);
 	static final _socketPause = Lib.load("serversocket", "hss_socket_pause", 1);
 	static final _socketResume = Lib.load("serversocket", "hss_socket_resume", 1);
@@ -1013,11 +1031,19 @@ class Calls {
 		throw MacroBinding.NOTHING;
 	}
 
+	public static function socketAdopt(socket:Handle, fd:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
 	public static function socketClose(socket:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 
 	public static function socketAbort(socket:Handle):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketKeep(socket:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 
