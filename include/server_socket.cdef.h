@@ -70,6 +70,7 @@ enum ss_constants {
     SS_OPT_KEEP_ALIVE = 9,
     SS_OPT_IDLE_BYTES = 10,
     SS_OPT_LINGER_BYTES = 14,
+    SS_OPT_UNREAD_LIMIT = 15,
 };
 
 typedef int32_t ss_status;

@@ -555,6 +555,14 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
  */
 #define SS_OPT_LINGER_BYTES 14
 
+/**
+ * Server: how many bytes all of its connections together may have unread. Beyond it those that hold the most are read from no further
+ * until there is room again: all but those that hold less than an equal part of a quarter of it, so that who reads goes on. Their
+ * peers are slowed down by TCP, their end is told later, and nothing is lost. The log has a warning, once. SS_OPT_READ_LIMIT holds for
+ * each of them besides. From 1; default 268435456 (256 MiB).
+ */
+#define SS_OPT_UNREAD_LIMIT 15
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1376,14 +1384,15 @@ SS_API ss_status ss_set_log(ss_log log, void *user_data);
  *
  * SS_ERR_EOF 2030: it has not arrived as a whole yet. SS_ERR_ARGUMENT 2008: what has arrived is no object of the
  * socket's encoding. SS_ERR_RANGE 2006: it is nested more than 128 deep, is longer than SS_OPT_READ_LIMIT, or would
- * take more memory than 16 times that (or 16 MiB, if that is more). SS_ERR_UNSUPPORTED: it is of an IExternalizable
+ * take more memory than 16 times that (or 16 MiB, if that is more), the handles of its parts included. SS_ERR_UNSUPPORTED: it is of an IExternalizable
  * class, whose encoding nobody else knows. SS_ERR_IO 2002: not connected and nothing left to read.
  *
  * After a failure all bytes are unread still, and the connection goes on: but only after SS_ERR_EOF can more bytes
- * mend it. Where the object ends is not known otherwise, so that one mostly closes the socket.
+ * mend it, and after SS_ERR_RANGE a higher SS_OPT_READ_LIMIT. Where the object ends is not known otherwise, so that one mostly closes the socket.
  * Strings are what the peer sent: UTF-8, if it keeps to the format. The endian of the socket does not matter.
  */
-SS_API ss_status ss_socket_read_object(ss_socket *socket, ss_value **value);
+SS_API ss_status ss_socket_read_object(ss_socket *socket,
+                                       ss_value **value);
 
 /**
  * Socket.writeObject(): writes a value with all its parts, all or nothing. The value stays the caller's, unchanged.

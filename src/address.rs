@@ -7,6 +7,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use crate::error::{Failure, Result};
 use crate::sys;
 
+/// No interface has a longer name.
+const LONGEST_SCOPE: usize = 255;
+
 /// The addresses of a connection's two ends. A Unix-domain socket has none.
 #[derive(Clone, Copy)]
 pub(crate) enum Ends {
@@ -31,18 +34,21 @@ pub(crate) fn parse(text: &str, port: u16) -> Result<SocketAddr> {
     };
     match (address.parse::<Ipv6Addr>(), scope) {
         (Err(_), _) | (_, Some("")) => Err(Failure::invalid_parameter().because(format!(
-            "\"{text}\" is not an IP address; give one in digits, such as 127.0.0.1 or ::1 (names are not looked up)"
+            "\"{text:.100}\" is not an IP address; give one in digits, such as 127.0.0.1 or ::1 (names are not looked up)"
         ))),
         (Ok(v6), None) => Ok(SocketAddrV6::new(v6, port, 0, 0).into()),
         (Ok(v6), Some(scope)) => {
             let scope = scope_id(scope)
-                .map_err(|error| Failure::invalid_parameter().because(format!("interface {scope}: {error}")))?;
+                .map_err(|error| Failure::invalid_parameter().because(format!("interface {scope:.100}: {error}")))?;
             Ok(SocketAddrV6::new(v6, port, 0, scope).into())
         }
     }
 }
 
 fn scope_id(scope: &str) -> io::Result<u32> {
+    if scope.len() > LONGEST_SCOPE {
+        return Err(io::ErrorKind::NotFound.into());
+    }
     scope.parse().or_else(|_| sys::interface_index(scope))
 }
 

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use encoding_rs::{
-    EUC_JP, EUC_KR, EncoderResult, Encoding, GBK, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE,
-    WINDOWS_1252,
+    CoderResult, EUC_JP, EUC_KR, EncoderResult, Encoding, GBK, ISO_2022_JP, KOI8_R, SHIFT_JIS, UTF_8, UTF_16BE,
+    UTF_16LE, WINDOWS_1252,
 };
 
 use crate::error::{Failure, Result};
@@ -135,63 +135,105 @@ impl Charset {
     }
 
     /// To UTF-8, as `readMultiByte` gives it: what is malformed becomes U+FFFD, and the first NUL ends the text.
-    pub(crate) fn decode(self, bytes: &[u8]) -> Cow<'_, [u8]> {
-        let text: Cow<'_, str> = match self {
-            Charset::Utf8 => String::from_utf8_lossy(text_of(bytes)),
-            Charset::Latin1 => encoding_rs::mem::decode_latin1(up_to_nul(bytes)),
-            Charset::Ascii => {
-                let character =
-                    |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
-                up_to_nul(bytes).iter().map(character).collect()
-            }
-            Charset::Other(encoding) => encoding.decode_with_bom_removal(bytes).0,
+    pub(crate) fn decode(self, bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
+        let bytes = match self {
+            Charset::Utf8 => text_of(bytes),
+            Charset::Latin1 | Charset::Ascii => up_to_nul(bytes),
+            Charset::Other(encoding) => return decode(encoding, bytes).map(Cow::Owned),
         };
-        match text {
-            Cow::Borrowed(text) => Cow::Borrowed(up_to_nul(text.as_bytes())),
-            Cow::Owned(text) => {
-                let mut bytes = text.into_bytes();
-                bytes.truncate(up_to_nul(&bytes).len());
-                Cow::Owned(bytes)
+        let same = if self == Charset::Utf8 { std::str::from_utf8(bytes).is_ok() } else { bytes.is_ascii() };
+        if same {
+            return Ok(Cow::Borrowed(bytes));
+        }
+        let mut text = Vec::new();
+        if self == Charset::Utf8 {
+            for chunk in bytes.utf8_chunks() {
+                append(&mut text, chunk.valid().as_bytes())?;
+                append(&mut text, if chunk.invalid().is_empty() { &[] } else { REPLACEMENT })?;
+            }
+        } else {
+            for byte in bytes {
+                let character = if self == Charset::Latin1 || byte.is_ascii() { char::from(*byte) } else { '\u{fffd}' };
+                append(&mut text, character.encode_utf8(&mut [0; 4]).as_bytes())?;
             }
         }
+        Ok(Cow::Owned(text))
     }
 
     /// From UTF-8, as `writeMultiByte` sends it: a character that the charset has not becomes '?'.
-    pub(crate) fn encode(self, text: &[u8]) -> Cow<'_, [u8]> {
-        let narrow = |limit: u32| {
-            let text = String::from_utf8_lossy(text);
-            let byte = |character: char| u8::try_from(character).ok().filter(|byte| u32::from(*byte) < limit);
-            Cow::Owned(text.chars().map(|character| byte(character).unwrap_or(b'?')).collect())
-        };
+    pub(crate) fn encode(self, text: &[u8]) -> Result<Cow<'_, [u8]>> {
+        let mut bytes = Vec::new();
         match self {
-            Charset::Utf8 => Cow::Borrowed(text),
-            Charset::Latin1 => narrow(0x100),
-            Charset::Ascii => narrow(0x80),
-            Charset::Other(encoding) if encoding == UTF_16LE => utf_16(text, u16::to_le_bytes),
-            Charset::Other(encoding) if encoding == UTF_16BE => utf_16(text, u16::to_be_bytes),
-            Charset::Other(encoding) => Cow::Owned(encode(encoding, &String::from_utf8_lossy(text))),
+            Charset::Utf8 => return Ok(Cow::Borrowed(text)),
+            Charset::Latin1 => encode_each(text, &mut bytes, |character| [narrow(character, 0x100)])?,
+            Charset::Ascii => encode_each(text, &mut bytes, |character| [narrow(character, 0x80)])?,
+            Charset::Other(encoding) if encoding == UTF_16LE => encode_units(text, &mut bytes, u16::to_le_bytes)?,
+            Charset::Other(encoding) if encoding == UTF_16BE => encode_units(text, &mut bytes, u16::to_be_bytes)?,
+            Charset::Other(encoding) => encode(encoding, text, &mut bytes)?,
         }
+        Ok(Cow::Owned(bytes))
     }
 }
 
-fn utf_16(text: &[u8], bytes: fn(u16) -> [u8; 2]) -> Cow<'_, [u8]> {
-    Cow::Owned(String::from_utf8_lossy(text).encode_utf16().flat_map(bytes).collect())
+const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+fn append(text: &mut Vec<u8>, more: &[u8]) -> Result<()> {
+    text.try_reserve(more.len()).map_err(|_| Failure::no_memory())?;
+    text.extend_from_slice(more);
+    Ok(())
 }
 
-fn encode(encoding: &'static Encoding, mut text: &str) -> Vec<u8> {
-    let mut encoder = encoding.new_encoder();
-    let mut bytes = Vec::with_capacity(text.len());
+/// The text in pieces that are well formed; what is not becomes U+FFFD.
+fn pieces(text: &[u8]) -> impl Iterator<Item = &str> {
+    text.utf8_chunks().flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { "\u{fffd}" }])
+}
+
+fn narrow(character: char, limit: u32) -> u8 {
+    u8::try_from(character).ok().filter(|byte| u32::from(*byte) < limit).unwrap_or(b'?')
+}
+
+fn encode_each<const N: usize>(text: &[u8], bytes: &mut Vec<u8>, encode: impl Fn(char) -> [u8; N]) -> Result<()> {
+    pieces(text).flat_map(str::chars).try_for_each(|character| append(bytes, &encode(character)))
+}
+
+fn encode_units(text: &[u8], bytes: &mut Vec<u8>, encode: fn(u16) -> [u8; 2]) -> Result<()> {
+    pieces(text).flat_map(str::encode_utf16).try_for_each(|unit| append(bytes, &encode(unit)))
+}
+
+/// How many bytes of a text are converted at a time.
+const STEP: usize = 64 * 1024;
+
+fn decode(encoding: &'static Encoding, mut bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut decoder = encoding.new_decoder_with_bom_removal();
+    let mut text = String::new();
     loop {
-        let room = encoder.max_buffer_length_from_utf8_without_replacement(text.len());
-        bytes.reserve(room.unwrap_or(text.len()).max(16));
-        let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(text, &mut bytes, true);
-        text = &text[read..];
-        match result {
-            EncoderResult::InputEmpty => return bytes,
-            EncoderResult::OutputFull => {}
-            EncoderResult::Unmappable(_) => bytes.push(b'?'),
+        text.try_reserve(STEP.min(bytes.len() * 3) + 16).map_err(|_| Failure::no_memory())?;
+        let known = text.len();
+        let (result, read, _) = decoder.decode_to_string(bytes, &mut text, true);
+        bytes = &bytes[read..];
+        let nul = text[known..].find('\0');
+        if nul.is_some() || result == CoderResult::InputEmpty {
+            text.truncate(nul.map_or(text.len(), |nul| known + nul));
+            return Ok(text.into_bytes());
         }
     }
+}
+
+fn encode(encoding: &'static Encoding, text: &[u8], bytes: &mut Vec<u8>) -> Result<()> {
+    let mut encoder = encoding.new_encoder();
+    for (mut piece, last) in pieces(text).map(|piece| (piece, false)).chain([("", true)]) {
+        loop {
+            bytes.try_reserve(STEP.min(piece.len() * 2) + 16).map_err(|_| Failure::no_memory())?;
+            let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(piece, bytes, last);
+            piece = &piece[read..];
+            match result {
+                EncoderResult::InputEmpty => break,
+                EncoderResult::OutputFull => {}
+                EncoderResult::Unmappable(_) => append(bytes, b"?")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -199,7 +241,7 @@ mod tests {
     use super::*;
 
     fn decoded(charset: &str, bytes: &[u8]) -> String {
-        String::from_utf8(Charset::named(charset.as_bytes()).decode(bytes).into_owned()).unwrap()
+        String::from_utf8(Charset::named(charset.as_bytes()).decode(bytes).unwrap().into_owned()).unwrap()
     }
 
     #[test]
@@ -224,7 +266,7 @@ mod tests {
         ];
         for (name, text, bytes) in samples {
             let charset = Charset::named(name.as_bytes());
-            assert_eq!(&*charset.encode(text.as_bytes()), bytes, "{name}");
+            assert_eq!(&*charset.encode(text.as_bytes()).unwrap(), bytes, "{name}");
             assert_eq!(decoded(name, bytes), text, "{name}");
         }
     }
@@ -238,8 +280,9 @@ mod tests {
 
     #[test]
     fn what_a_charset_has_not_becomes_a_question_mark() {
-        let encoded =
-            |charset: &str, text: &str| Charset::named(charset.as_bytes()).encode(text.as_bytes()).into_owned();
+        let encoded = |charset: &str, text: &str| {
+            Charset::named(charset.as_bytes()).encode(text.as_bytes()).unwrap().into_owned()
+        };
         assert_eq!(encoded("us-ascii", "aéb"), b"a?b");
         assert_eq!(encoded("iso-8859-1", "aé€"), b"a\xe9?");
         assert_eq!(encoded("windows-1252", "a日b本"), b"a?b?");

@@ -92,7 +92,7 @@ pub(crate) fn settle_up(place: usize) {
 
 #[cold]
 fn settle(place: usize) {
-    let begun = guarded(|| with(|thread| Ok(thread.begin_due(place))));
+    let begun = guarded(|| with(|thread| thread.begin_due(place)));
     // What goes wrong here is nobody's call to answer for.
     let _ = begun.and_then(|frame| drive(frame, NextCall::NONE));
 }

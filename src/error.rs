@@ -47,6 +47,10 @@ pub(crate) struct Record {
     pub os_error: i32,
 }
 
+/// The text of what is wrong with a handle; the sentence for people says what.
+const NO_HANDLE: &str =
+    "This is not a handle of a living object of that kind. It may have been released, or its loop may have ended.";
+
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 /// AIR's number and text of an I/O error event.
@@ -202,12 +206,33 @@ impl Failure {
         Failure::Known(&RECORD)
     }
 
+    /// A handle of an object that is gone, or of none.
     pub(crate) fn stale_handle() -> Self {
-        static RECORD: Record = Record::ours(
+        static RECORD: Record = Record::detailed(
             Class::Handle,
-            "This is not a handle of a living object of that kind. It may have been released, or its loop may have ended.",
+            0,
+            NO_HANDLE,
+            "the object was released, or its loop or thread has ended, or there never was one; retain what is to be used \
+             later (ss_retain), and forget a handle when its reference is given back",
         );
         Failure::Known(&RECORD)
+    }
+
+    pub(crate) fn null_handle() -> Self {
+        static RECORD: Record = Record::detailed(
+            Class::Handle,
+            0,
+            NO_HANDLE,
+            "the handle is NULL: nothing was stored there yet, or the call that was to make the object has failed, and \
+             ss_last_error_detail said why",
+        );
+        Failure::Known(&RECORD)
+    }
+
+    /// A handle of a living object, which is not what the function takes. Both read like "a socket's".
+    pub(crate) fn other_handle(is: &str, wanted: &str) -> Self {
+        static RECORD: Record = Record::ours(Class::Handle, NO_HANDLE);
+        Failure::Known(&RECORD).because(format!("this is {is} handle, not {wanted}"))
     }
 
     pub(crate) fn nothing_to_release() -> Self {

@@ -1,17 +1,44 @@
 //! Allocations that may fail. What the standard library offers for them aborts the process instead.
 
+use std::alloc::{Layout, alloc, alloc_zeroed};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
 
 use crate::error::{Failure, Result};
 
 pub(crate) fn boxed<T>(value: T) -> Result<Box<T>> {
-    look_for_room::<T>(0)?;
-    Ok(Box::new(value))
+    const { assert!(size_of::<T>() > 0) };
+    let layout = Layout::new::<T>();
+    // SAFETY: the layout is not empty.
+    let place = unsafe { alloc(layout) }.cast::<T>();
+    if place.is_null() {
+        return Err(Failure::no_memory());
+    }
+    // SAFETY: allocated just now as a box allocates, with room for the value.
+    unsafe {
+        place.write(value);
+        Ok(Box::from_raw(place))
+    }
 }
 
 pub(crate) fn shared<T>(value: T) -> Result<Rc<T>> {
-    look_for_room::<T>(2 * size_of::<usize>())?;
+    look_for(size_of::<T>() + 2 * size_of::<usize>())?;
     Ok(Rc::new(value))
+}
+
+/// As many zeros, of which the system need not bring the pages before they are used.
+pub(crate) fn zeroed(length: usize) -> Result<Vec<u8>> {
+    let layout = Layout::array::<u8>(length.max(1)).map_err(|_| Failure::no_memory())?;
+    // SAFETY: the layout is not empty.
+    let start = unsafe { alloc_zeroed(layout) };
+    if start.is_null() {
+        return Err(Failure::no_memory());
+    }
+    // SAFETY: allocated just now as a vector allocates, and all of it is set.
+    Ok(unsafe { Vec::from_raw_parts(start, length, layout.size()) })
 }
 
 /// A copy of a text.
@@ -29,8 +56,47 @@ pub(crate) fn push<T>(list: &mut Vec<T>, entry: T) -> Result<()> {
     Ok(())
 }
 
+/// A map to which something is added only if there is room.
+pub(crate) type Map<K, V> = HashMap<K, V, Seed>;
+
+pub(crate) fn insert<K: Eq + Hash, V>(map: &mut Map<K, V>, key: K, value: V) -> Result<()> {
+    map.try_reserve(1).map_err(|_| Failure::no_memory())?;
+    map.insert(key, value);
+    Ok(())
+}
+
+/// What hashes begin with. Hardly ever the same twice, so that nobody can choose keys which meet in one place; it does without
+/// the system's random numbers, which a sandbox may refuse.
+pub(crate) struct Seed(DefaultHasher);
+
+impl Default for Seed {
+    fn default() -> Self {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let mut hasher = DefaultHasher::new();
+        hasher.write_usize((&raw const COUNTER).addr());
+        hasher.write_u32(std::process::id());
+        hasher.write_u128(UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos()));
+        hasher.write_u64(COUNTER.fetch_add(1, Ordering::Relaxed));
+        Seed(hasher)
+    }
+}
+
+impl Seed {
+    pub(crate) fn number(&self) -> u64 {
+        self.0.finish()
+    }
+}
+
+impl BuildHasher for Seed {
+    type Hasher = DefaultHasher;
+
+    fn build_hasher(&self) -> DefaultHasher {
+        self.0.clone()
+    }
+}
+
 /// Asks the allocator for as much as the allocation right behind this takes. Between the two another thread may take
 /// it away, so that this is no proof; but memory that is short is noticed here, where it is an error of one call.
-fn look_for_room<T>(extra: usize) -> Result<()> {
-    Vec::<u8>::new().try_reserve_exact(size_of::<T>() + extra).map_err(|_| Failure::no_memory())
+pub(crate) fn look_for(bytes: usize) -> Result<()> {
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Failure::no_memory())
 }

@@ -45,11 +45,19 @@ pub(crate) struct ServerOptions {
     pub max_connections: u32,
     /// How much all its closed connections may have unsent.
     pub linger_bytes: u64,
+    /// How much all its connections may have unread.
+    pub unread_limit: u64,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        ServerOptions { dual_stack: false, reuse_port: false, max_connections: 0, linger_bytes: 256 * 1024 * 1024 }
+        ServerOptions {
+            dual_stack: false,
+            reuse_port: false,
+            max_connections: 0,
+            linger_bytes: 256 * 1024 * 1024,
+            unread_limit: 256 * 1024 * 1024,
+        }
     }
 }
 
@@ -67,6 +75,7 @@ pub(crate) enum Name {
     KeepAlive,
     IdleBytes,
     LingerBytes,
+    UnreadLimit,
 }
 
 impl Name {
@@ -83,6 +92,7 @@ impl Name {
             9 => Name::KeepAlive,
             10 => Name::IdleBytes,
             14 => Name::LingerBytes,
+            15 => Name::UnreadLimit,
             _ => return Err(Failure::not_accepted("option").because(format!("there is no option {number}"))),
         })
     }
@@ -104,7 +114,9 @@ impl Options {
             Name::IdleTimeout => number(value).map(|value| self.idle_timeout = value),
             Name::KeepAlive => seconds(value).map(|value| self.keep_alive = value),
             Name::IdleBytes => count(value).map(|value| self.idle_bytes = value),
-            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes => return None,
+            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => {
+                return None;
+            }
         };
         Some(outcome)
     }
@@ -118,7 +130,7 @@ impl Options {
             Name::IdleTimeout => Some(self.idle_timeout.into()),
             Name::KeepAlive => Some(self.keep_alive.into()),
             Name::IdleBytes => Some(self.idle_bytes.into()),
-            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes => None,
+            Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => None,
         }
     }
 }
@@ -129,6 +141,7 @@ impl ServerOptions {
             Name::DualStack => self.dual_stack = flag(value)?,
             Name::ReusePort => self.reuse_port = flag(value)?,
             Name::LingerBytes => self.linger_bytes = size(value)? as u64,
+            Name::UnreadLimit => self.unread_limit = size(value)? as u64,
             _ => self.max_connections = number(value)?,
         }
         Ok(())
@@ -139,6 +152,7 @@ impl ServerOptions {
             Name::DualStack => self.dual_stack.into(),
             Name::ReusePort => self.reuse_port.into(),
             Name::LingerBytes => self.linger_bytes as i64,
+            Name::UnreadLimit => self.unread_limit as i64,
             _ => self.max_connections.into(),
         }
     }

@@ -31,6 +31,21 @@ fn exported_symbols_equal_the_functions_of_the_header() {
     );
 }
 
+/// What calls a function of the library through the table of symbols reaches another copy of it, if one was loaded before.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_library_reaches_none_of_its_own_functions_through_the_table_of_symbols() {
+    if !harness::have_tool("readelf") {
+        return;
+    }
+    let output = Command::new("readelf").args(["--relocs", "--wide"]).arg(harness::library()).output();
+    let output = output.expect("readelf starts");
+    let listing = String::from_utf8(output.stdout).expect("symbols are plain text");
+    let foreign = listing.lines().filter(|line| line.contains("malloc") || line.contains("getaddrinfo")).count();
+    let own: Vec<&str> = listing.lines().filter(|line| line.contains(" ss_")).collect();
+    assert!(output.status.success() && foreign > 0 && own.is_empty(), "{own:?}");
+}
+
 #[test]
 fn every_function_that_takes_a_handle_is_tried_with_bad_ones() {
     let source = fs::read_to_string(harness::c_dir().join("handles.c")).expect("handles.c can be read");

@@ -1046,3 +1046,47 @@ fn a_failure_explains_itself_in_words() {
     let detail = text(ss_last_error_detail()).expect("never NULL");
     assert!(detail.contains("65536"), "{detail}");
 }
+
+// ---- What is wrong with a handle --------------------------------------------------------------------------------------
+
+/// The sentence for people about a handle that was refused.
+#[track_caller]
+fn refusal(status: ss_status) -> String {
+    let error = last_error();
+    assert_eq!((status, error.status, error.id, error.os_error), (SS_ERR_HANDLE, SS_ERR_HANDLE, 0, 0));
+    assert!(error.text.starts_with("This is not a handle"));
+    last_detail()
+}
+
+#[test]
+fn the_error_says_what_is_wrong_with_a_handle() {
+    let events = Loop::new();
+    let (server, socket) = (Server::new(&events), ss_socket_new(events.0));
+    let event = Event::new(c"event", false, false);
+    assert!(refusal(ss_socket_close(null_mut())).starts_with("the handle is NULL"));
+    assert!(refusal(ss_retain(null_mut())).starts_with("the handle is NULL"));
+    assert!(refusal(ss_loop_wake(4 as *mut ss_loop)).starts_with("the object was released"));
+    assert_eq!(refusal(ss_socket_close(server.0.cast())), "this is a server's handle, not a socket's");
+    assert_eq!(refusal(ss_listen(socket.cast(), 0)), "this is a socket's handle, not a server's");
+    assert_eq!(refusal(ss_loop_stop(event.0.cast())), "this is an event's handle, not a loop's");
+    let fd = &mut 0;
+    assert_eq!(
+        refusal(unsafe { ss_native_handle(events.object(), fd) }),
+        "this is a loop's handle, not a server's or a socket's"
+    );
+    let wrong = ss_set_option(event.object(), SS_OPT_NO_DELAY, 1);
+    assert_eq!(refusal(wrong), "this is an event's handle, not a server's or a socket's");
+    let wrong = unsafe { ss_add_listener(event.object(), CLOSE.as_ptr(), None, null_mut(), false, 0) };
+    assert_eq!(refusal(wrong), "this is an event's handle, not a server's or a socket's");
+    let value = ss_value_new(SS_VALUE_NULL);
+    assert_eq!(
+        refusal(unsafe { ss_value_set_string(socket.cast(), c"".as_ptr()) }),
+        "this is a socket's handle, not a value's"
+    );
+    for object in [event.object(), value.cast(), socket.cast()] {
+        ok(release(object));
+        assert!(refusal(ss_retain(object)).starts_with("the object was released"));
+        // The kind of what is gone says nothing.
+        assert!(refusal(ss_close(object.cast())).starts_with("the object was released"));
+    }
+}

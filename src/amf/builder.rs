@@ -3,7 +3,8 @@
 use super::Encoding;
 use super::sink::{Fault, Outcome, Sink, Stop, Word};
 use super::value::{Container, Graph, Node, Text, Type};
-use crate::error::Failure;
+use crate::error::{Failure, Result};
+use crate::memory::{self, push};
 
 pub(super) struct Builder {
     graph: Graph,
@@ -34,22 +35,6 @@ struct Shape {
     names: Vec<Text>,
 }
 
-impl Default for Builder {
-    fn default() -> Self {
-        Builder {
-            graph: Graph::new(),
-            begun: false,
-            last: Graph::ROOT,
-            open: Vec::new(),
-            name: None,
-            strings: Vec::new(),
-            counted: [Vec::new(), Vec::new()],
-            shapes: Vec::new(),
-            empty: Text::default(),
-        }
-    }
-}
-
 impl From<Failure> for Stop {
     /// Making a value can fail in one way only.
     fn from(_: Failure) -> Self {
@@ -58,6 +43,21 @@ impl From<Failure> for Stop {
 }
 
 impl Builder {
+    /// For a value of so many nodes.
+    pub(super) fn new(nodes: usize) -> Result<Self> {
+        Ok(Builder {
+            graph: Graph::new(nodes)?,
+            begun: false,
+            last: Graph::ROOT,
+            open: Vec::new(),
+            name: None,
+            strings: Vec::new(),
+            counted: [Vec::new(), Vec::new()],
+            shapes: Vec::new(),
+            empty: Text::new(&[])?,
+        })
+    }
+
     pub(super) fn finish(self) -> Graph {
         self.graph
     }
@@ -102,8 +102,8 @@ impl Builder {
     }
 
     fn begin(&mut self, container: Container) -> Outcome {
-        self.add(Node::Container(Box::new(container)))?;
-        push(&mut self.open, self.last)
+        self.add(Node::Container(memory::boxed(container)?))?;
+        Ok(push(&mut self.open, self.last)?)
     }
 }
 
@@ -122,7 +122,7 @@ impl Sink for Builder {
     }
 
     fn count(&mut self, version: Encoding) -> Outcome {
-        push(&mut self.counted[version as usize], self.last)
+        Ok(push(&mut self.counted[version as usize], self.last)?)
     }
 
     fn open(&mut self, kind: Type, class: Word, flag: bool) -> Outcome {
@@ -141,13 +141,13 @@ impl Sink for Builder {
 
     fn shape(&mut self, class: Word, dynamic: bool) -> Outcome {
         let class = self.class(class)?;
-        push(&mut self.shapes, Shape { class, dynamic, names: Vec::new() })
+        Ok(push(&mut self.shapes, Shape { class, dynamic, names: Vec::new() })?)
     }
 
     fn shape_name(&mut self, word: Word) -> Outcome {
         let name = self.word(word)?;
         match self.shapes.last_mut() {
-            Some(shape) => push(&mut shape.names, name),
+            Some(shape) => Ok(push(&mut shape.names, name)?),
             None => Ok(()),
         }
     }
@@ -167,10 +167,4 @@ impl Sink for Builder {
 /// Whether an array has an item less than this name says: then what bears it is the next item.
 fn is_next_index(name: &Text, parent: &Container) -> bool {
     parent.kind == Type::Array && name.bytes() == parent.items.len().to_string().as_bytes()
-}
-
-fn push<T>(list: &mut Vec<T>, entry: T) -> Outcome {
-    list.try_reserve(1).map_err(|_| Stop::Fault(Fault::NoMemory))?;
-    list.push(entry);
-    Ok(())
 }

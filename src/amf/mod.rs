@@ -30,9 +30,10 @@ mod writer;
 mod tests;
 
 pub(crate) use value::{Graph, Node, Text, Type};
-pub(crate) use writer::write;
+pub(crate) use writer::{PIECE, write};
 
 use crate::error::{Failure, Result};
+use crate::memory;
 use builder::Builder;
 use reader::Reader;
 use sink::{Fault, Scan, Stop};
@@ -60,6 +61,8 @@ pub(crate) struct ObjectInput {
 
 struct Progress {
     start: Place,
+    /// The limit at that time. Under another one it is looked at anew.
+    limit: usize,
     scan: Reader<Scan>,
     /// The bytes are no good, and more of them will not help.
     fault: Option<Fault>,
@@ -78,7 +81,8 @@ impl ObjectInput {
     /// unread at a time.
     pub(crate) fn read(&mut self, start: Option<Place>, unread: &[u8], limit: usize) -> Result<(Graph, usize)> {
         let memory = limit.saturating_mul(EXPANSION).max(MIN_MEMORY);
-        let known = self.progress.take().filter(|progress| start == Some(progress.start));
+        let known = self.progress.take();
+        let known = known.filter(|progress| start == Some(progress.start) && limit == progress.limit);
         let (mut scan, fault) = match known {
             Some(progress) => (progress.scan, progress.fault),
             None => (Reader::new(self.encoding, memory, Scan), None),
@@ -89,7 +93,7 @@ impl ObjectInput {
         };
         let (fault, failure) = match outcome {
             Ok(length) => {
-                let mut reader = Reader::new(self.encoding, memory, Builder::default());
+                let mut reader = Reader::new(self.encoding, memory, Builder::new(scan.nodes)?);
                 return match reader.run(&unread[..length]) {
                     Ok(_) => Ok((reader.sink.finish(), length)),
                     Err(Stop::Fault(fault)) => Err(fault.into_failure()),
@@ -104,13 +108,15 @@ impl ObjectInput {
             Err(Stop::Incomplete(_)) => {
                 (None, Failure::end_of_file().because("the object has not arrived as a whole yet; nothing was read"))
             }
+            Err(Stop::Fault(Fault::NoMemory)) => return Err(Failure::no_memory()),
             Err(Stop::Fault(fault)) => {
                 // What was learned is not needed any more, only that it ends here.
                 scan = Reader::new(self.encoding, memory, Scan);
                 (Some(fault.clone()), fault.into_failure())
             }
         };
-        self.progress = start.map(|start| Box::new(Progress { start, scan, fault }));
+        // Without memory for it the next call begins anew.
+        self.progress = start.and_then(|start| memory::boxed(Progress { start, limit, scan, fault }).ok());
         Err(failure)
     }
 }

@@ -9,6 +9,7 @@ use super::markers::{amf0, amf3};
 use super::sink::{Fault, Outcome, Sink, Stop, Word};
 use super::value::{Container, Node, Text, Type};
 use super::{Encoding, MAX_DEPTH};
+use crate::memory::push;
 
 /// What is to come of a value that has begun.
 #[derive(Clone, Copy)]
@@ -60,15 +61,27 @@ pub(super) struct Reader<S> {
     shapes: Vec<Shape>,
     /// Bytes of memory that the rest of the value may take.
     memory: usize,
+    /// How many nodes it has so far.
+    pub(super) nodes: usize,
 }
 
-/// What things take in memory, to the extent that it matters.
-const PART: usize = size_of::<Node>() + size_of::<u32>();
-const CONTAINER: usize = size_of::<Container>() + PART;
-const NAMED: usize = size_of::<(Text, u32)>();
-const REFERENCE: usize = size_of::<u32>();
-/// A string's own, beyond its bytes: the counters, the pointer, the allocator's.
-const TEXT: usize = 64;
+// What things take in memory, at the most: lists are up to twice as long as what is in them, and the allocator has its own
+// share. The test `out_of_memory` measures that no value takes more.
+
+/// What is kept of each allocation by the allocator.
+const ALLOCATION: usize = 2 * size_of::<usize>();
+/// The host's handle of a node, which it may ask for: its place, its slot's word, and where it is found by its node.
+const HANDLE: usize = 32;
+const REFERENCE: usize = 2 * size_of::<u32>();
+const PART: usize = size_of::<Node>() + HANDLE + REFERENCE;
+/// Lists begin with room for four.
+const LISTS: usize = 4 * (size_of::<u32>() + size_of::<(Text, u32)>()) + 2 * ALLOCATION;
+const CONTAINER: usize = size_of::<Container>() + ALLOCATION + LISTS + PART;
+const NAMED: usize = 2 * size_of::<(Text, u32)>();
+/// A string's own, beyond its bytes: the counters, the pointer, its place in the table of strings.
+const TEXT: usize = 6 * size_of::<usize>() + 3 * ALLOCATION;
+/// A shape here and at the builder, and the list of its names.
+const SHAPE: usize = 2 * (size_of::<Shape>() + 5 * size_of::<usize>()) + 4 * size_of::<Text>() + ALLOCATION;
 
 impl<S: Sink> Reader<S> {
     pub(super) fn new(encoding: Encoding, memory: usize, sink: S) -> Self {
@@ -83,6 +96,7 @@ impl<S: Sink> Reader<S> {
             counted: [0; 2],
             shapes: Vec::new(),
             memory,
+            nodes: 0,
         }
     }
 
@@ -122,7 +136,7 @@ impl<S: Sink> Reader<S> {
             }
             Frame::Shape { left } => {
                 let word = self.word(input)?;
-                self.spend(size_of::<Text>() + cost(word))?;
+                self.spend(2 * size_of::<Text>() + cost(word))?;
                 self.sink.shape_name(word)?;
                 self.frames[top] = Frame::Shape { left: left - 1 };
             }
@@ -302,8 +316,9 @@ impl<S: Sink> Reader<S> {
             }
             self.check_depth()?;
             self.spend(CONTAINER)?;
+            self.nodes += 1;
             self.sink.open_shaped(shape)?;
-            self.frames.push(Frame::Shaped { shape, next: 0 });
+            push(&mut self.frames, Frame::Shaped { shape, next: 0 })?;
             return self.count(Encoding::Amf3);
         }
         if header & 0b100 != 0 {
@@ -312,11 +327,11 @@ impl<S: Sink> Reader<S> {
         let shape = Shape { sealed: header >> 4, dynamic: header & 0b1000 != 0 };
         let class = self.word(input)?;
         self.check_depth()?;
-        self.spend(2 * CONTAINER + cost(class))?;
-        self.shapes.push(shape);
+        self.spend(SHAPE + CONTAINER + cost(class))?;
+        self.nodes += 1;
+        push(&mut self.shapes, shape)?;
         self.sink.shape(class, shape.dynamic)?;
-        self.frames.push(Frame::Shape { left: shape.sealed });
-        Ok(())
+        Ok(push(&mut self.frames, Frame::Shape { left: shape.sealed })?)
     }
 
     fn vector(&mut self, kind: Type, input: &mut Input) -> Outcome {
@@ -373,11 +388,13 @@ impl<S: Sink> Reader<S> {
 
     fn leaf(&mut self, value: Node) -> Outcome {
         self.spend(PART)?;
+        self.nodes += 1;
         self.sink.leaf(value)
     }
 
     fn text(&mut self, kind: Type, word: Word) -> Outcome {
         self.spend(PART + cost(word))?;
+        self.nodes += 1;
         self.sink.text(kind, word)
     }
 
@@ -405,8 +422,9 @@ impl<S: Sink> Reader<S> {
     fn open(&mut self, kind: Type, class: Word, flag: bool, version: Encoding, rest: Frame) -> Outcome {
         self.check_depth()?;
         self.spend(CONTAINER + cost(class))?;
+        self.nodes += 1;
         self.sink.open(kind, class, flag)?;
-        self.frames.push(rest);
+        push(&mut self.frames, rest)?;
         self.count(version)
     }
 

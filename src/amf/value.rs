@@ -2,11 +2,11 @@
 //! deep they are nested, how often one is referred to, or whether they go round in circles: they go as they came, all
 //! at once.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use crate::error::{Failure, Result};
+use crate::memory::{self, Map};
 
 /// What ActionScript would call a value's type. The numbers are those of the border.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,17 +54,22 @@ impl Type {
     ];
 
     /// A value of this type that says nothing yet.
-    pub(crate) fn empty(self) -> Node {
-        match self {
+    pub(crate) fn empty(self) -> Result<Node> {
+        Ok(match self {
             Type::Undefined => Node::Undefined,
             Type::Null => Node::Null,
             Type::Boolean => Node::Boolean(false),
             Type::Integer => Node::Integer(0),
             Type::Number => Node::Number(0.0),
             Type::Date => Node::Date(0.0),
-            Type::String | Type::ByteArray | Type::Xml | Type::XmlDocument => Node::Text(self, Text::default()),
-            _ => Node::Container(Box::new(Container::new(self))),
-        }
+            _ if self.is_text() => Node::Text(self, Text::new(&[])?),
+            _ => Node::Container(memory::boxed(Container::new(self))?),
+        })
+    }
+
+    /// Whether it consists of bytes.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Type::String | Type::ByteArray | Type::Xml | Type::XmlDocument)
     }
 }
 
@@ -78,7 +83,7 @@ impl Text {
         copy.try_reserve_exact(bytes.len().saturating_add(1)).map_err(|_| Failure::no_memory())?;
         copy.extend_from_slice(bytes);
         copy.push(0);
-        Ok(Text(Rc::new(copy.into_boxed_slice())))
+        Ok(Text(memory::shared(copy.into_boxed_slice())?))
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -91,12 +96,6 @@ impl Text {
     }
 }
 
-impl Default for Text {
-    fn default() -> Self {
-        Text(Rc::new(Box::new([0])))
-    }
-}
-
 impl PartialEq for Text {
     fn eq(&self, other: &Text) -> bool {
         self.bytes() == other.bytes()
@@ -105,20 +104,14 @@ impl PartialEq for Text {
 
 impl Eq for Text {}
 
-impl PartialOrd for Text {
-    fn partial_cmp(&self, other: &Text) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Text {
-    fn cmp(&self, other: &Text) -> Ordering {
-        self.bytes().cmp(other.bytes())
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
     }
 }
 
 /// One value; its parts are other nodes.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Node {
     Undefined,
     Null,
@@ -135,6 +128,20 @@ pub(crate) enum Node {
 }
 
 impl Node {
+    fn copy(&self) -> Result<Node> {
+        Ok(match self {
+            Node::Undefined => Node::Undefined,
+            Node::Null => Node::Null,
+            Node::Boolean(boolean) => Node::Boolean(*boolean),
+            Node::Integer(integer) => Node::Integer(*integer),
+            Node::Number(number) => Node::Number(*number),
+            Node::Date(milliseconds) => Node::Date(*milliseconds),
+            Node::Text(kind, text) => Node::Text(*kind, text.clone()),
+            Node::Container(container) => Node::Container(memory::boxed(container.copy()?)?),
+            Node::Same(other) => Node::Same(*other),
+        })
+    }
+
     pub(crate) fn kind(&self) -> Type {
         match self {
             Node::Undefined | Node::Same(_) => Type::Undefined,
@@ -161,7 +168,7 @@ impl Node {
 }
 
 /// An array, object, vector or dictionary.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Container {
     pub kind: Type,
     /// Of an array, vector or dictionary.
@@ -181,16 +188,28 @@ impl Container {
         Container { kind, items: Vec::new(), named: Vec::new(), class: None, sealed: 0, flag: kind == Type::Object }
     }
 
+    fn copy(&self) -> Result<Container> {
+        let mut copy = Container { class: self.class.clone(), sealed: self.sealed, ..Container::new(self.kind) };
+        copy.flag = self.flag;
+        copy.items.try_reserve_exact(self.items.len()).map_err(|_| Failure::no_memory())?;
+        copy.named.try_reserve_exact(self.named.len()).map_err(|_| Failure::no_memory())?;
+        copy.items.extend_from_slice(&self.items);
+        copy.named.extend_from_slice(&self.named);
+        Ok(copy)
+    }
+
+    /// Makes room for one part more.
+    pub(crate) fn make_room(&mut self) -> Result<()> {
+        let room = self.items.try_reserve(1).and_then(|()| self.named.try_reserve(1));
+        room.map_err(|_| Failure::no_memory())
+    }
+
     pub(crate) fn push_item(&mut self, part: u32) -> Result<()> {
-        self.items.try_reserve(1).map_err(|_| Failure::no_memory())?;
-        self.items.push(part);
-        Ok(())
+        memory::push(&mut self.items, part)
     }
 
     pub(crate) fn push_named(&mut self, name: Text, part: u32) -> Result<()> {
-        self.named.try_reserve(1).map_err(|_| Failure::no_memory())?;
-        self.named.push((name, part));
-        Ok(())
+        memory::push(&mut self.named, (name, part))
     }
 
     /// The property of that name; the last one, should there be several.
@@ -207,6 +226,7 @@ impl Container {
 }
 
 /// The whole. Node 0 is the value itself.
+#[derive(Default)]
 pub(crate) struct Graph {
     nodes: Vec<Node>,
 }
@@ -214,8 +234,12 @@ pub(crate) struct Graph {
 impl Graph {
     pub(crate) const ROOT: u32 = 0;
 
-    pub(crate) fn new() -> Self {
-        Graph { nodes: vec![Node::Undefined] }
+    /// A value that is nothing yet, with room for as many nodes.
+    pub(crate) fn new(room: usize) -> Result<Self> {
+        let mut nodes = Vec::new();
+        nodes.try_reserve_exact(room.max(1)).map_err(|_| Failure::no_memory())?;
+        nodes.push(Node::Undefined);
+        Ok(Graph { nodes })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -242,9 +266,13 @@ impl Graph {
     /// Adds a node that is no part of anything yet.
     pub(crate) fn add(&mut self, node: Node) -> Result<u32> {
         let id = u32::try_from(self.nodes.len()).map_err(|_| Failure::no_memory())?;
-        self.nodes.try_reserve(1).map_err(|_| Failure::no_memory())?;
-        self.nodes.push(node);
+        memory::push(&mut self.nodes, node)?;
         Ok(id)
+    }
+
+    /// Takes nodes back that were added since there were so many, and are no part of anything.
+    pub(crate) fn take_back(&mut self, length: usize) {
+        self.nodes.truncate(length);
     }
 
     /// Makes a node something else. One that has parts stays what it is: they would be left behind, to no end.
@@ -298,18 +326,24 @@ impl Graph {
         Ok(())
     }
 
-    /// Makes `id` what a value of another whole is, with copies of all its parts.
+    /// Makes `id` what a value of another whole is, with copies of all its parts. All or nothing.
     pub(crate) fn copy(&mut self, id: u32, other: &Graph, theirs: u32) -> Result<()> {
         let original = other.node(theirs);
         if !original.has_parts() || self.node(id).has_parts() {
-            return self.set(id, original.clone());
+            return self.set(id, original.copy()?);
         }
-        let theirs = other.resolve(theirs);
-        let copy = self.add(Node::Undefined)?;
-        let mut copies = BTreeMap::from([(theirs, copy)]);
-        let mut rest = vec![theirs];
-        while let Some(theirs) = rest.pop() {
-            let mut node = other.node(theirs).clone();
+        let length = self.nodes.len();
+        let copy = self.add_copies(other, other.resolve(theirs)).inspect_err(|_| self.take_back(length))?;
+        self.set(id, Node::Same(copy))
+    }
+
+    fn add_copies(&mut self, other: &Graph, theirs: u32) -> Result<u32> {
+        let first = self.add(Node::Undefined)?;
+        let (mut copies, mut rest) = (Map::default(), Vec::new());
+        memory::insert(&mut copies, theirs, first)?;
+        memory::push(&mut rest, (theirs, first))?;
+        while let Some((theirs, copy)) = rest.pop() {
+            let mut node = other.node(theirs).copy()?;
             if let Node::Container(container) = &mut node {
                 for part in container.parts_mut() {
                     let original = other.resolve(*part);
@@ -317,15 +351,15 @@ impl Graph {
                         Some(copy) => *copy,
                         None => {
                             let copy = self.add(Node::Undefined)?;
-                            copies.insert(original, copy);
-                            rest.push(original);
+                            memory::insert(&mut copies, original, copy)?;
+                            memory::push(&mut rest, (original, copy))?;
                             copy
                         }
                     };
                 }
             }
-            self.nodes[copies[&theirs] as usize] = node;
+            self.nodes[copy as usize] = node;
         }
-        self.set(id, Node::Same(copy))
+        Ok(first)
     }
 }

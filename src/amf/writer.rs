@@ -3,52 +3,58 @@
 //! What is met a second time is written as a reference where the encoding can do that, so that shared parts stay
 //! shared and a value that goes round in circles comes to an end. Nothing recurses.
 
-use std::collections::BTreeMap;
-
 use super::markers::{amf0, amf3};
 use super::value::{Container, Graph, Node, Text, Type};
 use super::{Encoding, MAX_DEPTH};
 use crate::error::{Failure, Result};
+use crate::memory::{self, Map};
 
 /// What AMF3 can say of a length or an index: 28 bits.
 const MAX_LENGTH: usize = (1 << 28) - 1;
 /// The integers that AMF3 writes as such; others are numbers to it.
 const INTEGERS: std::ops::Range<i32> = -(1 << 28)..1 << 28;
 
+/// What is written comes in pieces of so many bytes, the last one of fewer: in one it would be copied as it grows.
+pub(crate) const PIECE: usize = 64 * 1024;
+
 /// A node of `graph` in bytes, at most `limit` of them.
-pub(crate) fn write(graph: &Graph, root: u32, encoding: Encoding, limit: usize) -> Result<Vec<u8>> {
+pub(crate) fn write(graph: &Graph, root: u32, encoding: Encoding, limit: usize) -> Result<Vec<Vec<u8>>> {
     let mut writer = Writer {
         graph,
         limit,
-        out: Vec::new(),
+        pieces: Vec::new(),
+        last: Vec::new(),
         frames: Vec::new(),
-        seen: [BTreeMap::new(), BTreeMap::new()],
+        seen: [Map::default(), Map::default()],
         strings: Strings::default(),
-        no_class: Text::default(),
-        words: BTreeMap::new(),
-        shapes: BTreeMap::new(),
+        no_class: Text::new(&[])?,
+        words: Map::default(),
+        shapes: Map::default(),
     };
     writer.value(root, encoding)?;
     while !writer.frames.is_empty() {
         writer.step()?;
     }
-    Ok(writer.out)
+    memory::push(&mut writer.pieces, writer.last)?;
+    Ok(writer.pieces)
 }
 
 struct Writer<'a> {
     graph: &'a Graph,
     limit: usize,
-    out: Vec<u8>,
+    /// What is full of what was written, and what is not.
+    pieces: Vec<Vec<u8>>,
+    last: Vec<u8>,
     /// Values that have begun, from the outermost to the innermost.
     frames: Vec<Frame>,
     /// What was written and can be referred to, in AMF0 and in AMF3.
-    seen: [BTreeMap<u32, usize>; 2],
+    seen: [Map<u32, usize>; 2],
     strings: Strings,
     /// The class of what has none.
     no_class: Text,
     /// AMF3's table of strings.
-    words: BTreeMap<StringId, usize>,
-    shapes: BTreeMap<Shape, usize>,
+    words: Map<StringId, usize>,
+    shapes: Map<Shape, usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,7 +69,7 @@ struct Frame {
     dynamic: bool,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(PartialEq, Eq, Hash)]
 struct Shape {
     class: StringId,
     sealed: Vec<StringId>,
@@ -76,19 +82,25 @@ type StringId = usize;
 /// which a peer refers to a hundred thousand times is looked at once. All of them outlive this.
 #[derive(Default)]
 struct Strings {
-    by_address: BTreeMap<*const u8, StringId>,
-    by_content: BTreeMap<Text, StringId>,
+    by_address: Map<*const u8, StringId>,
+    by_content: Map<Text, StringId>,
 }
 
 impl Strings {
-    fn number(&mut self, text: &Text) -> StringId {
+    fn number(&mut self, text: &Text) -> Result<StringId> {
         if let Some(id) = self.by_address.get(&text.address()) {
-            return *id;
+            return Ok(*id);
         }
-        let next = self.by_content.len();
-        let id = *self.by_content.entry(text.clone()).or_insert(next);
-        self.by_address.insert(text.address(), id);
-        id
+        let id = match self.by_content.get(text) {
+            Some(id) => *id,
+            None => {
+                let next = self.by_content.len();
+                memory::insert(&mut self.by_content, text.clone(), next)?;
+                next
+            }
+        };
+        memory::insert(&mut self.by_address, text.address(), id)?;
+        Ok(id)
     }
 }
 
@@ -183,7 +195,7 @@ impl Writer<'_> {
             Node::Text(Type::String, text) => self.long_text0(amf0::LONG_STRING, text.bytes()),
             Node::Text(Type::Xml | Type::XmlDocument, text) => self.long_text0(amf0::XML_DOCUMENT, text.bytes()),
             Node::Container(container) if matches!(container.kind, Type::Array | Type::Object) => {
-                if let Some(index) = self.meet(id, Encoding::Amf0) {
+                if let Some(index) = self.meet(id, Encoding::Amf0)? {
                     let index = u16::try_from(index).map_err(|_| too_long("AMF0 can refer to 65536 values only"))?;
                     self.put(&[amf0::REFERENCE])?;
                     return self.put(&index.to_be_bytes());
@@ -298,14 +310,19 @@ impl Writer<'_> {
         let sealed = if dynamic { own } else { container.named.len() };
         let class = self.class_of(container);
         let own = &container.named[..sealed];
-        let names = own.iter().map(|(name, _)| self.strings.number(name)).collect();
-        let shape = Shape { class: self.strings.number(&class), sealed: names, dynamic };
+        let mut names = Vec::new();
+        names.try_reserve_exact(sealed).map_err(|_| Failure::no_memory())?;
+        for (name, _) in own {
+            names.push(self.strings.number(name)?);
+        }
+        let shape = Shape { class: self.strings.number(&class)?, sealed: names, dynamic };
         if let Some(index) = self.shapes.get(&shape) {
             let index = *index;
             self.check_length(index << 1)?;
             self.u29((index as u32) << 2 | 0b01)?;
         } else {
-            self.shapes.insert(shape, self.shapes.len());
+            let next = self.shapes.len();
+            memory::insert(&mut self.shapes, shape, next)?;
             self.check_length(sealed << 3)?;
             self.u29((sealed as u32) << 4 | u32::from(dynamic) << 3 | 0b011)?;
             self.word(&class)?;
@@ -342,7 +359,7 @@ impl Writer<'_> {
     /// AMF3's marker, and if the value was written before, a reference to it: then it is done.
     fn refer(&mut self, marker: u8, id: u32) -> Result<bool> {
         self.put(&[marker])?;
-        let Some(index) = self.meet(id, Encoding::Amf3) else { return Ok(false) };
+        let Some(index) = self.meet(id, Encoding::Amf3)? else { return Ok(false) };
         self.check_length(index)?;
         self.u29((index as u32) << 1)?;
         Ok(true)
@@ -350,16 +367,14 @@ impl Writer<'_> {
 
     /// Where the value stands among those that can be referred to, if it was written before. If not, it stands there
     /// from now on.
-    fn meet(&mut self, id: u32, version: Encoding) -> Option<usize> {
+    fn meet(&mut self, id: u32, version: Encoding) -> Result<Option<usize>> {
         let seen = &mut self.seen[version as usize];
-        let next = seen.len();
-        match seen.entry(id) {
-            std::collections::btree_map::Entry::Occupied(entry) => Some(*entry.get()),
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(next);
-                None
-            }
+        if let Some(index) = seen.get(&id) {
+            return Ok(Some(*index));
         }
+        let next = seen.len();
+        memory::insert(seen, id, next)?;
+        Ok(None)
     }
 
     fn open(&mut self, node: u32, version: Encoding, sealed: usize, dynamic: bool) -> Result<()> {
@@ -367,8 +382,7 @@ impl Writer<'_> {
             return Err(Failure::out_of_range()
                 .because(format!("the value is nested more than {MAX_DEPTH} deep; nothing was written")));
         }
-        self.frames.push(Frame { node, version, next: 0, sealed, dynamic });
-        Ok(())
+        memory::push(&mut self.frames, Frame { node, version, next: 0, sealed, dynamic })
     }
 
     /// A string of AMF3.
@@ -376,13 +390,14 @@ impl Writer<'_> {
         if text.bytes().is_empty() {
             return self.put(&[EMPTY_WORD]);
         }
-        let id = self.strings.number(text);
+        let id = self.strings.number(text)?;
         if let Some(index) = self.words.get(&id) {
             let index = *index;
             self.check_length(index)?;
             return self.u29((index as u32) << 1);
         }
-        self.words.insert(id, self.words.len());
+        let next = self.words.len();
+        memory::insert(&mut self.words, id, next)?;
         self.length(text.bytes().len())?;
         self.put(text.bytes())
     }
@@ -432,15 +447,30 @@ impl Writer<'_> {
         self.put(&number.to_be_bytes())
     }
 
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.out.len() + bytes.len() > self.limit {
+    fn put(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let length = self.pieces.len() * PIECE + self.last.len();
+        if length + bytes.len() > self.limit {
             return Err(Failure::out_of_range().because(format!(
                 "the value can never fit: write it in parts, or raise SS_OPT_WRITE_LIMIT, which is {}",
                 self.limit
             )));
         }
-        self.out.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
-        self.out.extend_from_slice(bytes);
+        while bytes.len() > PIECE - self.last.len() {
+            let (part, rest) = bytes.split_at(PIECE - self.last.len());
+            self.add(part)?;
+            memory::push(&mut self.pieces, std::mem::take(&mut self.last))?;
+            bytes = rest;
+        }
+        self.add(bytes)
+    }
+
+    fn add(&mut self, part: &[u8]) -> Result<()> {
+        if self.last.capacity() - self.last.len() < part.len() {
+            let room = if self.pieces.is_empty() { part.len().max(self.last.len()) } else { PIECE };
+            let room = room.min(PIECE - self.last.len());
+            self.last.try_reserve_exact(room).map_err(|_| Failure::no_memory())?;
+        }
+        self.last.extend_from_slice(part);
         Ok(())
     }
 }

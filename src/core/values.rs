@@ -132,10 +132,8 @@ impl Values {
     /// Adds an item to an array, vector or dictionary, undefined as yet.
     pub(crate) fn add_item(&mut self, value: Key) -> Result<Key> {
         let (whole, id) = self.place(value)?;
-        let graph = &mut self.whole(whole)?.graph;
-        graph.list(id)?;
-        let node = graph.add(Node::Undefined)?;
-        let part = self.part(whole, node)?;
+        self.whole(whole)?.graph.list(id)?.make_room()?;
+        let (part, node) = self.new_part(whole)?;
         self.whole(whole)?.graph.list(id)?.push_item(node)?;
         Ok(part)
     }
@@ -143,12 +141,22 @@ impl Values {
     /// Adds a property to an object or array, undefined as yet.
     pub(crate) fn add_property(&mut self, value: Key, name: Text) -> Result<Key> {
         let (whole, id) = self.place(value)?;
-        let graph = &mut self.whole(whole)?.graph;
-        graph.object(id)?;
-        let node = graph.add(Node::Undefined)?;
-        let part = self.part(whole, node)?;
+        self.whole(whole)?.graph.object(id)?.make_room()?;
+        let (part, node) = self.new_part(whole)?;
         self.whole(whole)?.graph.object(id)?.push_named(name, node)?;
         Ok(part)
+    }
+
+    /// A new node of a whole, no part of anything yet, and its handle.
+    fn new_part(&mut self, whole: Key) -> Result<(Key, u32)> {
+        let node = self.whole(whole)?.graph.add(Node::Undefined)?;
+        match self.part(whole, node) {
+            Ok(part) => Ok((part, node)),
+            Err(failure) => {
+                self.whole(whole)?.graph.take_back(node as usize);
+                Err(failure)
+            }
+        }
     }
 
     /// Makes a value the same as another: the same one, if they are parts of one whole, and a copy otherwise.
@@ -159,7 +167,7 @@ impl Values {
             return self.whole(whole)?.graph.join(id, theirs);
         }
         // Out of the table for the time of the copy: two of its values are needed at once.
-        let mut graph = std::mem::replace(&mut self.whole(whole)?.graph, Graph::new());
+        let mut graph = std::mem::take(&mut self.whole(whole)?.graph);
         let outcome = match self.whole(source) {
             Ok(source) => graph.copy(id, &source.graph, theirs),
             Err(failure) => Err(failure),

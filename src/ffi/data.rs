@@ -238,7 +238,7 @@ pub unsafe extern "C" fn ss_socket_write_multi_byte(
     // SAFETY: a NUL-terminated string or NULL, by contract.
     let charset = unsafe { charset_named(charset) };
     // SAFETY: the same contract.
-    unsafe { write_text(socket, text, |socket, text| socket.write(&charset.encode(text))) }
+    unsafe { write_text(socket, text, |socket, text| socket.write(&charset.encode(text)?)) }
 }
 
 /// # Safety

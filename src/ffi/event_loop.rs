@@ -11,7 +11,7 @@ use crate::core::thread::with;
 use crate::driver::{self, place};
 use crate::error::{Failure, Result};
 use crate::guard::quieten_panics;
-use crate::handle::{Key, published};
+use crate::handle::{Key, Kind, explain, published};
 use crate::reactor::{Posted, Remote};
 
 /// An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
@@ -172,7 +172,6 @@ fn remote(r#loop: *mut ss_loop) -> Result<Arc<Remote>> {
     match published::<Remote>(key) {
         Some(remote) if remote.is_of_this_process() => Ok(remote),
         Some(_) => Err(Failure::forked()),
-        // Never another thread's: these functions are for all threads.
-        None => Err(Failure::stale_handle()),
+        None => Err(explain(key, &[Kind::Loop])),
     }
 }

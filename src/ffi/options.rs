@@ -4,8 +4,8 @@ use super::border::{key, status, store};
 use super::object::ss_object;
 use super::status::ss_status;
 use crate::core::thread::{Thread, with};
-use crate::error::{Failure, Result};
-use crate::handle::Kind;
+use crate::error::Result;
+use crate::handle::{Kind, explain};
 use crate::options::Name;
 
 /// An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
@@ -50,6 +50,11 @@ pub const SS_OPT_IDLE_BYTES: ss_option = 10;
 /// Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
 /// longest without progress are reset. From 1; default 268435456 (256 MiB).
 pub const SS_OPT_LINGER_BYTES: ss_option = 14;
+/// Server: how many bytes all of its connections together may have unread. Beyond it those that hold the most are read from no further
+/// until there is room again: all but those that hold less than an equal part of a quarter of it, so that who reads goes on. Their
+/// peers are slowed down by TCP, their end is told later, and nothing is lost. The log has a warning, once. SS_OPT_READ_LIMIT holds for
+/// each of them besides. From 1; default 268435456 (256 MiB).
+pub const SS_OPT_UNREAD_LIMIT: ss_option = 15;
 
 /// Sets an option.
 ///
@@ -93,6 +98,6 @@ pub unsafe extern "C" fn ss_get_option(object: *mut ss_object, option: ss_option
 fn check(thread: &mut Thread, object: *mut ss_object) -> Result<()> {
     match key(object).kind() {
         Some(Kind::Server | Kind::Socket) => thread.check(key(object)),
-        _ => Err(Failure::stale_handle()),
+        _ => Err(explain(key(object), &[Kind::Server, Kind::Socket])),
     }
 }

@@ -39,13 +39,12 @@ pub extern "C" fn ss_socket_new(r#loop: *mut ss_loop) -> *mut ss_socket {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const c_char, port: i32) -> ss_status {
     status(|| {
-        // A copy: the text may be the library's own, of the connection that this call ends (ss_socket_remote_address).
         let host = match host.is_null() {
-            true => String::new(),
+            true => "",
             // SAFETY: a NUL-terminated string, by contract. What is not UTF-8 is no host's name either.
-            false => unsafe { c_string(host, "host") }?.to_string_lossy().into_owned(),
+            false => unsafe { c_string(host, "host") }?.to_str().unwrap_or("\u{fffd}"),
         };
-        with(|thread| thread.socket(key(socket))?.connect(&host, port))
+        with(|thread| thread.socket(key(socket))?.connect(host, port))
     })
 }
 

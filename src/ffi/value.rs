@@ -90,11 +90,11 @@ pub const SS_VALUE_DICTIONARY: i32 = 17;
 ///
 /// SS_ERR_EOF 2030: it has not arrived as a whole yet. SS_ERR_ARGUMENT 2008: what has arrived is no object of the
 /// socket's encoding. SS_ERR_RANGE 2006: it is nested more than 128 deep, is longer than SS_OPT_READ_LIMIT, or would
-/// take more memory than 16 times that (or 16 MiB, if that is more). SS_ERR_UNSUPPORTED: it is of an IExternalizable
+/// take more memory than 16 times that (or 16 MiB, if that is more), the handles of its parts included. SS_ERR_UNSUPPORTED: it is of an IExternalizable
 /// class, whose encoding nobody else knows. SS_ERR_IO 2002: not connected and nothing left to read.
 ///
 /// After a failure all bytes are unread still, and the connection goes on: but only after SS_ERR_EOF can more bytes
-/// mend it. Where the object ends is not known otherwise, so that one mostly closes the socket.
+/// mend it, and after SS_ERR_RANGE a higher SS_OPT_READ_LIMIT. Where the object ends is not known otherwise, so that one mostly closes the socket.
 /// Strings are what the peer sent: UTF-8, if it keeps to the format. The endian of the socket does not matter.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read_object(socket: *mut ss_socket, value: *mut *mut ss_value) -> ss_status {
@@ -156,8 +156,8 @@ pub extern "C" fn ss_socket_set_object_encoding(socket: *mut ss_socket, encoding
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_new(r#type: i32) -> *mut ss_value {
     value(std::ptr::null_mut(), || {
-        let mut graph = Graph::new();
-        graph.set(Graph::ROOT, type_of_number(r#type)?.empty())?;
+        let mut graph = Graph::new(1)?;
+        graph.set(Graph::ROOT, type_of_number(r#type)?.empty()?)?;
         with(|thread| thread.values.add(graph)).map(handle)
     })
 }
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn ss_value_property(value: *mut ss_value, name: *const c_
 /// that has parts: SS_ERR_ARGUMENT 2004.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_value_set(value: *mut ss_value, r#type: i32) -> ss_status {
-    set(value, || Ok(type_of_number(r#type)?.empty()))
+    set(value, || type_of_number(r#type)?.empty())
 }
 
 /// Makes a value a boolean.
@@ -342,7 +342,7 @@ pub unsafe extern "C" fn ss_value_set_bytes(
 ) -> ss_status {
     set(value, || {
         let kind = type_of_number(r#type)?;
-        if !matches!(kind.empty(), Node::Text(..)) {
+        if !kind.is_text() {
             return Err(Failure::not_accepted("type"));
         }
         // SAFETY: the caller vouches for `length` bytes at `src`.

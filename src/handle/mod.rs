@@ -27,6 +27,20 @@ pub(crate) enum Kind {
     Value = 6,
 }
 
+impl Kind {
+    /// For a message about a handle.
+    pub(crate) fn genitive(self) -> &'static str {
+        match self {
+            Kind::Loop => "a loop's",
+            Kind::Server => "a server's",
+            Kind::Socket => "a socket's",
+            Kind::Event => "an event's",
+            Kind::Connection => "a connection's",
+            Kind::Value => "a value's",
+        }
+    }
+}
+
 const KIND_BITS: u32 = 3;
 const SLOT_BITS: u32 = if usize::BITS == 64 { 30 } else { 18 };
 /// At most 31 of them, so that a word of 32 has room for "alive" beside it. All bits of a key are used: no two words
@@ -72,6 +86,11 @@ impl Key {
     #[inline]
     pub(crate) fn is_that(self, remembered: Option<Key>) -> bool {
         remembered.map_or(0, Key::bits) == self.bits()
+    }
+
+    /// Whether it stands for NULL.
+    pub(crate) fn is_null(self) -> bool {
+        self.0 == NOTHING
     }
 
     #[inline]
@@ -236,13 +255,13 @@ impl<T: Object> Table<T> {
     /// As [`get`](Table::get), with the reason where there is nothing.
     #[inline]
     pub(crate) fn find(&self, key: Key) -> Result<&T> {
-        self.get(key).ok_or_else(|| explain(key, T::KIND))
+        self.get(key).ok_or_else(|| explain(key, &[T::KIND]))
     }
 
     /// As [`get_mut`](Table::get_mut), with the reason where there is nothing.
     #[inline]
     pub(crate) fn find_mut(&mut self, key: Key) -> Result<&mut T> {
-        self.get_mut(key).ok_or_else(|| explain(key, T::KIND))
+        self.get_mut(key).ok_or_else(|| explain(key, &[T::KIND]))
     }
 
     #[inline]
@@ -290,6 +309,35 @@ impl<T: Object> Table<T> {
         )
     }
 
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
+        self.blocks.iter_mut().enumerate().filter_map(|(number, block)| Some((number, block.as_mut()?))).flat_map(
+            move |(number, block)| {
+                let slots = block.slots;
+                block.places.iter_mut().enumerate().filter_map(move |(index, place)| {
+                    let key = Key::new(T::KIND, number << BLOCK_BITS | index, slots.get(index) >> 1);
+                    Some((key, place.get_mut()?))
+                })
+            },
+        )
+    }
+
+    /// The next living object from a place on, which moves behind it: for walks in which objects end. The first is 0.
+    pub(crate) fn walk(&self, place: &mut usize) -> Option<Key> {
+        while let Some(block) = self.blocks.get(*place >> BLOCK_BITS) {
+            let (slot, index) = (*place, *place & (BLOCK - 1));
+            match block {
+                None => *place += BLOCK - index,
+                Some(block) => {
+                    *place += 1;
+                    if block.places[index].get().is_some() {
+                        return Some(Key::new(T::KIND, slot, block.slots.get(index) >> 1));
+                    }
+                }
+            }
+        }
+        None
+    }
+
     /// Takes a slot out of the table, for an object that lies elsewhere most of its time.
     pub(crate) fn reserve(&mut self) -> Result<Reserved> {
         if self.vacant.is_none() {
@@ -316,9 +364,12 @@ impl<T: Object> Table<T> {
         let mut places = Vec::new();
         places.try_reserve_exact(BLOCK).map_err(|_| Failure::no_memory())?;
         let (number, slots) = lock().claim(T::KIND)?;
-        if number >= self.blocks.len() {
-            self.blocks.resize_with(number + 1, || None);
+        let missing = (number + 1).saturating_sub(self.blocks.len());
+        if self.blocks.try_reserve(missing).is_err() {
+            lock().give_back(number);
+            return Err(Failure::no_memory());
         }
+        self.blocks.resize_with(self.blocks.len() + missing, || None);
         let first = number << BLOCK_BITS;
         places.extend((1..=BLOCK).map(|next| Place::Vacant(if next < BLOCK { link(first + next) } else { None })));
         let places = places.into_boxed_slice().try_into().unwrap_or_else(|_| unreachable!("it has that length"));
@@ -447,7 +498,7 @@ mod tests {
         use crate::error::Class;
         let mut table = Table::new();
         let key = table.insert(1).unwrap();
-        let class = move || explain(key, Kind::Socket).class;
+        let class = move || explain(key, &[Kind::Socket]).class;
         assert_eq!(std::thread::spawn(class).join().unwrap(), Class::Thread);
         table.remove(key);
         assert_eq!(std::thread::spawn(class).join().unwrap(), Class::Handle);
@@ -461,5 +512,10 @@ mod tests {
         let mut seen: Vec<i32> = table.iter().map(|(_, value)| *value).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..200).filter(|number| *number != 100).collect::<Vec<_>>());
+        let mut place = 0;
+        while let Some(key) = table.walk(&mut place) {
+            assert!(table.remove(key).is_some_and(|number| seen.contains(&number)));
+        }
+        assert_eq!((table.iter().count(), table.iter_mut().count()), (0, 0));
     }
 }

@@ -3,13 +3,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::UNIX_EPOCH;
 
 use super::{BLOCK, Key, Kind, MAX_BLOCKS, MAX_GENERATION};
 use crate::error::{Failure, Result};
+use crate::memory::{self, Seed};
 use crate::sys;
 
 /// A word for each slot of a block: its generation, and whether it is alive. Written by the owner; read by it at
@@ -53,21 +52,25 @@ pub(super) fn next_generation(generation: u32) -> Option<u32> {
     }
 }
 
-/// Why a key opens nothing here.
+/// Why a key opens nothing here, where something of one of these kinds is wanted.
 #[cold]
-pub(crate) fn explain(key: Key, kind: Kind) -> Failure {
-    if !key.is(kind) {
-        return Failure::stale_handle();
+pub(crate) fn explain(key: Key, wanted: &[Kind]) -> Failure {
+    if key.is_null() {
+        return Failure::null_handle();
     }
-    let registry = lock();
-    match registry.blocks.get(key.block()) {
-        Some(block) if block.kind == kind && block.slots.get(key.index()) == key.alive() => {
-            match block.epoch == sys::fork_epoch() {
-                true => Failure::wrong_thread(),
-                false => Failure::forked(),
-            }
-        }
-        _ => Failure::stale_handle(),
+    // Connections have no handles: what looks like one is garbage.
+    let Some(kind) = key.kind().filter(|kind| *kind != Kind::Connection) else { return Failure::stale_handle() };
+    let epoch = match lock().blocks.get(key.block()) {
+        Some(block) if block.kind == kind && block.slots.get(key.index()) == key.alive() => block.epoch,
+        _ => return Failure::stale_handle(),
+    };
+    if !wanted.contains(&kind) {
+        let names: Vec<&str> = wanted.iter().map(|kind| kind.genitive()).collect();
+        return Failure::other_handle(kind.genitive(), &names.join(" or "));
+    }
+    match epoch == sys::fork_epoch() {
+        true => Failure::wrong_thread(),
+        false => Failure::forked(),
     }
 }
 
@@ -104,8 +107,11 @@ impl Registry {
             Some(number) => number,
             None if self.blocks.len() < MAX_BLOCKS => {
                 let first = vacant(first_generation());
+                // So that to give one back takes no memory.
+                self.free.try_reserve(self.blocks.len() + 1).map_err(|_| Failure::no_memory())?;
+                self.blocks.try_reserve(1).map_err(|_| Failure::no_memory())?;
                 // Never given back: another thread may look at it at any time.
-                let slots = Box::leak(Box::new(Slots(std::array::from_fn(|_| AtomicU32::new(first)))));
+                let slots = Box::leak(memory::boxed(Slots(std::array::from_fn(|_| AtomicU32::new(first))))?);
                 self.blocks.push(Owned { epoch: 0, kind, slots });
                 self.blocks.len() - 1
             }
@@ -132,16 +138,9 @@ impl Registry {
 }
 
 /// Hardly ever the same twice, so that a handle of another copy of this library in the same process does not fit by
-/// accident; in the lower half, so that a slot serves a thousand million times before it is retired. It is no secret,
-/// and does without the system's random numbers, which a sandbox may refuse.
+/// accident; in the lower half, so that a slot serves a thousand million times before it is retired. It is no secret.
 fn first_generation() -> u32 {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
-    let mut hasher = DefaultHasher::new();
-    hasher.write_usize((&raw const COUNTER).addr());
-    hasher.write_u32(std::process::id());
-    hasher.write_u128(UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos()));
-    hasher.write_u64(COUNTER.fetch_add(1, Ordering::Relaxed));
-    (hasher.finish() as u32 & (MAX_GENERATION >> 1)).max(1)
+    (Seed::default().number() as u32 & (MAX_GENERATION >> 1)).max(1)
 }
 
 static REGISTRY: Mutex<Registry> =

@@ -38,7 +38,8 @@ impl Pool {
 
     pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity > 0 && capacity <= CHUNK && self.capacity + capacity <= KEPT {
+        let is_wanted = capacity > 0 && capacity <= CHUNK && self.capacity + capacity <= KEPT;
+        if is_wanted && self.spare.try_reserve(1).is_ok() {
             buffer.clear();
             self.capacity += capacity;
             self.spare.push(buffer);
@@ -57,7 +58,8 @@ impl Pool {
 
     pub(super) fn give_queue(&mut self, queue: Box<Queue>) {
         let capacity = queue.first.capacity();
-        if self.queues.len() < QUEUES && capacity <= CHUNK && self.capacity + capacity <= KEPT {
+        let is_wanted = self.queues.len() < QUEUES && capacity <= CHUNK && self.capacity + capacity <= KEPT;
+        if is_wanted && self.queues.try_reserve(1).is_ok() {
             self.capacity += capacity;
             self.queues.push(queue);
         }
@@ -69,12 +71,17 @@ pub(crate) const RECEIVE_BUFFER: usize = 256 * 1024;
 /// The receive buffer begins at a page: the system copies to it at twice the speed.
 const PAGE: usize = 4096;
 
+/// And so much while too much is unread.
+const LITTLE: usize = 16 * 1024;
+
 /// Where all that a loop receives arrives: one buffer, hot in the cache, and lent to a socket while its listeners run.
 /// There is at most one such socket, since nothing is received meanwhile.
 pub(crate) struct ReceiveBuffer {
     memory: Vec<u8>,
     /// Where the first page of the memory begins, and the buffer with it.
     start: usize,
+    /// How much one read of a connection takes at most.
+    pub most: usize,
     lent_to: Option<Key>,
     /// The same, if nothing but its bytes needs to be known of the socket to read them.
     plainly_lent_to: Option<Key>,
@@ -83,16 +90,21 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    pub(super) fn new() -> Self {
-        let memory = vec![0; RECEIVE_BUFFER + PAGE];
+    pub(super) fn new() -> Result<Self> {
+        let memory = memory::zeroed(RECEIVE_BUFFER + PAGE)?;
         let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-        ReceiveBuffer { memory, start, lent_to: None, plainly_lent_to: None, lent: 0..0 }
+        Ok(ReceiveBuffer { memory, start, most: RECEIVE_BUFFER, lent_to: None, plainly_lent_to: None, lent: 0..0 })
     }
 
-    /// Where `count` bytes are received, or as many as fit.
+    /// While too much is unread, each read takes little: what it brings may be left unread, too.
+    pub(crate) fn take_little(&mut self, little: bool) {
+        self.most = if little { LITTLE } else { RECEIVE_BUFFER };
+    }
+
+    /// Where `count` bytes are received, or as many as a read takes.
     #[inline]
     pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
-        let end = self.start + count.min(RECEIVE_BUFFER);
+        let end = self.start + count.min(self.most);
         self.memory.get_mut(self.start..end).unwrap_or_default()
     }
 

@@ -14,19 +14,29 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use buffers::{GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
+pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Lookup, Request, hold as hold_names, resolve};
 pub(crate) use timers::Timers;
 
+use crate::error::{Failure, Result};
 use crate::handle::Key;
-use crate::sys::net::{self, Poller};
+use crate::memory;
+use crate::sys::net::{self, EVENTS, Poller, Ready, Waker};
+
+fn make_poller() -> io::Result<(Poller, Waker)> {
+    let poller = Poller::new()?;
+    let waker = poller.waker()?;
+    Ok((poller, waker))
+}
 
 /// How long something rests for which the process or the system has no descriptors or memory left.
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
 
 pub(crate) struct Reactor {
+    /// The loop's own.
+    key: Key,
     pub(crate) poller: Poller,
     remote: Arc<Remote>,
     /// What is known to be ready without the kernel saying so again: work that a turn's budget left over.
@@ -34,11 +44,13 @@ pub(crate) struct Reactor {
     /// Connections with output that leaves when the running listener ends.
     dirty: Vec<Key>,
     /// Sockets whose outputProgress is due at the end of the turn.
-    pub(crate) progress: Vec<Key>,
+    pub(crate) progress: VecDeque<Key>,
     pub(crate) timers: Timers,
     /// Connections for which the system had no memory: they are tried again when the loop's own timer says so.
     starved: BTreeSet<Key>,
     retry: Option<Instant>,
+    /// There was no memory for one of the lists: what belongs there is looked for then.
+    short: bool,
     pub(crate) pool: Pool,
     pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) send_buffer: SendBuffer,
@@ -51,20 +63,25 @@ pub(crate) struct Reactor {
 }
 
 impl Reactor {
-    pub(crate) fn new() -> io::Result<Self> {
-        let poller = Poller::new()?;
-        let remote = Arc::new(Remote::new(poller.waker()?));
+    /// `key` is the loop's own.
+    pub(crate) fn new(key: Key) -> Result<Self> {
+        memory::look_for(EVENTS * 2 * size_of::<Ready>())?;
+        let (poller, waker) =
+            make_poller().map_err(|error| Failure::invalid_socket().with_system("make an event loop", &error, ""))?;
+        let remote = Arc::new(Remote::new(waker));
         Ok(Reactor {
+            key,
             poller,
             remote,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            progress: Vec::new(),
+            progress: VecDeque::new(),
             timers: Timers::default(),
             starved: BTreeSet::new(),
             retry: None,
+            short: false,
             pool: Pool::default(),
-            receive_buffer: ReceiveBuffer::new(),
+            receive_buffer: ReceiveBuffer::new()?,
             send_buffer: SendBuffer::default(),
             taken: Vec::new(),
             now: net::now(),
@@ -78,8 +95,29 @@ impl Reactor {
 
     /// Has `key` looked at in the next turn, which then does not wait.
     pub(crate) fn push_ready(&mut self, key: Key) {
+        if self.ready.try_reserve(1).is_err() {
+            return self.fall_short();
+        }
         self.ready.push_back(key);
         self.has_work();
+    }
+
+    /// There is no memory for one of the lists. What is to be done rests until the timer says that it is looked for.
+    #[cold]
+    fn fall_short(&mut self) {
+        self.short = true;
+        self.rest();
+    }
+
+    /// Whether things that are to be done are in no list.
+    pub(crate) fn take_short(&mut self) -> bool {
+        std::mem::take(&mut self.short)
+    }
+
+    /// Has the whole loop looked at in the next turn: there is room for unread input again.
+    pub(crate) fn push_loop(&mut self) {
+        self.receive_buffer.take_little(false);
+        self.push_ready(self.key);
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {
@@ -100,6 +138,9 @@ impl Reactor {
     /// The connection has output for the end of the listener.
     #[inline]
     pub(crate) fn push_dirty(&mut self, key: Key) {
+        if self.dirty.try_reserve(1).is_err() {
+            return self.fall_short();
+        }
         self.dirty.push(key);
         self.has_work();
     }
@@ -119,13 +160,21 @@ impl Reactor {
     }
 
     pub(crate) fn push_progress(&mut self, socket: Key) {
-        self.progress.push(socket);
+        if self.progress.try_reserve(1).is_err() {
+            return self.fall_short();
+        }
+        self.progress.push_back(socket);
         self.has_work();
     }
 
     /// What was due of an earlier connection of the socket is not due any more.
     pub(crate) fn drop_progress(&mut self, socket: Key) {
         self.progress.retain(|due| *due != socket);
+    }
+
+    /// Room for one more in [`hold`](Self::hold).
+    pub(crate) fn make_room_to_hold(&mut self) -> Result<()> {
+        self.taken.try_reserve(1).map_err(|_| Failure::no_memory())
     }
 
     /// Keeps bytes where they are until the running listener returns.
@@ -164,11 +213,15 @@ impl Reactor {
         }
     }
 
-    /// Has the connection `key` tried again after a rest. `loop_key` is this loop's own key.
-    pub(crate) fn starve(&mut self, loop_key: Key, key: Key) {
+    /// Has the connection `key` tried again after a rest.
+    pub(crate) fn starve(&mut self, key: Key) {
         self.starved.insert(key);
+        self.rest();
+    }
+
+    fn rest(&mut self) {
         if self.retry.is_none() {
-            self.timers.set(loop_key, &mut self.retry, Some(net::now() + BACK_OFF));
+            self.timers.set(self.key, &mut self.retry, Some(net::now() + BACK_OFF));
         }
     }
 

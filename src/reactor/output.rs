@@ -55,6 +55,23 @@ impl Output {
         outcome
     }
 
+    /// Takes over bytes in pieces of at most [`CHUNK`]. All or nothing.
+    pub(crate) fn append_pieces(&mut self, pieces: Vec<Vec<u8>>, pool: &mut Pool) -> Result<()> {
+        let queue = match &mut self.0 {
+            Some(queue) => queue,
+            none => none.insert(pool.take_queue()?),
+        };
+        if queue.rest.try_reserve(pieces.len()).is_err() {
+            if queue.length == 0 {
+                self.clear(pool);
+            }
+            return Err(Failure::no_memory());
+        }
+        queue.length += pieces.iter().map(Vec::len).sum::<usize>();
+        queue.rest.extend(pieces);
+        Ok(())
+    }
+
     /// The kept bytes and `more` behind them, as far as they fit. Returns how many slices and how many bytes.
     pub(crate) fn slices<'a>(&'a self, more: &'a [u8], slices: &mut [IoSlice<'a>]) -> (usize, usize) {
         let (first, rest) = match &self.0 {
@@ -200,6 +217,22 @@ mod tests {
         }
         output.clear(&mut pool);
         assert!(output.is_empty() && output.0.is_none());
+    }
+
+    #[test]
+    fn pieces_come_behind_what_is_there() {
+        let mut pool = Pool::default();
+        let mut output = Output::default();
+        for before in [0, 10] {
+            output.append(&[1; 10][..before], &mut pool).unwrap();
+            output.append_pieces(vec![vec![2; CHUNK], vec![3; 5]], &mut pool).unwrap();
+            output.append(&[4; 5], &mut pool).unwrap();
+            assert_eq!(output.length(), before + CHUNK + 10);
+            output.consume(before + CHUNK - 1, &mut pool);
+            assert_eq!(content(&output), [2, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4]);
+            output.consume(11, &mut pool);
+            assert!(output.is_empty());
+        }
     }
 
     #[test]

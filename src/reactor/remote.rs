@@ -94,15 +94,20 @@ impl Remote {
         !self.lock().tasks.is_empty()
     }
 
-    pub(crate) fn answer(&self, answer: Answer) {
+    /// Gives the answer back if there is no memory for it now.
+    pub(crate) fn answer(&self, answer: Answer) -> std::result::Result<(), Answer> {
         {
             let mut inbox = self.lock();
             if inbox.closed {
-                return;
+                return Ok(());
+            }
+            if inbox.answers.try_reserve(1).is_err() {
+                return Err(answer);
             }
             inbox.answers.push(answer);
         }
         self.wake();
+        Ok(())
     }
 
     /// Called when the wait said that somebody called: from here on a new call wakes again.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use dns_lookup::{AddrInfoHints, SockType, getaddrinfo};
 
+use super::BACK_OFF;
 use super::remote::{Answer, Remote};
 use crate::handle::Key;
 use crate::sys;
@@ -24,6 +25,9 @@ const AT_ONCE: usize = 4;
 const THREADS: usize = 16;
 /// How long a thread waits for more to do.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How many addresses of a name are tried at most.
+const ADDRESSES: usize = 32;
 
 pub(crate) struct Request {
     pub socket: Key,
@@ -150,8 +154,14 @@ fn work() {
 }
 
 fn answer(request: Request, lookup: u64, outcome: Result<Vec<SocketAddr>, i32>) {
-    if let Some(reply_to) = request.reply_to.upgrade() {
-        reply_to.answer(Answer { socket: request.socket, lookup, outcome });
+    let mut answer = Answer { socket: request.socket, lookup, outcome };
+    while let Some(reply_to) = request.reply_to.upgrade() {
+        match reply_to.answer(answer) {
+            Ok(()) => return,
+            Err(back) => answer = back,
+        }
+        drop(reply_to);
+        thread::sleep(BACK_OFF);
     }
 }
 
@@ -163,5 +173,5 @@ fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, i32> {
         address.set_port(port);
         address
     };
-    Ok(found.filter_map(Result::ok).map(|info| with_port(info.sockaddr)).collect())
+    Ok(found.filter_map(Result::ok).take(ADDRESSES).map(|info| with_port(info.sockaddr)).collect())
 }

@@ -25,7 +25,7 @@
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
 //! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
-//! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`: the system's numbers for what we find out ourselves.
+//! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out ourselves.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 

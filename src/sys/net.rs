@@ -12,12 +12,10 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 use socket2::{SockRef, Socket};
 
-pub(crate) use super::readiness::{News, Ready};
+pub(crate) use super::readiness::{EVENTS, News, Ready};
 use crate::handle::Key;
 use crate::sys::{self, LastAnswer};
 
-/// How many readiness events one wait takes from the kernel.
-const EVENTS: usize = 1024;
 /// No key has these bits.
 const WAKER: Token = Token(0);
 

@@ -2,6 +2,9 @@
 
 use crate::handle::Key;
 
+/// How many readiness events one wait takes from the kernel.
+pub(crate) const EVENTS: usize = 1024;
+
 /// One readiness event.
 #[derive(Clone, Copy)]
 pub(crate) struct Ready {

@@ -440,6 +440,7 @@ pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
 pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
+pub(crate) const NO_SUCH_NAME: i32 = libc::EAI_NONAME;
 
 pub(crate) fn needs_privilege(error: &io::Error, port: u16) -> bool {
     error.raw_os_error() == Some(libc::EACCES) && (1..1024).contains(&port)

@@ -222,6 +222,7 @@ pub(crate) const TIMED_OUT: i32 = WinSock::WSAETIMEDOUT;
 pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
 pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
+pub(crate) const NO_SUCH_NAME: i32 = WinSock::WSAHOST_NOT_FOUND;
 
 /// No port is privileged here.
 pub(crate) fn needs_privilege(_error: &io::Error, _port: u16) -> bool {

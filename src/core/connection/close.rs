@@ -53,7 +53,7 @@ impl Transport {
 
     fn enter(&mut self, key: Key, phase: Phase, end: End) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        let registered = connection.phase != Phase::Accepted || connection.watch(&mut self.reactor, self.loop_key, key);
+        let registered = connection.phase != Phase::Accepted || connection.watch(&mut self.reactor, key);
         let before = std::mem::replace(&mut connection.phase, phase);
         if !phase.lingers() {
             return;
@@ -171,8 +171,8 @@ impl Transport {
         let is_its = |connection: &Connection| {
             connection.phase.lingers() && connection.server.as_ref().is_some_and(|share| std::ptr::eq(&**share, server))
         };
-        let keys: Vec<Key> = self.connections.iter().filter(|(_, its)| is_its(its)).map(|(key, _)| key).collect();
-        let stuck = keys.into_iter().filter_map(|key| Some((self.connections.get_mut(key)?.stuck_since()?, key)));
+        let its = self.connections.iter_mut().filter(|(_, connection)| is_its(connection));
+        let stuck = its.filter_map(|(key, connection)| Some((connection.stuck_since()?, key)));
         let Some((_, key)) = stuck.min() else { return false };
         self.happen(key, Happening::Cut, End::default());
         true
@@ -181,8 +181,8 @@ impl Transport {
     /// What was written is handed to the system, as far as it takes it, before the loop ends; what it does not take is
     /// lost, and the peer sees a reset.
     pub(crate) fn end_all(&mut self) {
-        let keys: Vec<Key> = self.connections.iter().map(|(key, _)| key).collect();
-        for key in keys {
+        let mut place = 0;
+        while let Some(key) = self.connections.walk(&mut place) {
             self.flush(key);
             self.happen(key, Happening::Cut, End::default());
         }

@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 pub(crate) use phase::{Happening, Phase};
 use settings::Refusals;
-pub(crate) use share::ServerShare;
+pub(crate) use share::{Notes, ServerShare};
 use timing::Timing;
 
 use crate::address::Ends;
@@ -34,8 +34,6 @@ use crate::sys::net::{News, Ready, Stream};
 
 /// The connections of one loop, and what serves them.
 pub(crate) struct Transport {
-    /// The loop's own key.
-    pub loop_key: Key,
     pub reactor: Reactor,
     pub connections: Table<Connection>,
     /// Listening servers, open connections and attempts: what can still bring an event.
@@ -217,8 +215,8 @@ impl Connection {
 }
 
 impl Transport {
-    pub(crate) fn new(loop_key: Key, reactor: Reactor) -> Self {
-        Transport { loop_key, reactor, connections: Table::new(), active: 0, refusals: Refusals::default() }
+    pub(crate) fn new(reactor: Reactor) -> Self {
+        Transport { reactor, connections: Table::new(), active: 0, refusals: Refusals::default() }
     }
 
     /// A connection comes to be.
@@ -250,7 +248,7 @@ impl Transport {
         if connection.phase != Phase::Accepted {
             return false;
         }
-        connection.watch(&mut self.reactor, self.loop_key, key);
+        connection.watch(&mut self.reactor, key);
         connection.is(Marks::STARVED)
     }
 
@@ -268,9 +266,36 @@ impl Transport {
             connection.mark(Marks::STARVED, false);
             connection.full = false;
             if connection.is(Marks::UNWATCHED) {
-                connection.watch(&mut self.reactor, self.loop_key, key);
+                connection.watch(&mut self.reactor, key);
             }
             connection.queue(&mut self.reactor, key);
+        }
+    }
+
+    /// There is room for unread input again: whoever may have been held back is looked at.
+    pub(crate) fn read_on(&mut self) {
+        let Transport { reactor, connections, .. } = self;
+        for (key, connection) in connections.iter_mut() {
+            if connection.has_inbound() && connection.owner.is_some() {
+                connection.queue(reactor, key);
+            }
+        }
+    }
+
+    /// There was no memory for one of the loop's lists: what is to be done for connections is found by looking at each.
+    pub(crate) fn make_lists_anew(&mut self) {
+        let Transport { reactor, connections, .. } = self;
+        reactor.forget_lists();
+        for (key, connection) in connections.iter() {
+            if connection.queued {
+                reactor.push_ready(key);
+            }
+            if connection.dirty {
+                reactor.push_dirty(key);
+            }
+            if let (true, Some(owner)) = (connection.is(Marks::PROGRESS_DUE), connection.owner) {
+                reactor.push_progress(owner);
+            }
         }
     }
 
@@ -286,24 +311,24 @@ impl Connection {
     /// Registers an accepted connection with the poller. Where that has no room now it is tried again later; returns whether
     /// there is hope.
     #[inline]
-    fn watch(&mut self, reactor: &mut Reactor, loop_key: Key, key: Key) -> bool {
+    fn watch(&mut self, reactor: &mut Reactor, key: Key) -> bool {
         match reactor.poller.register(&mut self.stream, key) {
             Ok(()) => {
                 self.mark(Marks::UNWATCHED, false);
                 self.phase = self.phase.after(Happening::Kept, self.owed()).phase.unwrap_or(Phase::Open);
                 true
             }
-            Err(error) => self.go_unwatched(&error, reactor, loop_key, key),
+            Err(error) => self.go_unwatched(&error, reactor, key),
         }
     }
 
     #[cold]
-    fn go_unwatched(&mut self, error: &io::Error, reactor: &mut Reactor, loop_key: Key, key: Key) -> bool {
+    fn go_unwatched(&mut self, error: &io::Error, reactor: &mut Reactor, key: Key) -> bool {
         // The poller's crate would remember the attempt, and refuse another one.
         reactor.poller.deregister(&mut self.stream);
         if sys::is_exhausted(error) {
             self.mark(Marks::UNWATCHED, true);
-            self.starve(reactor, loop_key, key);
+            self.starve(reactor, key);
             return true;
         }
         // Without the poller there will be no events.
@@ -340,9 +365,9 @@ impl Connection {
 
     /// The system has no memory for it: it is tried again after a rest.
     #[cold]
-    fn starve(&mut self, reactor: &mut Reactor, loop_key: Key, key: Key) {
+    fn starve(&mut self, reactor: &mut Reactor, key: Key) {
         self.mark(Marks::STARVED, true);
-        reactor.starve(loop_key, key);
+        reactor.starve(key);
     }
 
     /// It is broken. What the peer sent before is read first, then the end is met.

@@ -84,6 +84,31 @@ impl Connection {
         Ok(())
     }
 
+    /// As [`write`](Self::write), of bytes that were made for this: they are not copied.
+    pub(crate) fn write_pieces(
+        &mut self,
+        pieces: Vec<Vec<u8>>,
+        limit: usize,
+        reactor: &mut Reactor,
+        key: Key,
+    ) -> Result<()> {
+        let length = pieces.iter().map(Vec::len).sum::<usize>();
+        if let Some(piece) = pieces.first().filter(|piece| piece.len() == length) {
+            return self.write(piece, limit, reactor, key);
+        }
+        reactor.send_buffer.answering = None;
+        if (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
+            return Err(too_much(length, limit));
+        }
+        if self.send_error.is_some() {
+            return Ok(());
+        }
+        self.spill(reactor, key)?;
+        self.output.append_pieces(pieces, &mut reactor.pool)?;
+        self.send_later(reactor, key);
+        Ok(())
+    }
+
     /// What is gathered becomes output of the connection's own.
     fn spill(&mut self, reactor: &mut Reactor, key: Key) -> Result<()> {
         if reactor.send_buffer.owner == Some(key) {
@@ -322,7 +347,7 @@ impl Transport {
     /// The system had no memory for the connection: it is tried again after a rest.
     pub(crate) fn rest_if_starved(&mut self, key: Key) {
         if self.connections.get(key).is_some_and(|connection| connection.is(Marks::STARVED)) {
-            self.reactor.starve(self.loop_key, key);
+            self.reactor.starve(key);
         }
     }
 

@@ -27,10 +27,78 @@ pub(crate) struct ServerShare {
     pub wants_place: Cell<bool>,
     /// It is in the loop's list of the ready.
     pub queued: Cell<bool>,
+    pub unread: Unread,
+    pub notes: Notes,
+}
+
+/// What the log was told of a server and its connections, each once.
+#[derive(Default)]
+pub(crate) struct Notes(Cell<u8>);
+
+impl Notes {
+    /// Too much is unread.
+    pub(crate) const UNREAD: u8 = 1;
+    /// An accepted socket has listeners, but was not kept.
+    pub(crate) const NOT_KEPT: u8 = 2;
+    /// Peers come, and nobody listens for them.
+    pub(crate) const NO_CONNECT: u8 = 4;
+    /// A socket has unread bytes, and nobody listens for them.
+    pub(crate) const NO_DATA: u8 = 8;
+
+    /// Whether that was not noted before.
+    pub(crate) fn first_time(&self, note: u8) -> bool {
+        let before = self.0.replace(self.0.get() | note);
+        before & note == 0
+    }
+}
+
+/// The unread input of all connections of a server, and its bound.
+pub(crate) struct Unread {
+    bytes: Cell<u64>,
+    limit: Cell<u64>,
+    /// It was more than the limit, and is not much less yet.
+    over: Cell<bool>,
+}
+
+impl Unread {
+    fn new(limit: u64) -> Self {
+        Unread { bytes: Cell::default(), limit: Cell::new(limit), over: Cell::default() }
+    }
+
+    /// Bytes were left unread.
+    pub(crate) fn add(&self, count: usize) {
+        add(&self.bytes, count as u64);
+        self.over.set(self.over.get() || self.bytes.get() > self.limit.get());
+    }
+
+    /// Some of them are unread no more. Returns whether those that were held back may be read from again.
+    pub(crate) fn subtract(&self, count: usize) -> bool {
+        subtract(&self.bytes, count as u64);
+        // Not for every byte: all of them are looked at then.
+        let limit = self.limit.get();
+        let was_over = self.over.get();
+        self.over.set(was_over && self.bytes.get() > limit - limit / 8);
+        was_over && !self.over.get()
+    }
+
+    /// As [`subtract`](Self::subtract), with another limit.
+    pub(crate) fn set_limit(&self, limit: u64) -> bool {
+        self.limit.set(limit);
+        let was_over = self.over.replace(self.bytes.get() > limit);
+        was_over && !self.over.get()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit.get()
+    }
 }
 
 impl ServerShare {
-    pub(crate) fn new(linger_limit: u64) -> Self {
+    pub(crate) fn new(linger_limit: u64, unread_limit: u64) -> Self {
         ServerShare {
             key: Cell::default(),
             accepted: Cell::default(),
@@ -45,6 +113,8 @@ impl ServerShare {
             errors: Cell::default(),
             wants_place: Cell::default(),
             queued: Cell::default(),
+            unread: Unread::new(unread_limit),
+            notes: Notes::default(),
         }
     }
 
@@ -53,6 +123,14 @@ impl ServerShare {
         if let (Some(key), false) = (self.key.get(), self.queued.replace(true)) {
             reactor.push_ready(key);
         }
+    }
+
+    /// Whether a connection that holds so many unread bytes is to be read from no further: all of them together are over the
+    /// limit, and it holds more than its part of a quarter of that. So those that hold the most rest first, who reads goes on,
+    /// and all together they hold hardly more than a quarter beyond the limit.
+    pub(crate) fn holds_back(&self, bytes: usize) -> bool {
+        let part = self.unread.limit.get() / 4 / self.open.get().max(1);
+        self.unread.over.get() && bytes as u64 >= part.max(1)
     }
 
     /// One connection less.

@@ -56,19 +56,19 @@ pub(crate) struct Figures {
 }
 
 impl Loop {
-    pub(crate) fn new(key: Key, reactor: Reactor, life: Life) -> Self {
-        Loop {
+    pub(crate) fn new(key: Key, reactor: Reactor, life: Life) -> Result<Self> {
+        Ok(Loop {
             key,
             life,
             is_default: false,
             user: UserData::NONE,
             servers: Table::new(),
             sockets: Table::new(),
-            transport: Transport::new(key, reactor),
+            transport: Transport::new(reactor),
             polling: false,
             dispatches: 0,
-            turn: Turn::new(),
-        }
+            turn: Turn::new()?,
+        })
     }
 
     /// Whether a key, if it opens anything at all, opens something of this loop.
@@ -164,11 +164,13 @@ impl Loop {
     pub(crate) fn end(mut self, events: &mut Events, due: &mut Due) {
         self.abandon(events, due);
         self.transport.flush_dirty();
-        for key in keys_of(&self.servers) {
+        let mut place = 0;
+        while let Some(key) = self.servers.walk(&mut place) {
             self.destroy_server(key, events, due);
         }
         self.transport.end_all();
-        for key in keys_of(&self.sockets) {
+        let mut place = 0;
+        while let Some(key) = self.sockets.walk(&mut place) {
             self.bury_socket(key, events, due);
         }
         for posted in self.turn.take_tasks().into_iter().chain(self.transport.reactor.remote().close()) {

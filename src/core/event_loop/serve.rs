@@ -4,14 +4,14 @@ use super::Loop;
 use super::state::{After, Delivery, Step, Turn};
 use crate::core::connection::phase::Told;
 use crate::core::connection::receive::{Broken, Received};
-use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Phase};
+use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Notes, Phase, ServerShare};
 use crate::core::events::{Detail, EventType, Events};
 use crate::core::host::{Due, NextCall};
 use crate::core::socket::{Socket, SocketRef};
 use crate::handle::{Key, Kind};
 use crate::inject;
 use crate::log::{Level, Repeated};
-use crate::reactor::{RECEIVE_BUFFER, Reactor};
+use crate::reactor::Reactor;
 use crate::sys;
 use crate::sys::net::{self, News, Ready};
 
@@ -124,9 +124,11 @@ impl Loop {
         let delivery = self.turn.delivery;
         let Some(socket) = self.sockets.get_mut(owner) else { return };
         let reactor = &mut self.transport.reactor;
-        let kept = socket.keep_what_is_lent(owner, reactor);
-        let Some(key) = self.turn.serving.filter(|serving| socket.connection == Some(*serving)) else { return };
-        let Some(connection) = self.transport.connections.get_mut(key) else { return };
+        let serving = self.turn.serving.filter(|serving| socket.connection == Some(*serving));
+        let found = serving.and_then(|key| Some((key, self.transport.connections.get_mut(key)?)));
+        let server = found.as_ref().and_then(|(_, connection)| connection.server.as_ref());
+        let kept = socket.keep_what_is_lent(owner, server, reactor);
+        let Some((key, connection)) = found else { return };
         if kept.is_err() {
             return self.transport.give_up(key, sys::NO_MEMORY);
         }
@@ -134,11 +136,15 @@ impl Loop {
         if unread > 0 && unread == delivery.untouched && unread >= socket.options().read_limit {
             warn_of_full_input(connection, socket, &mut self.turn.full_inputs, due);
         }
+        if let Some(server) = connection.server.as_ref().filter(|server| server.unread.is_over()) {
+            reactor.receive_buffer.take_little(true);
+            warn_of_unread(server, due);
+        }
         if !connection.has_inbound() || room(connection, socket).is_none() {
             return;
         }
         // An end that was announced is met at once. Everything else waits for the next turn.
-        let fills = delivery.count == RECEIVE_BUFFER;
+        let fills = delivery.count == reactor.receive_buffer.most;
         self.turn.reads += 1;
         if connection.inbound > News::Bytes && !fills && self.turn.reads < READS {
             self.turn.read_on();
@@ -151,7 +157,7 @@ impl Loop {
     pub(super) fn expire_connection(&mut self, key: Key) {
         let owner = self.transport.connections.get(key).and_then(|connection| connection.owner);
         let socket = owner.and_then(|owner| self.sockets.get(owner));
-        let reads = socket.is_some_and(|socket| socket.kept().len() < socket.options().read_limit);
+        let reads = socket.is_some_and(|socket| socket.room().is_some_and(|room| room > 0));
         match self.transport.expire(key, reads) {
             None => {}
             Some(happening) if owner.is_none() => {
@@ -264,16 +270,28 @@ impl Turn {
 
 /// How many bytes may be read now; `None`: none. What the system still holds of a connection that has ended is bounded,
 /// and taken in beyond the limit: its end would not be met otherwise. While the host has paused reading that goes only for
-/// one that is broken.
+/// one that is broken, as while all connections of the server have too much unread.
 #[inline(always)]
 fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
-    let room = socket.options().read_limit.saturating_sub(socket.kept().len());
-    let paused = connection.is(Marks::PAUSED);
-    if room > 0 && !paused {
-        return Some(room);
+    let room = if connection.is(Marks::PAUSED) { None } else { socket.room() };
+    if let Some(1..) = room {
+        return room;
     }
-    let to_the_end = connection.inbound == News::Broken || (connection.inbound == News::TheEnd && !paused);
+    let to_the_end = connection.inbound == News::Broken || (connection.inbound == News::TheEnd && room.is_some());
     to_the_end.then_some(usize::MAX)
+}
+
+#[cold]
+fn warn_of_unread(server: &ServerShare, due: &mut Due) {
+    if server.notes.first_time(Notes::UNREAD) {
+        let limit = server.unread.limit();
+        due.log(Level::Warning, || {
+            format!(
+                "more than {limit} bytes that the connections of a server have sent are unread: those of them that hold the \
+                 most are read from no further until listeners take some, or SS_OPT_UNREAD_LIMIT is raised"
+            )
+        });
+    }
 }
 
 #[cold]

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use crate::core::events::dispatch::Dispatch;
 use crate::core::events::{Detail, EventType};
+use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::log::Repeated;
 use crate::reactor::Posted;
-use crate::sys::net::Ready;
+use crate::sys::net::{EVENTS, Ready};
 
 pub(super) struct Turn {
     pub stage: Stage,
@@ -103,11 +104,13 @@ pub(super) enum Step {
 }
 
 impl Turn {
-    pub(super) fn new() -> Self {
-        Turn {
+    pub(super) fn new() -> Result<Self> {
+        let mut batch = Vec::new();
+        batch.try_reserve_exact(EVENTS).map_err(|_| Failure::no_memory())?;
+        Ok(Turn {
             stage: Stage::Idle,
             straight: false,
-            batch: Vec::new(),
+            batch,
             served: 0,
             left_over: 0,
             tasks: VecDeque::new(),
@@ -128,7 +131,7 @@ impl Turn {
             events: 0,
             quiet: false,
             full_inputs: Repeated::default(),
-        }
+        })
     }
 
     pub(super) fn has_work(&self) -> bool {

@@ -69,7 +69,12 @@ impl Loop {
     /// What other threads have sent: names looked up, and tasks.
     fn collect(&mut self) {
         let (tasks, answers) = self.transport.reactor.remote().collect();
-        self.turn.tasks.extend(tasks);
+        // Nearly always: they need no room of their own.
+        if self.turn.tasks.is_empty() {
+            self.turn.tasks = tasks.into();
+        } else {
+            self.turn.tasks.extend(tasks);
+        }
         for answer in answers {
             if let Ok(mut socket) = self.socket(answer.socket) {
                 socket.resolved(answer);
@@ -188,7 +193,8 @@ impl Loop {
         if let (true, Some(key)) = (std::mem::take(&mut self.turn.read_on), self.turn.serving.take()) {
             self.transport.queue(key);
         }
-        for ready in self.turn.batch.split_off(self.turn.served.min(self.turn.batch.len())) {
+        while let Some(ready) = self.turn.batch.get(self.turn.served).copied() {
+            self.turn.served += 1;
             self.note(&ready);
         }
         self.turn.batch.clear();
@@ -198,7 +204,9 @@ impl Loop {
                 server.server.share().clone().queue(&mut self.transport.reactor);
             }
         }
-        self.transport.reactor.progress.extend(self.turn.progress.drain(..));
+        while let Some(socket) = self.turn.progress.pop_front() {
+            self.transport.reactor.push_progress(socket);
+        }
     }
 
     /// A readiness event that the next turn serves.
@@ -289,7 +297,8 @@ impl Loop {
                     return self.accept(server, events, due, call);
                 }
                 None => {
-                    self.turn.progress.extend(self.transport.reactor.progress.drain(..));
+                    // There is nothing in the turn's own.
+                    std::mem::swap(&mut self.turn.progress, &mut self.transport.reactor.progress);
                     self.turn.stage = Stage::Progress;
                 }
             },
@@ -328,9 +337,23 @@ impl Loop {
                     self.turn.announce(key, EventType::CONNECT, Detail::Plain);
                 }
             }
-            Some(Kind::Loop) => self.transport.feed_starved(),
+            Some(Kind::Loop) => self.end_rest(),
             _ => self.expire_connection(key),
         }
+    }
+
+    /// The rest is over of what the process or the system had no memory for.
+    fn end_rest(&mut self) {
+        self.transport.feed_starved();
+        if !self.transport.reactor.take_short() {
+            return;
+        }
+        self.transport.make_lists_anew();
+        let reactor = &mut self.transport.reactor;
+        let queued = self.sockets.iter().filter(|(_, socket)| socket.cold().is_some_and(|cold| cold.queued));
+        queued.for_each(|(key, _)| reactor.push_ready(key));
+        let queued = self.servers.iter().filter(|(_, server)| server.share().queued.get());
+        queued.for_each(|(key, _)| reactor.push_ready(key));
     }
 
     fn serve_left_over(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
@@ -338,6 +361,7 @@ impl Loop {
         match key.kind() {
             Some(Kind::Server) => self.put_aside(key),
             Some(Kind::Socket) => self.report_what_is_due(key),
+            Some(Kind::Loop) => self.transport.read_on(),
             _ => return self.serve(key, events, due, call),
         }
         Step::Again

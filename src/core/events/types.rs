@@ -1,10 +1,12 @@
 //! Event types, as numbers: a dispatch compares numbers and never text.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
 use crate::error::{Failure, Result};
+use crate::memory;
 
 /// The number of an event type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,15 +50,26 @@ const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", 
 
 /// The types in use on one thread. A type that is not AIR's own lives as long as a listener or an event uses it.
 pub(crate) struct EventTypes {
-    numbers: BTreeMap<Rc<CStr>, u32>,
+    numbers: BTreeMap<Name, u32>,
     /// By number, less those of AIR's own.
     entries: Vec<Entry>,
     vacant: Vec<u32>,
 }
 
 struct Entry {
-    name: Rc<CStr>,
+    /// `None` while nobody uses it.
+    name: Option<Name>,
     uses: usize,
+}
+
+/// The text stays where it is while anybody has it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Name(Rc<CString>);
+
+impl Borrow<CStr> for Name {
+    fn borrow(&self) -> &CStr {
+        &self.0
+    }
 }
 
 impl EventTypes {
@@ -90,8 +103,11 @@ impl EventTypes {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(name.count_bytes() + 1).map_err(|_| Failure::no_memory())?;
         bytes.extend_from_slice(name.to_bytes());
-        let name: Rc<CStr> = CString::new(bytes).expect("taken from a C string").into();
-        let entry = Entry { name: name.clone(), uses: 1 };
+        let name = Name(memory::shared(CString::new(bytes).expect("taken from a C string"))?);
+        // So that to forget it takes no memory.
+        let room = self.entries.try_reserve(1).and_then(|()| self.vacant.try_reserve(self.entries.len() + 1));
+        room.map_err(|_| Failure::no_memory())?;
+        let entry = Entry { name: Some(name.clone()), uses: 1 };
         let number = match self.vacant.pop() {
             Some(number) => {
                 self.entries[number as usize - BUILT_IN] = entry;
@@ -124,8 +140,9 @@ impl EventTypes {
         let entry = &mut self.entries[kind.0 as usize - BUILT_IN];
         entry.uses -= 1;
         if entry.uses == 0 {
-            self.numbers.remove(&entry.name);
-            entry.name = Rc::from(c"");
+            if let Some(name) = entry.name.take() {
+                self.numbers.remove(&name);
+            }
             self.vacant.push(kind.0);
         }
     }
@@ -134,7 +151,7 @@ impl EventTypes {
     pub(crate) fn name(&self, kind: EventType) -> &CStr {
         match kind.built_in() {
             Some(number) => BUILT_IN_NAMES[number],
-            None => &self.entries[kind.0 as usize - BUILT_IN].name,
+            None => self.entries[kind.0 as usize - BUILT_IN].name.as_ref().map_or(c"", Name::borrow),
         }
     }
 }

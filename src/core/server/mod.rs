@@ -74,7 +74,7 @@ pub(crate) struct ServerRef<'a> {
 impl Server {
     pub(crate) fn new() -> Result<Self> {
         let server_options = ServerOptions::default();
-        let share = memory::shared(ServerShare::new(server_options.linger_bytes))?;
+        let share = memory::shared(ServerShare::new(server_options.linger_bytes, server_options.unread_limit))?;
         Ok(Server {
             life: Life::OWNED,
             user: UserData::NONE,
@@ -182,6 +182,11 @@ impl ServerRef<'_> {
         match name {
             Name::MaxConnections => self.resume_accepting(),
             Name::LingerBytes => self.transport.keep_lingering_bounded(&self.server.share.clone()),
+            Name::UnreadLimit => {
+                if server.share.unread.set_limit(server.server_options.unread_limit) {
+                    self.transport.reactor.push_loop();
+                }
+            }
             _ => {}
         }
         Ok(())

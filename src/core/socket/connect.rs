@@ -23,6 +23,9 @@ use crate::sys::net::{self, Stream};
 /// How long an address is tried before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// No host has a longer name: NI_MAXHOST.
+const LONGEST_NAME: usize = 1024;
+
 /// An attempt to connect: the addresses still to be tried, and those being tried.
 pub(super) struct Attempt {
     started: Instant,
@@ -45,6 +48,7 @@ impl Attempt {
         self.name.is_some() || self.lookup.is_some()
     }
 
+    /// Copies what it needs of the host: that may be the library's own text, of the connection that ends before this begins.
     fn begin(host: &str, port: u16) -> Result<Self> {
         let mut attempt = Attempt {
             started: net::now(),
@@ -58,6 +62,7 @@ impl Attempt {
         };
         match address::parse(host, port) {
             Ok(address) => attempt.addresses.push_back(address),
+            Err(_) if host.len() > LONGEST_NAME => attempt.error = sys::NO_SUCH_NAME,
             Err(_) => attempt.name = Some((memory::text(host)?, port)),
         }
         Ok(attempt)

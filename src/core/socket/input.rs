@@ -3,8 +3,10 @@
 //! While the listeners of their event run the bytes lie in the loop's receive buffer, lent to the socket. What is left
 //! then is kept by the socket itself, and later bytes are put behind it.
 
+use std::rc::Rc;
+
 use super::{Socket, SocketRef};
-use crate::core::connection::Marks;
+use crate::core::connection::{Marks, ServerShare};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
@@ -16,6 +18,8 @@ pub(super) struct Kept {
     bytes: Vec<u8>,
     /// How many of them have been read.
     head: usize,
+    /// The server that has an account of them.
+    server: Option<Rc<ServerShare>>,
 }
 
 impl Kept {
@@ -40,7 +44,23 @@ impl Kept {
         }
         self.bytes.try_reserve(bytes.len()).map_err(|_| Failure::no_memory())?;
         self.bytes.extend_from_slice(bytes);
+        if let Some(server) = &self.server {
+            server.unread.add(bytes.len());
+        }
         Ok(())
+    }
+
+    /// How many more there may be; `None`: none, since all connections of the server together have too many.
+    fn room(&self, limit: usize) -> Option<usize> {
+        let length = self.unread().len();
+        let held_back = self.server.as_ref().is_some_and(|server| server.holds_back(length));
+        (!held_back).then(|| limit.saturating_sub(length))
+    }
+
+    /// The server's account of as many bytes is settled. Returns whether that makes room for others.
+    #[must_use]
+    fn settle(&self, count: usize) -> bool {
+        self.server.as_ref().is_some_and(|server| server.unread.subtract(count))
     }
 
     /// Counts `count` bytes as read; not more than there are.
@@ -69,6 +89,16 @@ impl Socket {
         self.cold().map_or(&[], |cold| cold.kept.unread())
     }
 
+    /// How many bytes more may be unread; `None`: none, since all connections of the server together have too many.
+    #[inline]
+    pub(crate) fn room(&self) -> Option<usize> {
+        let limit = self.options().read_limit;
+        match self.cold() {
+            None => Some(limit),
+            Some(cold) => cold.kept.room(limit),
+        }
+    }
+
     /// Bytes have come for it, the first `count` of the receive buffer: behind those that are kept, or to be read in place.
     #[inline(always)]
     pub(crate) fn take_in(&mut self, key: Key, count: usize, reactor: &mut Reactor) -> Result<()> {
@@ -82,14 +112,22 @@ impl Socket {
 
     /// The receive buffer is wanted for others: what is left of what was lent is kept.
     #[inline]
-    pub(crate) fn keep_what_is_lent(&mut self, key: Key, reactor: &mut Reactor) -> Result<()> {
+    pub(crate) fn keep_what_is_lent(
+        &mut self,
+        key: Key,
+        server: Option<&Rc<ServerShare>>,
+        reactor: &mut Reactor,
+    ) -> Result<()> {
         if !reactor.receive_buffer.is_lent_to(key) {
             return Ok(());
         }
         let lent = reactor.receive_buffer.lent_to(key);
         let outcome = match lent.is_empty() {
             true => Ok(()),
-            false => self.make_cold().and_then(|cold| cold.kept.append(lent, &mut reactor.pool)),
+            false => self.make_cold().and_then(|cold| {
+                cold.kept.server = server.cloned();
+                cold.kept.append(lent, &mut reactor.pool)
+            }),
         };
         reactor.receive_buffer.take_back(key);
         reactor.send_buffer.answering = None;
@@ -101,7 +139,11 @@ impl Socket {
         reactor.receive_buffer.take_back(key);
         reactor.send_buffer.answering = None;
         if let Some(cold) = &mut self.cold {
+            let makes_room = cold.kept.settle(cold.kept.unread().len());
             cold.kept.clear(&mut reactor.pool);
+            if makes_room {
+                reactor.push_loop();
+            }
         }
     }
 }
@@ -175,6 +217,9 @@ impl SocketRef<'_> {
             return reactor.receive_buffer.consume(count);
         }
         let was_full = cold.kept.unread().len() >= limit;
+        if cold.kept.settle(count) {
+            reactor.push_loop();
+        }
         cold.kept.consume(count, &mut reactor.pool);
         if was_full && cold.kept.unread().len() < limit {
             self.read_on();
@@ -203,7 +248,11 @@ impl SocketRef<'_> {
         let limit = self.socket.options().read_limit;
         match self.socket.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
             Some(cold) => {
+                self.transport.reactor.make_room_to_hold()?;
                 cold.consumed = cold.consumed.wrapping_add(length as u64);
+                if cold.kept.settle(length) {
+                    self.transport.reactor.push_loop();
+                }
                 self.transport.reactor.hold(cold.kept.take());
                 if length >= limit {
                     self.read_on();

@@ -2,7 +2,11 @@
 
 use super::SocketRef;
 use crate::amf::{self, Encoding, Graph};
+use crate::core::connection::find_mut;
 use crate::error::Result;
+use crate::reactor::CHUNK;
+
+const _: () = assert!(amf::PIECE <= CHUNK);
 
 impl SocketRef<'_> {
     pub(crate) fn object_encoding(&self) -> Encoding {
@@ -31,7 +35,8 @@ impl SocketRef<'_> {
     /// All of it or nothing.
     pub(crate) fn write_object(&mut self, graph: &Graph, node: u32) -> Result<()> {
         let limit = self.socket.options().write_limit;
-        let bytes = amf::write(graph, node, self.object_encoding(), limit)?;
-        self.write(&bytes)
+        let pieces = amf::write(graph, node, self.object_encoding(), limit)?;
+        let (key, connection) = find_mut(&mut self.transport.connections, self.socket.connection)?;
+        connection.write_pieces(pieces, limit, &mut self.transport.reactor, key)
     }
 }

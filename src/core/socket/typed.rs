@@ -39,7 +39,7 @@ impl SocketRef<'_> {
     }
 
     pub(crate) fn find_multi_byte(&self, length: usize, charset: Charset) -> Result<Found<'_>> {
-        Ok(Found { text: charset.decode(self.unread_exactly(length)?), length })
+        Ok(Found { text: charset.decode(self.unread_exactly(length)?)?, length })
     }
 
     /// `writeUTF`: the text with its length before it.

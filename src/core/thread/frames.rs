@@ -45,6 +45,8 @@ impl Thread {
     /// [`end_wait`](super::end_wait) no other step is taken on this thread.
     pub(crate) fn begin_wait(&mut self, key: Key, limit: Option<Duration>, place: usize) -> Result<Waiting> {
         self.make_idle(key, place)?;
+        // For the turn that follows.
+        self.make_room_for_frame()?;
         let Some(event_loop) = self.loops.get_mut(self.recent) else { return Err(Failure::stale_handle()) };
         let waiting = event_loop.begin_wait(limit, &self.due)?;
         self.epoch_before = std::mem::replace(&mut self.epoch, WAITING);
@@ -58,6 +60,7 @@ impl Thread {
     }
 
     pub(crate) fn begin_run(&mut self, key: Key, place: usize) -> Result<FrameNumber> {
+        self.make_room_for_frame()?;
         let event_loop = self.make_idle(key, place)?;
         event_loop.check_idle()?;
         event_loop.life.pins += 1;
@@ -80,6 +83,7 @@ impl Thread {
     ) -> Result<std::result::Result<FrameNumber, bool>> {
         let found = self.place(|event_loop| event_loop.owns(target));
         let found = found.ok_or_else(|| no_target(target))?;
+        self.make_room_for_frame()?;
         let event_loop = &mut self.loops[found];
         let listeners = event_loop.listeners(target)?;
         match Dispatch::of_event(target, listeners, event, &mut self.events, &mut self.due, call)? {
@@ -95,8 +99,14 @@ impl Thread {
     }
 
     /// The driver is about to do what is due.
-    pub(crate) fn begin_due(&mut self, place: usize) -> FrameNumber {
-        self.push(place, Work::Due { runs: false })
+    pub(crate) fn begin_due(&mut self, place: usize) -> Result<FrameNumber> {
+        self.make_room_for_frame()?;
+        Ok(self.push(place, Work::Due { runs: false }))
+    }
+
+    #[inline]
+    fn make_room_for_frame(&mut self) -> Result<()> {
+        self.frames.try_reserve(1).map_err(|_| Failure::no_memory())
     }
 
     fn push(&mut self, place: usize, work: Work) -> FrameNumber {

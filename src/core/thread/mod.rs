@@ -134,7 +134,13 @@ pub(crate) fn glance<T>(step: impl FnOnce(&mut Thread) -> Option<T>) -> Option<T
 /// Why a key is none of a server or a socket of this thread.
 #[cold]
 fn no_target(key: Key) -> Failure {
-    handle::explain(key, if key.kind() == Some(Kind::Server) { Kind::Server } else { Kind::Socket })
+    handle::explain(key, &[Kind::Server, Kind::Socket])
+}
+
+/// Why a key is none of any object of this thread.
+#[cold]
+fn no_object(key: Key) -> Failure {
+    handle::explain(key, &[Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Value])
 }
 
 /// Whether a step is under way on this thread: what panics now is the library.
@@ -188,13 +194,12 @@ impl Thread {
 impl Thread {
     pub(crate) fn new_loop(&mut self, life: Life) -> Result<Key> {
         inject::point();
-        let reactor =
-            Reactor::new().map_err(|error| Failure::invalid_socket().with_system("make an event loop", &error, ""))?;
-        let remote = reactor.remote().clone();
         self.loops.try_reserve(1).map_err(|_| Failure::no_memory())?;
         let key = self.loop_keys.insert(LoopKey)?;
-        self.loops.push(memory::boxed(Loop::new(key, reactor, life))?);
-        handle::publish(key, remote);
+        let made = Reactor::new(key).and_then(|reactor| Loop::new(key, reactor, life)).and_then(memory::boxed);
+        let event_loop = made.inspect_err(|_| self.loop_keys.discard(key))?;
+        handle::publish(key, event_loop.transport.reactor.remote().clone());
+        self.loops.push(event_loop);
         Ok(key)
     }
 
@@ -231,7 +236,7 @@ impl Thread {
         let is_it = |event_loop: &Loop| event_loop.key == key;
         match self.place(is_it) {
             Some(place) => Ok(&mut *self.loops[place]),
-            None => Err(handle::explain(key, Kind::Loop)),
+            None => Err(handle::explain(key, &[Kind::Loop])),
         }
     }
 
@@ -323,13 +328,13 @@ impl Thread {
     #[cold]
     fn find_loop_of_socket(&mut self, key: Key) -> Result<()> {
         let found = self.place(|event_loop| event_loop.sockets.owns(key));
-        found.map(|_| ()).ok_or_else(|| handle::explain(key, Kind::Socket))
+        found.map(|_| ()).ok_or_else(|| handle::explain(key, &[Kind::Socket]))
     }
 
     pub(crate) fn server(&mut self, key: Key) -> Result<ServerRef<'_>> {
         match self.place(|event_loop| event_loop.servers.owns(key)) {
             Some(place) => self.loops[place].server(key),
-            None => Err(handle::explain(key, Kind::Server)),
+            None => Err(handle::explain(key, &[Kind::Server])),
         }
     }
 

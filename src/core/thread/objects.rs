@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_void};
 
-use super::{Thread, no_target};
+use super::{Thread, no_object, no_target};
 use crate::core::events::listeners::{List, Registration, Removed};
 use crate::core::events::{Detail, Event};
 use crate::core::host::{Callback, Function, UserData};
@@ -30,7 +30,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key).map(|_| ()),
             Some(Kind::Event) => self.events.find(key).map(|_| ()),
             Some(Kind::Value) => self.values.node(key).map(|_| ()),
-            _ => Err(Failure::stale_handle()),
+            _ => Err(no_object(key)),
         }
     }
 
@@ -42,7 +42,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key)?.socket.life.retain(),
             Some(Kind::Event) => self.events.retain(key),
             Some(Kind::Value) => self.values.life(key)?.retain(),
-            _ => Err(Failure::stale_handle()),
+            _ => Err(no_object(key)),
         }
     }
 
@@ -70,7 +70,7 @@ impl Thread {
                     self.values.destroy(key, &mut self.due);
                 }
             }
-            _ => return Err(Failure::stale_handle()),
+            _ => return Err(no_object(key)),
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Thread {
     /// The host ends the connection or attempt of a socket that the library may keep.
     pub(crate) fn end_socket(&mut self, key: Key, end: impl FnOnce(&mut SocketRef<'_>) -> Result<()>) -> Result<()> {
         let place = self.place(|event_loop| event_loop.sockets.owns(key));
-        let event_loop = &mut self.loops[place.ok_or_else(|| handle::explain(key, Kind::Socket))?];
+        let event_loop = &mut self.loops[place.ok_or_else(|| handle::explain(key, &[Kind::Socket]))?];
         end(&mut event_loop.socket(key)?)?;
         event_loop.let_go(key, &mut self.events, &mut self.due);
         Ok(())
@@ -95,7 +95,7 @@ impl Thread {
                 old.map_or(UserData::NONE, |old| *old)
             }
             Some(Kind::Value) => std::mem::replace(self.values.user(key)?, user),
-            _ => return Err(Failure::stale_handle()),
+            _ => return Err(no_object(key)),
         };
         self.due.add(old.into_destructor());
         Ok(())
@@ -108,7 +108,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key)?.socket.user(),
             Some(Kind::Event) => self.events.find(key)?.user.as_ref().map_or(std::ptr::null_mut(), |user| user.data),
             Some(Kind::Value) => self.values.user(key)?.data,
-            _ => return Err(Failure::stale_handle()),
+            _ => return Err(no_object(key)),
         })
     }
 
@@ -116,7 +116,7 @@ impl Thread {
         let handle = match key.kind() {
             Some(Kind::Server) => self.server(key)?.server.native_handle(),
             Some(Kind::Socket) => self.socket(key)?.native_handle(),
-            _ => return Err(Failure::stale_handle()),
+            _ => return Err(no_target(key)),
         };
         handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
     }
@@ -236,7 +236,7 @@ impl Thread {
     pub(crate) fn write_object(&mut self, key: Key, value: Key) -> Result<()> {
         inject::point();
         let Some(place) = self.place(|event_loop| event_loop.sockets.owns(key)) else {
-            return Err(handle::explain(key, Kind::Socket));
+            return Err(handle::explain(key, &[Kind::Socket]));
         };
         let mut socket = self.loops[place].socket(key)?;
         socket.connection()?;
