@@ -218,8 +218,9 @@ pub unsafe extern "C" fn ss_socket_peek(socket: *mut ss_socket, length: *mut usi
 /// All unread bytes where they lie, without a copy, counted as read: ss_socket_peek and ss_socket_skip in one. *length
 /// receives how many.
 ///
-/// Valid until the listener returns, whatever is called in it; outside of a listener until the next ss_loop_poll. NULL with
-/// *length 0 when there are none, or on failure.
+/// Valid until the listener (or task) returns, whatever is called in it: also when it writes them back, closes the socket or
+/// releases it. Outside of one they are valid until the loop is polled next, or ends. NULL with *length 0 when there are none, or
+/// on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_take(socket: *mut ss_socket, length: *mut usize) -> *const u8 {
     if length.is_null() {
