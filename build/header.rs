@@ -8,9 +8,10 @@ use std::{env, fs};
 mod cdef;
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 10] = [
+const CHAPTERS: [(&str, &str); 11] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
+    ("ss_timer_new", "Timers"),
     ("ss_new", "ServerSocket"),
     ("ss_object_kind", "All objects; EventDispatcher, of servers and sockets"),
     ("ss_event_new", "Event"),

@@ -17,6 +17,7 @@ enum ss_constants {
     SS_KIND_SOCKET = 3,
     SS_KIND_EVENT = 4,
     SS_KIND_VALUE = 6,
+    SS_KIND_TIMER = 7,
     SS_PHASE_CAPTURING = 1,
     SS_PHASE_AT_TARGET = 2,
     SS_PHASE_BUBBLING = 3,
@@ -78,6 +79,7 @@ typedef struct ss_event ss_event;
 typedef struct ss_loop ss_loop;
 typedef struct ss_server ss_server;
 typedef struct ss_socket ss_socket;
+typedef struct ss_timer ss_timer;
 typedef struct ss_value ss_value;
 typedef void (*ss_task)(void *user_data);
 typedef void ss_object;
@@ -112,6 +114,9 @@ ss_status ss_loop_wake(ss_loop *loop);
 ss_status ss_loop_post(ss_loop *loop, ss_task task, void *user_data, ss_task cancelled);
 ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
 int32_t ss_loop_timeout(ss_loop *loop);
+ss_timer *ss_timer_new(ss_loop *loop, uint32_t delay_ms, uint32_t repeat_ms, ss_task task, void *user_data, ss_task destroy);
+ss_status ss_timer_set(ss_timer *timer, uint32_t delay_ms, uint32_t repeat_ms);
+ss_status ss_timer_stop(ss_timer *timer);
 ss_server *ss_new(ss_loop *loop);
 ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
 ss_status ss_listen(ss_server *server, int32_t backlog);

@@ -48,11 +48,11 @@
  *
  * The rules:
  *
- *  1. Handles. ss_loop, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One that is
- *     NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false, NULL).
- *     They use all 64 bits (32 where pointers have 32), and may be odd. Where a runtime's pointers are for addresses
- *     only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned pointers and
- *     JavaScript's numbers cannot hold them.
+ *  1. Handles. ss_loop, ss_timer, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One
+ *     that is NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false,
+ *     NULL). They use all 64 bits (32 where pointers have 32), and may be odd. Where a runtime's pointers are for
+ *     addresses only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned pointers
+ *     and JavaScript's numbers cannot hold them.
  *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
  *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
@@ -137,6 +137,11 @@
  * ss_object_kind of a value.
  */
 #define SS_KIND_VALUE 6
+
+/**
+ * ss_object_kind of a timer.
+ */
+#define SS_KIND_TIMER 7
 
 /**
  * Event.eventPhase: never met here, since sockets have no parents.
@@ -378,6 +383,11 @@ typedef struct ss_server ss_server;
 typedef struct ss_socket ss_socket;
 
 /**
+ * A timer of a loop: it has the loop call a task after some time, once or again and again. Belongs to the thread of its loop.
+ */
+typedef struct ss_timer ss_timer;
+
+/**
  * A value as ActionScript has it, from readObject or for writeObject: a number, a string, an array of other values.
  * Belongs to the thread it was made on, and to no loop.
  *
@@ -418,7 +428,7 @@ typedef struct ss_value ss_value;
 typedef void (*ss_task)(void *user_data);
 
 /**
- * Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
+ * Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event * or ss_value *.
  */
 typedef void ss_object;
 
@@ -651,7 +661,7 @@ SS_API ss_status ss_loop_poll(ss_loop *loop,
 
 /**
  * Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
- * no listening server, no open connection, no posted task.
+ * no listening server, no open connection, no timer that runs, no posted task.
  *
  * SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED as ss_loop_poll.
  */
@@ -694,6 +704,43 @@ SS_API ss_status ss_loop_fd(ss_loop *loop, int64_t *fd);
  * of the loop, 0 when there is work already, -1 without end.
  */
 SS_API int32_t ss_loop_timeout(ss_loop *loop);
+
+/* ---- Timers ---------------------------------------------------------------------------------------------------------- */
+
+/**
+ * Makes a timer on a loop (NULL: this thread's own) and starts it: task(user_data) runs in a turn of the loop, delay_ms
+ * milliseconds from now, and then every repeat_ms milliseconds; 0: only once.
+ *
+ * Returns one reference. The timer runs for as long as somebody holds one: with ss_release of the last it is never called
+ * again, even if it is due already. destroy(user_data), unless NULL, runs once, when the timer has ended with its last reference
+ * or its loop; if its task is running then, after it.
+ *
+ * A task never runs early, and never in the turn in which its timer was started: a delay of 0 is the next turn. Tasks that are due
+ * run in the order of their times, for about a millisecond a turn; the rest follows in the next one, so that connections do not
+ * wait for many timers. A time that the loop was too busy for is not made up for: repeat_ms counts from when the task is called.
+ * A task may start, stop and release its own timer. It may leave by an exception, as a listener may.
+ *
+ * While a timer runs ss_loop_run goes on. There may be any number of them; starting and stopping one costs the same among a hundred
+ * thousand. NULL on failure; SS_ERR_TYPE 2007: task is NULL. destroy is not called then.
+ */
+SS_API ss_timer *ss_timer_new(ss_loop *loop,
+                              uint32_t delay_ms,
+                              uint32_t repeat_ms,
+                              ss_task task,
+                              void *user_data,
+                              ss_task destroy);
+
+/**
+ * Starts a timer anew with another delay and period, whether it runs, has run or was stopped.
+ *
+ * What it was due for before does not come any more.
+ */
+SS_API ss_status ss_timer_set(ss_timer *timer, uint32_t delay_ms, uint32_t repeat_ms);
+
+/**
+ * Stops a timer: it is not called until ss_timer_set starts it again. Stopping one that does not run does nothing.
+ */
+SS_API ss_status ss_timer_stop(ss_timer *timer);
 
 /* ---- ServerSocket ---------------------------------------------------------------------------------------------------- */
 
@@ -794,7 +841,8 @@ SS_API ss_status ss_retain(ss_object *object);
 
 /**
  * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
- * server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+ * server, a socket (what was written is still sent), a timer (it is not called any more), an event. Its handle is stale from then
+ * on.
  *
  * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
  * SS_ERR_HANDLE: no such object, or no reference is left to give back.
@@ -1146,8 +1194,9 @@ SS_API const uint8_t *ss_socket_peek(ss_socket *socket, size_t *length);
  * All unread bytes where they lie, without a copy, counted as read: ss_socket_peek and ss_socket_skip in one. *length
  * receives how many.
  *
- * Valid until the listener returns, whatever is called in it; outside of a listener until the next ss_loop_poll. NULL with
- * *length 0 when there are none, or on failure.
+ * Valid until the listener (or task) returns, whatever is called in it: also when it writes them back, closes the socket or
+ * releases it. Outside of one they are valid until the loop is polled next, or ends. NULL with *length 0 when there are none, or
+ * on failure.
  */
 SS_API const uint8_t *ss_socket_take(ss_socket *socket,
                                      size_t *length);

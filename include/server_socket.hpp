@@ -32,9 +32,9 @@
  *
  * The rules, besides those of server_socket.h:
  *
- *  1. An ss::loop, ss::server, ss::socket, ss::event or ss::value is one reference. A copy is one more, and the last one
- *     to go closes and destroys the object. An empty one refers to nothing: nullptr makes it, and its functions fail. All
- *     of them belong to the thread of their loop, their destructors included; only an ss::loop_remote may be used from
+ *  1. An ss::loop, ss::timer, ss::server, ss::socket, ss::event or ss::value is one reference. A copy is one more, and the
+ *     last one to go closes and destroys the object. An empty one refers to nothing: nullptr makes it, and its functions fail.
+ *     All of them belong to the thread of their loop, their destructors included; only an ss::loop_remote may be used from
  *     everywhere. As with a pointer, a const reference may change its object.
  *  2. What an event hands out is lent: the event itself, event.target_socket() and event.socket() cost nothing and are good
  *     until the listener returns. Copy one to keep it: ss::socket peer = event.socket().
@@ -645,11 +645,30 @@ template <class Function> struct task {
     static void cancel(void *word) { delete static_cast<task *>(word); }
 };
 
+/** The callable of a timer. */
+template <class Function> struct ticking {
+    Function function;
+
+    static void run(void *word) { static_cast<ticking *>(word)->function(); }
+    static void destroy(void *word) { delete static_cast<ticking *>(word); }
+};
+
 /** A duration in the milliseconds of the C functions, rounded up; -1 for a negative one. */
 template <class Rep, class Period> std::int32_t milliseconds(const std::chrono::duration<Rep, Period> &time)
 {
     const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
     return count < 0 ? -1 : count < INT32_MAX ? static_cast<std::int32_t>(count) : INT32_MAX;
+}
+
+/** A duration in the milliseconds of a timer, rounded up. Returns whether there are such. */
+template <class Rep, class Period>
+bool timer_milliseconds(const std::chrono::duration<Rep, Period> &time, std::uint32_t &milliseconds, const failure &out)
+{
+    const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
+    if (!(count >= 0 && count <= UINT32_MAX))
+        return out.refuse("ss::timer: a time of 0 to 4294967295 ms");
+    milliseconds = static_cast<std::uint32_t>(count);
+    return true;
 }
 
 } // namespace detail
@@ -882,6 +901,69 @@ private:
         std::uint32_t events = 0;
         out(ss_loop_poll(get(), timeout, &events));
         return events;
+    }
+};
+
+/**
+ * Calls a callable after some time, once or again and again, as long as there is a reference to it: keep it. With the last
+ * reference it is never called again, and the callable is destroyed; after its call, if it is running.
+ *
+ *     ss::timer tick(ss::loop::current(), 1s, 1s, [] { std::puts("tick"); });
+ */
+class timer : public reference<timer, ss_timer> {
+public:
+    /** An empty reference. */
+    timer() noexcept = default;
+    timer(std::nullptr_t) noexcept {}
+    /** Calls function() once, after `delay`. */
+    template <class Rep, class Period, class Function,
+              std::enable_if_t<std::is_invocable_v<std::decay_t<Function> &>, int> = 0>
+    timer(const loop &home, const std::chrono::duration<Rep, Period> &delay, Function &&function, failure out = {})
+        : timer(home, delay, std::chrono::milliseconds(0), std::forward<Function>(function), out)
+    {
+    }
+    /** Calls function() after `delay`, and then again and again after `period`; 0: only once. Times are rounded up. */
+    template <class Rep, class Period, class OtherRep, class OtherPeriod, class Function>
+    timer(const loop &home, const std::chrono::duration<Rep, Period> &delay,
+          const std::chrono::duration<OtherRep, OtherPeriod> &period, Function &&function, failure out = {})
+        : reference(adopt{}, start(home, delay, period, std::forward<Function>(function), out))
+    {
+    }
+
+    /** Starts it anew, whether it runs, has run or was stopped. */
+    template <class Rep, class Period>
+    void set(const std::chrono::duration<Rep, Period> &delay, failure out = {}) const
+    {
+        set(delay, std::chrono::milliseconds(0), out);
+    }
+    template <class Rep, class Period, class OtherRep, class OtherPeriod>
+    void set(const std::chrono::duration<Rep, Period> &delay,
+             const std::chrono::duration<OtherRep, OtherPeriod> &period, failure out = {}) const
+    {
+        std::uint32_t first = 0, next = 0;
+        if (detail::timer_milliseconds(delay, first, out) && detail::timer_milliseconds(period, next, out))
+            out(ss_timer_set(get(), first, next));
+    }
+    /** It is not called until set() starts it again. */
+    void stop(failure out = {}) const { out(ss_timer_stop(get())); }
+
+private:
+    friend class reference<timer, ss_timer>;
+    timer(adopt tag, ss_timer *handle) noexcept : reference(tag, handle) {}
+    template <class Delay, class Period, class Function>
+    static ss_timer *start(const loop &home, const Delay &delay, const Period &period, Function &&function,
+                           const failure &out)
+    {
+        using ticking = detail::ticking<std::decay_t<Function>>;
+        std::uint32_t first = 0, next = 0;
+        if (!detail::timer_milliseconds(delay, first, out) || !detail::timer_milliseconds(period, next, out))
+            return nullptr;
+        std::unique_ptr<ticking> word(new ticking{std::forward<Function>(function)});
+        ss_timer *const handle = ss_timer_new(home.get(), first, next, ticking::run, word.get(), ticking::destroy);
+        made(handle, out);
+        if (handle != nullptr)
+            word.release();
+        return handle;
     }
 };
 
@@ -1716,6 +1798,9 @@ template <> struct is_error_code_enum<ss::errc> : true_type {};
 
 template <> struct hash<ss::loop> {
     size_t operator()(const ss::loop &reference) const noexcept { return hash<void *>()(reference.get()); }
+};
+template <> struct hash<ss::timer> {
+    size_t operator()(const ss::timer &reference) const noexcept { return hash<void *>()(reference.get()); }
 };
 template <> struct hash<ss::server> {
     size_t operator()(const ss::server &reference) const noexcept { return hash<void *>()(reference.get()); }

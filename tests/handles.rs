@@ -28,6 +28,7 @@ enum Takes {
     Server,
     Socket,
     Event,
+    Timer,
     /// A server or a socket.
     Target,
     Any,
@@ -56,7 +57,7 @@ fn bystander() -> *mut ss_server {
 
 /// All of them, with otherwise good arguments.
 fn exports() -> Vec<Export> {
-    use Takes::{Any, Event, Loop, Server, Socket, Target};
+    use Takes::{Any, Event, Loop, Server, Socket, Target, Timer};
     const TYPE: *const std::ffi::c_char = c"type".as_ptr();
 
     fn status(name: &'static str, takes: Takes, call: fn(*mut c_void) -> ss_status) -> Export {
@@ -118,6 +119,11 @@ fn exports() -> Vec<Export> {
             status
         }),
         getter("ss_loop_timeout", Loop, |h| ss_loop_timeout(h.cast()) == 0),
+        getter("ss_timer_new", Loop, |h| {
+            made(unsafe { ss_timer_new(h.cast(), 1_000_000, 0, Some(task), null_mut(), None) })
+        }),
+        status("ss_timer_set", Timer, |h| ss_timer_set(h.cast(), 1_000_000, 0)),
+        status("ss_timer_stop", Timer, |h| ss_timer_stop(h.cast())),
         getter("ss_new", Loop, |h| made(ss_new(h.cast()))),
         getter("ss_socket_new", Loop, |h| made(ss_socket_new(h.cast()))),
         status("ss_bind", Server, |h| unsafe { ss_bind(h.cast(), 0, c"127.0.0.1".as_ptr()) }),
@@ -204,20 +210,25 @@ impl Export {
 /// One object of each kind.
 struct Zoo {
     event: Event,
+    timer: *mut ss_timer,
     pair: Pair,
 }
 
 impl Zoo {
     fn new() -> Zoo {
-        Zoo { event: Event::new(c"type", false, false), pair: Pair::new() }
+        let pair = Pair::new();
+        let timer = unsafe { ss_timer_new(pair.events.0, 1_000_000, 0, Some(task), null_mut(), None) };
+        assert!(!timer.is_null(), "{:?}", last_error());
+        Zoo { event: Event::new(c"type", false, false), timer, pair }
     }
 
-    fn animals(&self) -> [(Takes, *mut c_void); 4] {
+    fn animals(&self) -> [(Takes, *mut c_void); 5] {
         [
             (Takes::Loop, self.pair.events.object()),
             (Takes::Server, self.pair.server.object()),
             (Takes::Socket, self.pair.socket.object()),
             (Takes::Event, self.event.object()),
+            (Takes::Timer, self.timer.object()),
         ]
     }
 
@@ -234,12 +245,14 @@ impl Zoo {
         assert_eq!(socket.read_all(), b"pong");
         assert_eq!(self.event.kind().as_deref(), Some("type"));
         assert!(!self.event.is_default_prevented());
+        assert!((1..=1_000_000).contains(&ss_loop_timeout(self.pair.events.0)), "the timer runs");
     }
 }
 
 impl Drop for Zoo {
     fn drop(&mut self) {
         ss_release(self.event.object());
+        ss_release(self.timer.object());
     }
 }
 

@@ -7,6 +7,7 @@
 //! socket/       Socket: state, unread input, connecting, typed data, closing
 //! connection/   the transport under a socket: its phases, sending, receiving, its way to an end
 //! adoption      descriptors that the host hands over
+//! timer         tasks of the host's that run when their time has come
 //! events/       events, their types, listener lists, and the dispatch of one event
 //! values        values of readObject and writeObject
 //! host          functions of the host that we hold, and what is due to it
@@ -23,4 +24,5 @@ pub(crate) mod host;
 pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod thread;
+pub(crate) mod timer;
 pub(crate) mod values;

@@ -85,7 +85,7 @@ unsafe fn poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32, place: u
 }
 
 /// Turns of the loop until ss_loop_stop is called, or until nothing on the loop can ever bring an event again:
-/// no listening server, no open connection, no posted task.
+/// no listening server, no open connection, no timer that runs, no posted task.
 ///
 /// SS_ERR_REENTRANT inside a listener of the same loop. SS_ERR_FORKED as ss_loop_poll.
 #[unsafe(no_mangle)]

@@ -10,6 +10,7 @@ mod border;
 
 mod status;
 mod event_loop;
+mod timer;
 mod server;
 mod object;
 mod event;
@@ -28,4 +29,5 @@ pub use options::*;
 pub use server::*;
 pub use socket::*;
 pub use status::*;
+pub use timer::*;
 pub use value::*;

@@ -13,7 +13,7 @@ use crate::core::thread::{NewListener, Thread, with};
 use crate::driver::{self, place};
 use crate::error::{Failure, Result};
 
-/// Any handle: an ss_loop *, ss_server *, ss_socket *, ss_event * or ss_value *.
+/// Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event * or ss_value *.
 pub type ss_object = c_void;
 
 /// ss_object_kind of a loop.
@@ -26,6 +26,8 @@ pub const SS_KIND_SOCKET: i32 = 3;
 pub const SS_KIND_EVENT: i32 = 4;
 /// ss_object_kind of a value.
 pub const SS_KIND_VALUE: i32 = 6;
+/// ss_object_kind of a timer.
+pub const SS_KIND_TIMER: i32 = 7;
 
 /// What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
 #[unsafe(no_mangle)]
@@ -53,7 +55,8 @@ fn retain(object: *mut ss_object) -> ss_status {
 }
 
 /// Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
-/// server, a socket (what was written is still sent), an event. Its handle is stale from then on.
+/// server, a socket (what was written is still sent), a timer (it is not called any more), an event. Its handle is stale from then
+/// on.
 ///
 /// If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
 /// SS_ERR_HANDLE: no such object, or no reference is left to give back.

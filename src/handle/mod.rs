@@ -25,6 +25,7 @@ pub(crate) enum Kind {
     /// The transport under a socket. Its keys go to the poller and never to the host.
     Connection = 5,
     Value = 6,
+    Timer = 7,
 }
 
 impl Kind {
@@ -34,6 +35,7 @@ impl Kind {
             Kind::Loop => "a loop's",
             Kind::Server => "a server's",
             Kind::Socket => "a socket's",
+            Kind::Timer => "a timer's",
             Kind::Event => "an event's",
             Kind::Connection => "a connection's",
             Kind::Value => "a value's",
@@ -58,7 +60,7 @@ const MAX_BLOCKS: usize = 1 << (SLOT_BITS - BLOCK_BITS);
 pub(crate) struct Key(NonZeroUsize);
 
 /// Stands for NULL; its kind is none.
-const NOTHING: NonZeroUsize = NonZeroUsize::MAX;
+const NOTHING: NonZeroUsize = NonZeroUsize::new(usize::MAX << KIND_BITS).expect("some bits are set");
 
 impl Key {
     fn new(kind: Kind, slot: usize, generation: u32) -> Self {
@@ -102,6 +104,7 @@ impl Key {
             4 => Some(Kind::Event),
             5 => Some(Kind::Connection),
             6 => Some(Kind::Value),
+            7 => Some(Kind::Timer),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, Sen
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Lookup, Request, hold as hold_names, resolve};
-pub(crate) use timers::Timers;
+pub(crate) use timers::{Deadline, Timers};
 
 use crate::error::{Failure, Result};
 use crate::handle::Key;
@@ -34,6 +34,9 @@ fn make_poller() -> io::Result<(Poller, Waker)> {
 /// How long something rests for which the process or the system has no descriptors or memory left.
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(200);
 
+/// A wait for a deadline is no longer than this: the turn after it waits on.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 pub(crate) struct Reactor {
     /// The loop's own.
     key: Key,
@@ -48,7 +51,7 @@ pub(crate) struct Reactor {
     pub(crate) timers: Timers,
     /// Connections for which the system had no memory: they are tried again when the loop's own timer says so.
     starved: BTreeSet<Key>,
-    retry: Option<Instant>,
+    retry: Deadline,
     /// There was no memory for one of the lists: what belongs there is looked for then.
     short: bool,
     pub(crate) pool: Pool,
@@ -78,7 +81,7 @@ impl Reactor {
             progress: VecDeque::new(),
             timers: Timers::default(),
             starved: BTreeSet::new(),
-            retry: None,
+            retry: Deadline::NONE,
             short: false,
             pool: Pool::default(),
             receive_buffer: ReceiveBuffer::new()?,
@@ -220,14 +223,14 @@ impl Reactor {
     }
 
     fn rest(&mut self) {
-        if self.retry.is_none() {
+        if !self.retry.is_set() {
             self.timers.set(self.key, &mut self.retry, Some(net::now() + BACK_OFF));
         }
     }
 
     /// The rest is over.
     pub(crate) fn take_starved(&mut self) -> BTreeSet<Key> {
-        self.retry = None;
+        self.retry.clear();
         std::mem::take(&mut self.starved)
     }
 
@@ -250,7 +253,8 @@ impl Reactor {
     pub(crate) fn wait_limit(&self, limit: Option<Duration>) -> Option<Duration> {
         match (limit, self.poll_timeout()) {
             (Some(limit), Some(own)) => Some(limit.min(own)),
-            (limit, own) => limit.or(own),
+            // More milliseconds than an int holds are without end to some pollers.
+            (limit, own) => limit.or(own.map(|own| own.min(LONGEST_WAIT))),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Setting one, moving it and taking it back cost a few comparisons, however many there are, and leave nothing behind: a
 //! deadline knows its place in the heap.
 
+use std::cmp::Ordering;
 use std::num::NonZeroU32;
 use std::time::Instant;
 
@@ -18,11 +19,13 @@ pub(crate) struct Deadline(Option<NonZeroU32>);
 impl Deadline {
     pub(crate) const NONE: Deadline = Deadline(None);
 
+    #[inline]
     pub(crate) fn is_set(&self) -> bool {
         self.0.is_some()
     }
 
     /// It has come, and was taken out.
+    #[inline]
     pub(crate) fn clear(&mut self) {
         self.0 = None;
     }
@@ -31,26 +34,25 @@ impl Deadline {
 #[derive(Default)]
 pub(crate) struct Timers {
     heap: Vec<Entry>,
-    /// By the numbers that deadlines know, less one.
+    /// By the numbers that deadlines know; the first is nobody's.
     slots: Vec<Slot>,
-    /// The numbers that are free.
-    vacant: Vec<NonZeroU32>,
+    /// The first of those that are free; each has the next one's number as its place. 0: none is.
+    vacant: u32,
     /// How many deadlines were set. Equal ones come in the order in which they were.
-    serial: u64,
-    /// How many had been set when the turn began: a later one does not come in it.
-    turn: u64,
+    serial: u32,
 }
 
 #[derive(Clone, Copy)]
 struct Entry {
     due: Instant,
-    serial: u64,
-    slot: NonZeroU32,
+    serial: u32,
+    slot: u32,
 }
 
 #[derive(Clone, Copy)]
 struct Slot {
-    key: Key,
+    /// `None`: it is free.
+    key: Option<Key>,
     /// Where in the heap.
     place: u32,
 }
@@ -58,22 +60,32 @@ struct Slot {
 impl Entry {
     #[inline]
     fn is_before(&self, other: &Entry) -> bool {
-        (self.due, self.serial) < (other.due, other.serial)
+        match self.due.cmp(&other.due) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => (self.serial.wrapping_sub(other.serial) as i32) < 0,
+        }
     }
 }
 
 impl Timers {
     /// Room for one more deadline, so that setting it cannot fail.
+    #[inline]
     pub(crate) fn reserve(&mut self) -> Result<()> {
-        let Timers { heap, slots, vacant, .. } = self;
-        let more = heap.try_reserve(1).and_then(|()| slots.try_reserve(1)).and_then(|()| {
-            // Each number may become free.
-            vacant.try_reserve(slots.len() + 1 - vacant.len())
-        });
+        if self.slots.len() == self.slots.capacity() || self.heap.len() == self.heap.capacity() {
+            return self.grow();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn grow(&mut self) -> Result<()> {
+        let more = self.heap.try_reserve(1).and_then(|()| self.slots.try_reserve(2));
         more.map_err(|_| Failure::no_memory())
     }
 
     /// Moves the deadline of `key`. The owner keeps `current`, so that it can be found again.
+    #[inline]
     pub(crate) fn set(&mut self, key: Key, current: &mut Deadline, due: Option<Instant>) {
         match (self.place(key, current), due) {
             (Some(place), Some(due)) => self.move_to(place, due),
@@ -81,25 +93,21 @@ impl Timers {
                 self.remove(place);
                 current.clear();
             }
-            (None, Some(due)) => *current = Deadline(Some(self.insert(key, due))),
+            (None, Some(due)) => *current = self.insert(key, due),
             (None, None) => current.clear(),
         }
     }
 
+    #[inline]
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.first().map(|entry| entry.due)
     }
 
-    /// A turn begins. What is set from now on does not come in it, even if it is due at once.
-    pub(crate) fn begin_turn(&mut self) {
-        self.turn = self.serial;
-    }
-
     /// A key whose deadline has come.
+    #[inline]
     pub(crate) fn due(&self, now: Instant) -> Option<Key> {
-        let first = self.heap.first()?;
-        let has_come = first.due <= now && first.serial < self.turn;
-        has_come.then(|| self.slot(first.slot).key)
+        let first = self.heap.first().filter(|first| first.due <= now)?;
+        self.slots.get(first.slot as usize)?.key
     }
 
     /// Takes that one out. Its owner's `current` is stale then and is cleared by the caller.
@@ -110,97 +118,122 @@ impl Timers {
     }
 
     /// Where the deadline of `key` is, if `current` is not stale.
+    #[inline]
     fn place(&self, key: Key, current: &Deadline) -> Option<usize> {
-        let number = current.0?;
-        let slot = self.slots.get(number.get() as usize - 1)?;
-        let place = slot.place as usize;
-        let is_its = slot.key == key && self.heap.get(place).is_some_and(|entry| entry.slot == number);
-        is_its.then_some(place)
+        let slot = self.slots.get(current.0?.get() as usize)?;
+        key.is_that(slot.key).then_some(slot.place as usize)
     }
 
-    fn slot(&self, number: NonZeroU32) -> &Slot {
-        &self.slots[number.get() as usize - 1]
+    #[inline]
+    fn insert(&mut self, key: Key, due: Instant) -> Deadline {
+        let slot = self.take_slot(key);
+        self.serial = self.serial.wrapping_add(1);
+        let entry = Entry { due, serial: self.serial, slot };
+        let place = self.heap.len();
+        self.heap.push(entry);
+        self.rise(place, entry);
+        Deadline(NonZeroU32::new(slot))
     }
 
-    fn next_serial(&mut self) -> u64 {
-        self.serial += 1;
-        self.serial - 1
-    }
-
-    fn insert(&mut self, key: Key, due: Instant) -> NonZeroU32 {
-        let slot = Slot { key, place: 0 };
-        let number = match self.vacant.pop() {
-            Some(number) => {
-                self.slots[number.get() as usize - 1] = slot;
+    #[inline]
+    fn take_slot(&mut self, key: Key) -> u32 {
+        let number = self.vacant;
+        match self.slots.get_mut(number as usize) {
+            Some(slot) if number > 0 => {
+                self.vacant = slot.place;
+                slot.key = Some(key);
                 number
             }
-            None => {
-                self.slots.push(slot);
-                NonZeroU32::new(self.slots.len() as u32).expect("there is one at least")
-            }
-        };
-        let serial = self.next_serial();
-        self.heap.push(Entry { due, serial, slot: number });
-        self.rise(self.heap.len() - 1);
-        number
+            _ => self.new_slot(key),
+        }
+    }
+
+    #[cold]
+    fn new_slot(&mut self, key: Key) -> u32 {
+        if self.slots.is_empty() {
+            self.slots.push(Slot { key: None, place: 0 });
+        }
+        self.slots.push(Slot { key: Some(key), place: 0 });
+        self.slots.len() as u32 - 1
     }
 
     fn move_to(&mut self, place: usize, due: Instant) {
-        let serial = self.next_serial();
-        let entry = &mut self.heap[place];
-        (entry.due, entry.serial) = (due, serial);
-        self.settle(place);
+        self.serial = self.serial.wrapping_add(1);
+        let Some(entry) = self.heap.get(place) else { return };
+        let entry = Entry { due, serial: self.serial, ..*entry };
+        self.settle(place, entry);
     }
 
     fn remove(&mut self, place: usize) {
-        let gone = self.heap.swap_remove(place);
-        self.vacant.push(gone.slot);
+        let Some(gone) = self.heap.get(place).map(|entry| entry.slot) else { return };
+        if let Some(slot) = self.slots.get_mut(gone as usize) {
+            *slot = Slot { key: None, place: self.vacant };
+            self.vacant = gone;
+        }
+        // The last entry takes its place.
+        let Some(last) = self.heap.pop() else { return };
         if place < self.heap.len() {
-            self.settle(place);
+            self.settle(place, last);
         }
     }
 
-    /// The entry at `place` is another one: it goes to where it belongs.
-    fn settle(&mut self, place: usize) {
-        if self.rise(place) == place {
-            self.sink(place);
+    /// `entry` is to be at `place`: it goes to where it belongs from there.
+    #[inline]
+    fn settle(&mut self, place: usize, entry: Entry) {
+        match self.heap.get(place.wrapping_sub(1) / BRANCHES) {
+            Some(above) if place > 0 && entry.is_before(above) => self.rise(place, entry),
+            _ => self.sink(place, entry),
         }
     }
 
-    /// Goes up until what is above is no later. Returns where it stays.
-    fn rise(&mut self, mut place: usize) -> usize {
-        let entry = self.heap[place];
+    /// Goes up until what is above is no later.
+    #[inline]
+    fn rise(&mut self, mut place: usize, entry: Entry) {
         while place > 0 {
             let above = (place - 1) / BRANCHES;
-            if !entry.is_before(&self.heap[above]) {
-                break;
+            match self.heap.get(above) {
+                Some(other) if entry.is_before(other) => self.put(place, *other),
+                _ => break,
             }
-            self.put(place, self.heap[above]);
             place = above;
         }
         self.put(place, entry);
-        place
     }
 
     /// Goes down until nothing below is earlier.
-    fn sink(&mut self, mut place: usize) {
-        let entry = self.heap[place];
-        loop {
-            let first = place * BRANCHES + 1;
-            let below = first..(first + BRANCHES).min(self.heap.len());
-            let Some(least) = below.reduce(|a, b| if self.heap[b].is_before(&self.heap[a]) { b } else { a }) else { break };
-            if !self.heap[least].is_before(&entry) {
+    #[inline]
+    fn sink(&mut self, mut place: usize, entry: Entry) {
+        while let Some((below, other)) = self.least_below(place) {
+            if !other.is_before(&entry) {
                 break;
             }
-            self.put(place, self.heap[least]);
-            place = least;
+            self.put(place, other);
+            place = below;
         }
         self.put(place, entry);
     }
 
+    #[inline]
+    fn least_below(&self, place: usize) -> Option<(usize, Entry)> {
+        let first = place * BRANCHES + 1;
+        let below = self.heap.get(first..)?;
+        let mut least = (first, *below.first()?);
+        for (branch, entry) in below.iter().enumerate().take(BRANCHES).skip(1) {
+            if entry.is_before(&least.1) {
+                least = (first + branch, *entry);
+            }
+        }
+        Some(least)
+    }
+
+    #[inline]
     fn put(&mut self, place: usize, entry: Entry) {
-        self.heap[place] = entry;
-        self.slots[entry.slot.get() as usize - 1].place = place as u32;
+        if let Some(room) = self.heap.get_mut(place) {
+            *room = entry;
+        }
+        if let Some(slot) = self.slots.get_mut(entry.slot as usize) {
+            slot.place = place as u32;
+        }
     }
 }
 
@@ -211,12 +244,9 @@ mod tests {
     use std::time::Duration;
 
     fn pop_due(timers: &mut Timers, now: Instant) -> Option<Key> {
-        timers.begin_turn();
-        let key = timers.due(now);
-        if key.is_some() {
-            timers.pop();
-        }
-        key
+        let key = timers.due(now)?;
+        timers.pop();
+        Some(key)
     }
 
     #[test]
@@ -261,15 +291,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_in_a_turn_does_not_come_in_it_and_equal_ones_come_in_order() {
-        let mut timers = Timers::default();
+    fn equal_deadlines_come_in_the_order_in_which_they_were_set() {
+        let mut timers = Timers { serial: u32::MAX - 3, ..Timers::default() };
         let start = Instant::now();
         let mut deadlines: Vec<Deadline> = (0..10).map(|_| Deadline::NONE).collect();
-        timers.begin_turn();
         for (number, deadline) in deadlines.iter_mut().enumerate() {
             timers.set(Key::from_bits(number + 1), deadline, Some(start));
         }
-        assert_eq!(timers.due(start), None);
         for number in 0..10 {
             assert_eq!(pop_due(&mut timers, start), Some(Key::from_bits(number + 1)));
         }
@@ -292,7 +320,7 @@ mod tests {
             };
             assert_eq!(timers.heap.len(), model.len());
         }
-        assert!(timers.slots.len() <= deadlines.len() && timers.heap.len() + timers.vacant.len() == timers.slots.len());
+        assert!(timers.slots.len() <= deadlines.len() + 1);
         let mut order: Vec<((Instant, usize), usize)> = model.into_iter().map(|(owner, due)| (due, owner)).collect();
         order.sort_unstable();
         for (_, owner) in order {

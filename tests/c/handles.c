@@ -39,7 +39,15 @@ static void use_as_loop(void *h)
     EMPTY(ss_loop_timeout(loop));
     EMPTY(ss_new(loop));
     EMPTY(ss_socket_new(loop));
+    EMPTY(ss_timer_new(loop, 0, 0, never_task, NULL, never_task));
     CHECK(events == 77 && fd == 77);
+}
+
+static void use_as_timer(void *h)
+{
+    ss_timer *timer = (ss_timer *)h;
+    REFUSED(ss_timer_set(timer, 0, 0));
+    REFUSED(ss_timer_stop(timer));
 }
 
 /* The three that every thread may call. */
@@ -273,6 +281,7 @@ static void use_as_everything(void *h)
         use_as_loop(h);
         use_as_loop_from_anywhere(h);
     }
+    use_as_timer(h);
     use_as_server(h);
     use_as_socket(h);
     use_as_socket_of_objects(h);
@@ -290,6 +299,7 @@ typedef struct {
     ss_socket *socket;
     ss_event *event;
     ss_value *value;
+    ss_timer *timer;
     int client;
 } family;
 
@@ -302,6 +312,8 @@ static void new_family(family *f)
     CHECK(f->event != NULL);
     f->value = ss_value_new(SS_VALUE_ARRAY);
     CHECK(f->value != NULL);
+    f->timer = ss_timer_new(f->loop, 1000000, 0, never_task, NULL, NULL);
+    CHECK(f->timer != NULL);
     good_event = f->event;
     expected = SS_ERR_HANDLE;
     taken_over = 0;
@@ -319,6 +331,7 @@ static void check_family(family *f)
     CHECK(ss_event_target(f->event) == NULL);
     CHECK_EQ(ss_value_type(f->value), SS_VALUE_ARRAY);
     CHECK_EQ(ss_value_item_count(f->value), 0);
+    CHECK(ss_loop_timeout(f->loop) > 0); /* the timer runs */
     CHECK_OK(ss_native_handle(f->server, &fd));
     CHECK_EQ(port_of((int)fd), ss_local_port(f->server));
     CHECK_OK(ss_socket_write_bytes(f->socket, "!", 1));
@@ -332,6 +345,7 @@ static void end_family(family *f)
     close(f->client);
     CHECK_OK(ss_release(f->event));
     CHECK_OK(ss_release(f->value));
+    CHECK_OK(ss_release(f->timer));
     CHECK_OK(ss_release(f->loop));
 }
 
@@ -389,6 +403,18 @@ static void a_handle_of_another_kind_is_refused(void)
     use_as_socket_of_objects(f.value);
     use_as_event(f.value);
     use_as_target(f.value);
+    use_as_loop(f.timer);
+    use_as_loop_from_anywhere(f.timer);
+    use_as_server(f.timer);
+    use_as_socket(f.timer);
+    use_as_event(f.timer);
+    use_as_target(f.timer);
+    use_as_value(f.timer);
+    use_as_timer(f.loop);
+    use_as_timer(f.server);
+    use_as_timer(f.socket);
+    use_as_timer(f.event);
+    use_as_timer(f.value);
     use_as_value(f.loop);
     use_as_value(f.server);
     use_as_value(f.socket);
@@ -401,7 +427,7 @@ static void a_handle_of_another_kind_is_refused(void)
 static void a_stale_handle_is_refused_also_when_its_place_is_taken_again(void)
 {
     family f;
-    void *stale[4];
+    void *stale[5];
     ss_loop *other_loop = new_loop(), *third_loop;
     int round;
     size_t i;
@@ -410,7 +436,8 @@ static void a_stale_handle_is_refused_also_when_its_place_is_taken_again(void)
         stale[0] = ss_new(f.loop);
         stale[1] = ss_socket_new(f.loop);
         stale[2] = ss_event_new("y", false, false);
-        stale[3] = other_loop;
+        stale[3] = ss_timer_new(f.loop, 0, 0, never_task, NULL, NULL);
+        stale[4] = other_loop;
         for (i = 0; i < COUNT_OF(stale); ++i) CHECK_OK(ss_release(stale[i]));
         for (i = 0; i < COUNT_OF(stale); ++i) use_as_everything(stale[i]);
         third_loop = new_loop();
@@ -418,10 +445,12 @@ static void a_stale_handle_is_refused_also_when_its_place_is_taken_again(void)
             ss_server *server = ss_new(f.loop);
             ss_socket *socket = ss_socket_new(f.loop);
             ss_event *event = ss_event_new("y", false, false);
+            ss_timer *timer = ss_timer_new(f.loop, 1000000, 0, never_task, NULL, NULL);
             for (i = 0; i < COUNT_OF(stale); ++i) use_as_everything(stale[i]);
             CHECK_OK(ss_release(server));
             CHECK_OK(ss_release(socket));
             CHECK_OK(ss_release(event));
+            CHECK_OK(ss_release(timer));
         }
         other_loop = third_loop;
     }
@@ -443,6 +472,7 @@ static void handles_of_an_ended_loop_are_refused(void)
     use_as_everything(gone.loop);
     use_as_everything(gone.event);
     use_as_everything(gone.value);
+    use_as_everything(gone.timer);
     end_family(&f);
 }
 

@@ -404,6 +404,58 @@ void tasks_come_from_other_threads_and_stop_ends_the_run()
     THROWN(ss::handle_error, remote.wake());
 }
 
+void a_timer_calls_a_callable_for_as_long_as_it_is_kept()
+{
+    using namespace std::chrono;
+    ss::loop loop;
+    int ticks = 0;
+    token held = std::make_shared<int>();
+    ss::timer tick(loop, milliseconds(1), microseconds(500), [&ticks, held] { ++ticks; });
+    CHECK(held.use_count() == 2 && tick && ss_object_kind(tick.get()) == SS_KIND_TIMER);
+    pump_until(loop, [&] { return ticks >= 3; });
+    ss::timer copy = tick;
+    tick = nullptr;
+    pump_until(loop, [&] { return ticks >= 4; });
+    copy = ss::timer();
+    CHECK(held.use_count() == 1);
+    const int before = ticks;
+    // Once, and again when it is set; it may end itself, and is destroyed after its call.
+    ss::timer once;
+    once = ss::timer(loop, seconds(0), [&, held] {
+        ++*held;
+        if (*held == 3)
+            once = nullptr;
+        CHECK(held.use_count() == 2);
+    });
+    loop.run(); // until none runs
+    CHECK(*held == 1);
+    once.set(milliseconds(1), milliseconds(1));
+    loop.run();
+    CHECK(*held == 3 && held.use_count() == 1 && ticks == before);
+}
+
+void a_timer_stops_throws_and_refuses()
+{
+    using namespace std::chrono;
+    ss::loop loop;
+    ss::timer timer(loop, milliseconds(0), milliseconds(1), [] { throw std::runtime_error("in a task"); });
+    CHECK(std::string(THROWN(std::runtime_error, loop.run()).what()) == "in a task");
+    THROWN(std::runtime_error, loop.run());
+    timer.stop();
+    loop.run();
+    token held = std::make_shared<int>();
+    THROWN(std::invalid_argument, ss::timer(loop, milliseconds(-1), [held] {}));
+    THROWN(std::invalid_argument, timer.set(hours(24 * 50)));
+    timer.set(hours(24 * 49));
+    timer.stop();
+    std::error_code code;
+    CHECK(!ss::timer(nullptr, seconds(1), seconds(-1), [held] {}, code) && code == std::errc::invalid_argument);
+    loop = nullptr;
+    timer.set(seconds(1), code);
+    CHECK(code == ss::errc(SS_ERR_HANDLE) && held.use_count() == 1);
+    THROWN(ss::handle_error, ss::timer(nullptr).stop());
+}
+
 void a_socket_connects_reads_and_writes_typed()
 {
     ss::loop loop;
@@ -1661,6 +1713,8 @@ int main()
     an_exception_leaves_the_dispatch_at_once();
     an_exception_is_thrown_from_poll_and_from_run();
     tasks_come_from_other_threads_and_stop_ends_the_run();
+    a_timer_calls_a_callable_for_as_long_as_it_is_kept();
+    a_timer_stops_throws_and_refuses();
     a_socket_connects_reads_and_writes_typed();
     values_say_what_they_were_made_of();
     numbers_are_ints_where_they_fit();

@@ -18,7 +18,7 @@ fn made<T>(handle: *mut T) {
 
 #[rustfmt::skip]
 #[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
-pub const FUNCTIONS: [(&str, Call); 138] = [
+pub const FUNCTIONS: [(&str, Call); 141] = [
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
     ("ss_last_error_message", |_, _| unsafe { done(ss_last_error_message()) }),
@@ -36,6 +36,9 @@ pub const FUNCTIONS: [(&str, Call); 138] = [
     ("ss_loop_post", |h, _| unsafe { done(ss_loop_post(h.cast(), Some(task), null_mut(), None)) }),
     ("ss_loop_fd", |h, room| unsafe { done(ss_loop_fd(h.cast(), room.cast())) }),
     ("ss_loop_timeout", |h, _| unsafe { done(ss_loop_timeout(h.cast())) }),
+    ("ss_timer_new", |h, _| unsafe { made(ss_timer_new(h.cast(), 0, 0, Some(task), null_mut(), None)) }),
+    ("ss_timer_set", |h, _| unsafe { done(ss_timer_set(h.cast(), 0, 0)) }),
+    ("ss_timer_stop", |h, _| unsafe { done(ss_timer_stop(h.cast())) }),
     ("ss_new", |h, _| unsafe { made(ss_new(h.cast())) }),
     ("ss_bind", |h, _| unsafe { done(ss_bind(h.cast(), 0, c"127.0.0.1".as_ptr())) }),
     ("ss_listen", |h, _| unsafe { done(ss_listen(h.cast(), 0)) }),

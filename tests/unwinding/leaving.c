@@ -374,6 +374,43 @@ static void tasks_leave(void)
     play(task_scene);
 }
 
+static ss_timer *own_timer;
+
+static void release_timer_and_leave(void *user_data)
+{
+    (void)user_data;
+    CHECK_OK(ss_release(own_timer));
+    leave(++tasks_run);
+}
+
+/* Those that are due in the same turn follow in the next one, one that repeats goes on, and one that ends in its own task is
+ * destroyed once. */
+static void timer_scene(void)
+{
+    ss_timer *timers[MANY], *again;
+    int numbers[MANY], destroyed = 0, i;
+    tasks_run = 0;
+    for (i = 0; i < MANY; ++i) {
+        numbers[i] = i;
+        timers[i] = ss_timer_new(loop, 0, 0, leave_from_task, &numbers[i], NULL);
+    }
+    for (i = 0; i < MANY; ++i) CHECK_EQ(next_departure(), i + 1);
+    again = ss_timer_new(loop, 0, 1, leave_from_task, &tasks_run, NULL);
+    for (i = 0; i < MANY; ++i) CHECK_EQ(next_departure(), MANY + i + 1);
+    CHECK_OK(ss_release(again));
+    own_timer = ss_timer_new(loop, 0, 1, release_timer_and_leave, &destroyed, count_call);
+    CHECK_EQ(next_departure(), 2 * MANY + 1);
+    settle(loop);
+    CHECK_EQ(destroyed, 1);
+    CHECK_EQ(tasks_run, 2 * MANY + 1);
+    for (i = 0; i < MANY; ++i) CHECK_OK(ss_release(timers[i]));
+}
+
+static void timers_leave(void)
+{
+    play(timer_scene);
+}
+
 /* ---- Events of the host's own ---- */
 
 static ss_server *target; /* of own events */
@@ -793,6 +830,7 @@ int main(int argc, char **argv)
         CASE(a_progress_listener_leaves),
         CASE(everybody_who_is_ready_in_one_turn_leaves),
         CASE(tasks_leave),
+        CASE(timers_leave),
         CASE(a_listener_of_an_own_event_leaves_a_thousand_times),
         CASE(a_listener_leaves_a_dispatch_inside_a_turn),
         CASE(a_task_leaves_a_loop_that_a_task_of_another_loop_polls),

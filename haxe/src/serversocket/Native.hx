@@ -18,6 +18,7 @@ extern class Native {
 	static inline final SS_KIND_SOCKET = 3;
 	static inline final SS_KIND_EVENT = 4;
 	static inline final SS_KIND_VALUE = 6;
+	static inline final SS_KIND_TIMER = 7;
 	static inline final SS_PHASE_CAPTURING = 1;
 	static inline final SS_PHASE_AT_TARGET = 2;
 	static inline final SS_PHASE_BUBBLING = 3;
@@ -71,6 +72,7 @@ extern class Native {
 	static inline final SS_OPT_KEEP_ALIVE = 9;
 	static inline final SS_OPT_IDLE_BYTES = 10;
 	static inline final SS_OPT_LINGER_BYTES = 14;
+	static inline final SS_OPT_UNREAD_LIMIT = 15;
 
 	@:native("::ss_status_name") static function ss_status_name(status:cpp.Int32):cpp.ConstCharStar;
 	@:native("::ss_last_status") static function ss_last_status():Status;
@@ -89,6 +91,9 @@ extern class Native {
 	@:native("::ss_loop_post") static function ss_loop_post(loop:LoopHandle, task:Task, userData:cpp.RawPointer<cpp.Void>, cancelled:Task):Status;
 	@:native("::ss_loop_fd") static function ss_loop_fd(loop:LoopHandle, fd:cpp.RawPointer<cpp.Int64>):Status;
 	@:native("::ss_loop_timeout") static function ss_loop_timeout(loop:LoopHandle):cpp.Int32;
+	@:native("::ss_timer_new") static function ss_timer_new(loop:LoopHandle, delayMs:cpp.UInt32, repeatMs:cpp.UInt32, task:Task, userData:cpp.RawPointer<cpp.Void>, destroy:Task):TimerHandle;
+	@:native("::ss_timer_set") static function ss_timer_set(timer:TimerHandle, delayMs:cpp.UInt32, repeatMs:cpp.UInt32):Status;
+	@:native("::ss_timer_stop") static function ss_timer_stop(timer:TimerHandle):Status;
 	@:native("::ss_new") static function ss_new(loop:LoopHandle):ServerHandle;
 	@:native("::ss_bind") static function ss_bind(server:ServerHandle, localPort:cpp.Int32, localAddress:cpp.ConstCharStar):Status;
 	@:native("::ss_listen") static function ss_listen(server:ServerHandle, backlog:cpp.Int32):Status;
@@ -230,12 +235,14 @@ extern class Native {
 // ---- Generated up to here ----
 
 @:include("server_socket.h") @:native("ss_loop") @:structAccess @:unreflective extern class NativeLoop {}
+@:include("server_socket.h") @:native("ss_timer") @:structAccess @:unreflective extern class NativeTimer {}
 @:include("server_socket.h") @:native("ss_server") @:structAccess @:unreflective extern class NativeServer {}
 @:include("server_socket.h") @:native("ss_socket") @:structAccess @:unreflective extern class NativeSocket {}
 @:include("server_socket.h") @:native("ss_event") @:structAccess @:unreflective extern class NativeEvent {}
 @:include("server_socket.h") @:native("ss_value") @:structAccess @:unreflective extern class NativeValue {}
 
 typedef LoopHandle = cpp.RawPointer<NativeLoop>;
+typedef TimerHandle = cpp.RawPointer<NativeTimer>;
 typedef ServerHandle = cpp.RawPointer<NativeServer>;
 typedef SocketHandle = cpp.RawPointer<NativeSocket>;
 typedef EventHandle = cpp.RawPointer<NativeEvent>;

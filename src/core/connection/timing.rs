@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::handle::Key;
 use crate::memory;
 use crate::options::Options;
-use crate::reactor::Reactor;
+use crate::reactor::{Deadline, Reactor};
 use crate::sys::net::{self, News};
 
 /// Long enough for a turn that reads, and for those that rest meanwhile since the system is out of memory.
@@ -22,7 +22,7 @@ const LINGER_PERIODS: u32 = 10;
 
 pub(super) struct Timing {
     /// What is in the loop's timers.
-    deadline: Option<Instant>,
+    deadline: Deadline,
     /// What counts as silence; `None`: nobody wants to know.
     silence: Option<Silence>,
     /// When as many bytes as are wanted had last gone either way; when one that lingers last made progress.
@@ -60,7 +60,7 @@ struct Linger {
 impl Timing {
     fn new(now: Instant) -> Self {
         Timing {
-            deadline: None,
+            deadline: Deadline::NONE,
             silence: None,
             since: now,
             moved: 0,
@@ -109,10 +109,13 @@ impl Silence {
 }
 
 impl Connection {
-    fn make_timing(&mut self) -> Result<&mut Timing> {
+    fn make_timing(&mut self, reactor: &mut Reactor) -> Result<&mut Timing> {
         match &mut self.timing {
             Some(timing) => Ok(timing),
-            none => Ok(none.insert(memory::boxed(Timing::new(net::now()))?)),
+            none => {
+                reactor.timers.reserve()?;
+                Ok(none.insert(memory::boxed(Timing::new(net::now()))?))
+            }
         }
     }
 
@@ -124,7 +127,7 @@ impl Connection {
             return Ok(());
         }
         let acknowledged = self.acknowledged();
-        let timing = self.make_timing()?;
+        let timing = self.make_timing(reactor)?;
         (timing.silence, timing.keep_alive, timing.acknowledged) = (silence, keep_alive, acknowledged);
         timing.look = None;
         timing.arm(reactor, key);
@@ -181,7 +184,7 @@ impl Connection {
     pub(super) fn begin_linger(&mut self, milliseconds: u32, reactor: &mut Reactor, key: Key) -> Result<()> {
         let time = Duration::from_millis(milliseconds.into());
         let acknowledged = self.acknowledged();
-        let timing = self.make_timing()?;
+        let timing = self.make_timing(reactor)?;
         timing.restart(net::now());
         (timing.silence, timing.keep_alive, timing.acknowledged) = (None, None, acknowledged);
         timing.linger = Some(Linger { time, end: timing.since + time * LINGER_PERIODS });
@@ -221,7 +224,7 @@ impl Transport {
     /// The time of a connection has come. `reads`: its socket has room for input. Returns what happens to it.
     pub(crate) fn expire(&mut self, key: Key, reads: bool) -> Option<Happening> {
         let connection = self.connections.get_mut(key)?;
-        connection.timing.as_mut()?.deadline = None;
+        connection.timing.as_mut()?.deadline.clear();
         if connection.phase.lingers() {
             return self.expire_linger(key);
         }

@@ -102,6 +102,15 @@ impl Loop {
         self.servers.discard(key);
     }
 
+    /// The end of a timer: it is not called any more.
+    pub(crate) fn destroy_timer(&mut self, key: Key, due: &mut Due) {
+        inject::point();
+        let Ok(mut timer) = self.timer(key) else { return };
+        timer.stop();
+        timer.timer.settle_debts(due);
+        self.timers.discard(key);
+    }
+
     /// The end of a socket whose connection is gone.
     pub(super) fn bury_socket(&mut self, key: Key, events: &mut Events, due: &mut Due) {
         let Some(socket) = self.sockets.get_mut(key) else { return };

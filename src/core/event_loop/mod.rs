@@ -20,6 +20,7 @@ use crate::core::events::{EventType, Events, Life};
 use crate::core::host::{Due, UserData};
 use crate::core::server::{Server, ServerRef};
 use crate::core::socket::{SharedConfig, Socket, SocketRef};
+use crate::core::timer::{NewTimer, Timer, TimerRef};
 use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind, Object, Table};
 use crate::inject;
@@ -36,6 +37,7 @@ pub(crate) struct Loop {
     pub user: UserData,
     pub servers: Table<Server>,
     pub sockets: Table<Socket>,
+    pub timers: Table<Timer>,
     pub transport: Transport,
     polling: bool,
     /// How many dispatches of the host's on its objects are under way.
@@ -64,6 +66,7 @@ impl Loop {
             user: UserData::NONE,
             servers: Table::new(),
             sockets: Table::new(),
+            timers: Table::new(),
             transport: Transport::new(reactor),
             polling: false,
             dispatches: 0,
@@ -98,6 +101,24 @@ impl Loop {
     pub(crate) fn new_socket(&mut self) -> Result<Key> {
         let config = memory::shared(SharedConfig { options: Options::default(), local: None })?;
         self.sockets.insert(Socket::new(config, Life::OWNED))
+    }
+
+    #[inline]
+    pub(crate) fn timer(&mut self, key: Key) -> Result<TimerRef<'_>> {
+        let timer = self.timers.find_mut(key)?;
+        Ok(TimerRef { key, timer, transport: &mut self.transport })
+    }
+
+    /// Makes a timer, and starts it.
+    pub(crate) fn new_timer(&mut self, new: NewTimer, delay: u32) -> Result<Key> {
+        inject::point();
+        let Loop { timers, transport, .. } = self;
+        transport.reactor.timers.reserve()?;
+        let key = timers.insert(Timer::new(new))?;
+        if let Some(timer) = timers.known_mut(key) {
+            TimerRef { key, timer, transport }.start(delay);
+        }
+        Ok(key)
     }
 
     pub(crate) fn listeners(&self, target: Key) -> Result<&Listeners> {
@@ -172,6 +193,9 @@ impl Loop {
         let mut place = 0;
         while let Some(key) = self.sockets.walk(&mut place) {
             self.bury_socket(key, events, due);
+        }
+        for key in keys_of(&self.timers) {
+            self.destroy_timer(key, due);
         }
         for posted in self.turn.take_tasks().into_iter().chain(self.transport.reactor.remote().close()) {
             due.add(posted.cancelled);

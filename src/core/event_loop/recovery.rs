@@ -18,6 +18,7 @@ impl Loop {
         for key in keys_of(&self.sockets) {
             self.recover_socket(key);
         }
+        self.transport.active += self.timers.iter().filter(|(_, timer)| timer.is_running()).count();
         for key in keys_of(&self.servers) {
             self.recover_server(key);
         }

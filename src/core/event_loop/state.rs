@@ -21,7 +21,7 @@ pub(super) struct Turn {
     /// How many that earlier turns left over are still to be served in this one.
     pub left_over: usize,
     pub tasks: VecDeque<Posted>,
-    /// When the time for tasks is over.
+    /// When the time for tasks is over, or that for timers.
     pub task_end: Option<Instant>,
     pub accepting: VecDeque<Key>,
     /// How many the first of those has accepted, and how many attempts in a row brought nobody.
@@ -43,8 +43,8 @@ pub(super) struct Turn {
     /// It is to be read from again.
     pub read_on: bool,
     pub reads: u32,
-    /// The host runs a call that was due.
-    pub runs_due: bool,
+    /// What the host runs that is no listener.
+    pub running: Running,
     /// How many events listeners got.
     pub events: u32,
     /// Nothing has happened.
@@ -63,6 +63,16 @@ pub(super) enum Stage {
     Accepting,
     Progress,
     LostServers,
+}
+
+/// A call of the host's that is under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Running {
+    Nothing,
+    /// One that was due.
+    Due,
+    /// The task of a timer. As in a listener, what becomes due in it waits for its end.
+    Timer,
 }
 
 /// An event that is to be told.
@@ -127,7 +137,7 @@ impl Turn {
             serving: None,
             read_on: false,
             reads: 0,
-            runs_due: false,
+            running: Running::Nothing,
             events: 0,
             quiet: false,
             full_inputs: Repeated::default(),

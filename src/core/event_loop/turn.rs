@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Loop;
-use super::state::{After, Stage, Step};
+use super::state::{After, Running, Stage, Step};
 use crate::core::events::dispatch::check_depth;
 use crate::core::events::{Detail, EventType, Events};
 use crate::core::host::{Due, HostCall, NextCall};
@@ -17,8 +17,18 @@ use crate::inject;
 use crate::sys;
 use crate::sys::net::{self, Ready, Wait};
 
-/// How long a turn may spend on tasks; it runs one at least.
+/// How long a turn may spend on tasks of other threads, and as long on those of timers; it runs one of each at least.
 const TASK_TIME: Duration = Duration::from_millis(1);
+
+/// What came of looking for a timer whose time has come.
+enum Expired {
+    /// One of the host's: its task is to be called.
+    Task(HostCall),
+    /// One of the library's own, which is done.
+    Other,
+    /// None has come, or the time for them is over.
+    Nothing,
+}
 
 /// A wait for readiness, in which nothing of the loop is borrowed.
 pub(crate) struct Waiting {
@@ -91,8 +101,8 @@ impl Loop {
             if self.listener_returned(target, events, due, call) {
                 return true;
             }
-        } else if self.turn.runs_due {
-            (self.turn.runs_due, due.running) = (false, false);
+        } else if self.turn.running != Running::Nothing {
+            self.call_returned(due);
         }
         loop {
             if !due.is_empty() && self.next_due(due, call) {
@@ -110,10 +120,24 @@ impl Loop {
     fn next_due(&mut self, due: &mut Due, call: &mut NextCall) -> bool {
         let Some(next) = due.next() else { return false };
         if matches!(next, HostCall::Function(_)) {
-            (self.turn.runs_due, due.running) = (true, true);
+            (self.turn.running, due.running) = (Running::Due, true);
         }
         call.set(next);
         true
+    }
+
+    #[cold]
+    fn call_returned(&mut self, due: &mut Due) {
+        match std::mem::replace(&mut self.turn.running, Running::Nothing) {
+            Running::Nothing => {}
+            Running::Due => due.running = false,
+            Running::Timer => due.depth = due.depth.saturating_sub(1),
+        }
+    }
+
+    /// Whether the task of a timer is being run.
+    pub(crate) fn runs_timer(&self) -> bool {
+        self.turn.running == Running::Timer
     }
 
     /// Returns whether another listener is to be called.
@@ -178,9 +202,7 @@ impl Loop {
         if let Some(target) = self.turn.dispatch.target() {
             self.end_dispatch(target, events, due);
         }
-        if std::mem::take(&mut self.turn.runs_due) {
-            due.running = false;
-        }
+        self.call_returned(due);
         if self.turn.stage != Stage::Idle {
             self.leave_rest();
         }
@@ -279,13 +301,15 @@ impl Loop {
                     return Step::Call;
                 }
                 self.turn.stage = Stage::Timers;
+                self.turn.task_end = None;
             }
-            Stage::Timers => match self.transport.reactor.timers.pop_due(self.transport.reactor.now) {
-                Some(key) => {
-                    self.turn.quiet = false;
-                    self.expire(key);
+            Stage::Timers => match self.next_timer(due) {
+                Expired::Task(task) => {
+                    call.set(task);
+                    return Step::Call;
                 }
-                None => {
+                Expired::Other => {}
+                Expired::Nothing => {
                     self.turn.left_over = self.transport.reactor.ready_count();
                     self.turn.quiet &= self.turn.batch.is_empty() && self.turn.left_over == 0;
                     self.turn.stage = Stage::Batch;
@@ -323,6 +347,29 @@ impl Loop {
         }
         let posted = self.turn.tasks.pop_front()?;
         Some(HostCall::Function(posted.task))
+    }
+
+    /// The next timer whose time has come.
+    fn next_timer(&mut self, due: &mut Due) -> Expired {
+        let reactor = &mut self.transport.reactor;
+        let Some(key) = reactor.timers.due(reactor.now) else { return Expired::Nothing };
+        self.turn.quiet = false;
+        if key.kind() != Some(Kind::Timer) {
+            reactor.timers.pop();
+            self.expire(key);
+            return Expired::Other;
+        }
+        let now = net::now();
+        let end = *self.turn.task_end.get_or_insert(now + TASK_TIME);
+        if now >= end {
+            return Expired::Nothing;
+        }
+        reactor.timers.pop();
+        let Ok(mut timer) = self.timer(key) else { return Expired::Other };
+        let task = timer.expire(now);
+        self.turn.running = Running::Timer;
+        due.depth += 1;
+        Expired::Task(HostCall::Function(task))
     }
 
     fn expire(&mut self, key: Key) {

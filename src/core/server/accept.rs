@@ -50,7 +50,7 @@ impl ServerRef<'_> {
     }
 
     fn may_accept(&self) -> bool {
-        self.server.is_listening() && self.server.retry.is_none() && !self.server.paused && !self.is_full()
+        self.server.is_listening() && !self.server.retry.is_set() && !self.server.paused && !self.is_full()
     }
 
     /// Whether as many connections are open as may be. Those that linger give way.
@@ -120,7 +120,7 @@ impl ServerRef<'_> {
 
     /// The time to try again has come.
     pub(crate) fn end_back_off(&mut self) {
-        self.server.retry = None;
+        self.server.retry.clear();
         self.resume_accepting();
     }
 

@@ -10,7 +10,6 @@ use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use socket2::Socket;
 
@@ -25,6 +24,7 @@ use crate::handle::{Key, Kind, Object};
 use crate::log::Repeated;
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
+use crate::reactor::Deadline;
 use crate::sys;
 use crate::sys::net::Listener;
 
@@ -46,7 +46,7 @@ pub(crate) struct Server {
     /// The system said that peers wait, and nothing has shown since that none is left.
     peers_wait: bool,
     /// Out of descriptors or memory: accepting waits until then.
-    retry: Option<Instant>,
+    retry: Deadline,
     /// The warning that accepting rests.
     rests: Repeated,
     /// The host has paused accepting.
@@ -87,7 +87,7 @@ impl Server {
             local: None,
             shared: false,
             peers_wait: false,
-            retry: None,
+            retry: Deadline::NONE,
             rests: Repeated::default(),
             paused: false,
         })

@@ -299,7 +299,7 @@ impl SocketRef<'_> {
     /// the host may have been busy, and not have looked.
     pub(crate) fn expire_attempt(&mut self) -> bool {
         if let Some(cold) = self.socket.cold_mut() {
-            cold.timer = None;
+            cold.timer.clear();
         }
         let deadline = self.socket.deadline();
         let Some(attempt) = self.socket.attempt_mut() else { return false };

@@ -17,7 +17,6 @@ pub(crate) mod typed;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::rc::Rc;
-use std::time::Instant;
 
 use crate::amf::ObjectInput;
 use crate::core::connection::{Connection, Transport, find_mut};
@@ -29,6 +28,7 @@ use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
 use crate::memory;
 use crate::options::{Name, Options};
+use crate::reactor::Deadline;
 use connect::Attempt;
 use endpoints::Endpoints;
 use input::Kept;
@@ -71,7 +71,7 @@ pub(crate) struct Cold {
     /// It is in the loop's list of the ready.
     pub queued: bool,
     /// The attempt's next deadline.
-    timer: Option<Instant>,
+    timer: Deadline,
     /// Milliseconds that connecting may take; 0 = as long as the system tries.
     timeout: u32,
     endpoints: Option<Box<Endpoints>>,
@@ -89,7 +89,7 @@ impl Default for Cold {
             user: UserData::NONE,
             attempt: None,
             queued: false,
-            timer: None,
+            timer: Deadline::NONE,
             timeout: DEFAULT_TIMEOUT,
             endpoints: None,
             kept: Kept::default(),

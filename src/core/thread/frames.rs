@@ -275,7 +275,8 @@ impl Thread {
         };
         self.events.set_pins(count);
         self.events.sweep(&mut self.due);
-        self.due.depth = (dispatches.len() + told.len()) as u32;
+        let timers = self.loops.iter().filter(|event_loop| event_loop.runs_timer()).count();
+        self.due.depth = (dispatches.len() + told.len() + timers) as u32;
         let targets: Vec<Key> = dispatches.iter().map(|(_, target)| *target).collect();
         for event_loop in &mut self.loops {
             event_loop.recover(&targets, &mut self.events, &mut self.due);

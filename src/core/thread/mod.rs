@@ -17,6 +17,7 @@ use crate::core::events::{EventType, Events, Keep, Life};
 use crate::core::host::Due;
 use crate::core::server::ServerRef;
 use crate::core::socket::SocketRef;
+use crate::core::timer::TimerRef;
 use crate::core::values::Values;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind, Object, Table};
@@ -335,6 +336,20 @@ impl Thread {
         match self.place(|event_loop| event_loop.servers.owns(key)) {
             Some(place) => self.loops[place].server(key),
             None => Err(handle::explain(key, &[Kind::Server])),
+        }
+    }
+
+    /// A timer of the loop that was used last. `None`: it is to be found the usual way.
+    #[inline(always)]
+    pub(crate) fn recent_timer(&mut self, key: Key) -> Option<TimerRef<'_>> {
+        let Loop { timers, transport, .. } = &mut **self.loops.get_mut(self.recent)?;
+        Some(TimerRef { key, timer: timers.get_mut(key)?, transport })
+    }
+
+    pub(crate) fn timer(&mut self, key: Key) -> Result<TimerRef<'_>> {
+        match self.place(|event_loop| event_loop.timers.owns(key)) {
+            Some(place) => self.loops[place].timer(key),
+            None => Err(handle::explain(key, &[Kind::Timer])),
         }
     }
 

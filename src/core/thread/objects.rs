@@ -30,6 +30,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key).map(|_| ()),
             Some(Kind::Event) => self.events.find(key).map(|_| ()),
             Some(Kind::Value) => self.values.node(key).map(|_| ()),
+            Some(Kind::Timer) => self.timer(key).map(|_| ()),
             _ => Err(no_object(key)),
         }
     }
@@ -42,6 +43,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key)?.socket.life.retain(),
             Some(Kind::Event) => self.events.retain(key),
             Some(Kind::Value) => self.values.life(key)?.retain(),
+            Some(Kind::Timer) => self.timer(key)?.timer.life.retain(),
             _ => Err(no_object(key)),
         }
     }
@@ -70,6 +72,12 @@ impl Thread {
                     self.values.destroy(key, &mut self.due);
                 }
             }
+            Some(Kind::Timer) => {
+                if self.timer(key)?.timer.life.release()? {
+                    let found = self.recent;
+                    self.loops[found].destroy_timer(key, &mut self.due);
+                }
+            }
             _ => return Err(no_object(key)),
         }
         Ok(())
@@ -95,6 +103,7 @@ impl Thread {
                 old.map_or(UserData::NONE, |old| *old)
             }
             Some(Kind::Value) => std::mem::replace(self.values.user(key)?, user),
+            Some(Kind::Timer) => std::mem::replace(&mut self.timer(key)?.timer.user, user),
             _ => return Err(no_object(key)),
         };
         self.due.add(old.into_destructor());
@@ -108,6 +117,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key)?.socket.user(),
             Some(Kind::Event) => self.events.find(key)?.user.as_ref().map_or(std::ptr::null_mut(), |user| user.data),
             Some(Kind::Value) => self.values.user(key)?.data,
+            Some(Kind::Timer) => self.timer(key)?.timer.user.data,
             _ => return Err(no_object(key)),
         })
     }

@@ -1,0 +1,122 @@
+//! Timer: a task of the host's that runs when its time has come, once or again and again.
+//!
+//! Its deadline is in the loop's timers under its own key, and the turn runs its task.
+
+use std::ffi::c_void;
+use std::time::{Duration, Instant};
+
+use crate::core::connection::Transport;
+use crate::core::events::Life;
+use crate::core::host::{Call, Due, Function, UserData};
+use crate::error::Result;
+use crate::handle::{Key, Kind, Object};
+use crate::reactor::Deadline;
+use crate::sys::net;
+
+pub(crate) struct Timer {
+    pub life: Life,
+    pub user: UserData,
+    task: Function,
+    data: *mut c_void,
+    /// What becomes of `data` in the end.
+    destroy: Option<Function>,
+    /// Milliseconds from one run to the next; 0: there is only one.
+    repeat: u32,
+    deadline: Deadline,
+}
+
+impl Object for Timer {
+    const KIND: Kind = Kind::Timer;
+}
+
+/// A timer that is to be made.
+pub(crate) struct NewTimer {
+    pub task: Function,
+    pub data: *mut c_void,
+    pub destroy: Option<Function>,
+    pub repeat: u32,
+}
+
+/// A timer, and what it lives on.
+pub(crate) struct TimerRef<'a> {
+    pub key: Key,
+    pub timer: &'a mut Timer,
+    pub transport: &'a mut Transport,
+}
+
+impl Timer {
+    pub(crate) fn new(new: NewTimer) -> Self {
+        let NewTimer { task, data, destroy, repeat } = new;
+        Timer { life: Life::OWNED, user: UserData::NONE, task, data, destroy, repeat, deadline: Deadline::NONE }
+    }
+
+    /// Its task is still to be called.
+    pub(crate) fn is_running(&self) -> bool {
+        self.deadline.is_set()
+    }
+
+    /// Puts what a dead timer owes to the host on the list.
+    pub(crate) fn settle_debts(&mut self, due: &mut Due) {
+        due.add(self.destroy.take().map(|destroy| Call::new(destroy, self.data)));
+        due.add(std::mem::replace(&mut self.user, UserData::NONE).into_destructor());
+    }
+}
+
+impl TimerRef<'_> {
+    /// Starts anew, whatever it was at.
+    #[inline]
+    pub(crate) fn set(&mut self, delay: u32, repeat: u32) -> Result<()> {
+        self.transport.reactor.timers.reserve()?;
+        self.timer.repeat = repeat;
+        self.start(delay);
+        Ok(())
+    }
+
+    /// There is room for its deadline.
+    #[inline]
+    pub(crate) fn start(&mut self, delay: u32) {
+        self.arm(Some(self.after(net::now(), delay)));
+    }
+
+    /// Not in the turn that is under way, however coarse the clock is.
+    #[inline]
+    fn after(&self, time: Instant, milliseconds: u32) -> Instant {
+        let turn = self.transport.reactor.now;
+        let time = if time > turn { time } else { turn + Duration::from_nanos(1) };
+        time + Duration::from_millis(milliseconds.into())
+    }
+
+    #[inline]
+    pub(crate) fn stop(&mut self) {
+        self.arm(None);
+    }
+
+    #[inline]
+    fn arm(&mut self, due: Option<Instant>) {
+        let before = usize::from(self.timer.is_running());
+        self.transport.reactor.timers.set(self.key, &mut self.timer.deadline, due);
+        self.transport.active = self.transport.active - before + usize::from(due.is_some());
+    }
+
+    /// Its time has come, and its deadline was taken out. One that repeats runs on from now: it does not make up for what the
+    /// loop was too busy to call. Returns the task.
+    pub(crate) fn expire(&mut self, now: Instant) -> Call {
+        self.timer.deadline.clear();
+        self.transport.active -= 1;
+        if self.timer.repeat > 0 {
+            self.arm(Some(self.after(now, self.timer.repeat)));
+        }
+        Call::new(self.timer.task, self.timer.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handle::Place;
+
+    #[test]
+    fn a_timer_takes_little_memory() {
+        assert!(size_of::<Place<Timer>>() <= 64);
+    }
+}
