@@ -89,7 +89,9 @@ def native(constants, structs, functions):
     lines.append("}")
     for name, fields in structs:
         class_name = "Native" + name.removeprefix("ss_").capitalize()
-        lines += ["", f"/** Set `size` to `{class_name}.SIZE` before the call. **/"]
+        lines.append("")
+        if fields[0][1] == "size":
+            lines.append(f"/** Set `size` to `{class_name}.SIZE` before the call. **/")
         lines.append(f'@:include("server_socket.h") @:native("{name}") @:structAccess @:unreflective extern class {class_name} {{')
         lines.append(f'\t@:native("sizeof({name})") static final SIZE:cpp.SizeT;')
         lines.append(f'\t@:native("{name}") static function create():{class_name};')

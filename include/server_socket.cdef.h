@@ -84,6 +84,10 @@ typedef struct ss_value ss_value;
 typedef void (*ss_task)(void *user_data);
 typedef void ss_object;
 typedef void (*ss_listener)(ss_event *event, void *user_data);
+typedef struct {
+    const void *bytes;
+    size_t length;
+} ss_bytes;
 typedef int32_t ss_option;
 typedef struct {
     size_t size;
@@ -184,6 +188,7 @@ const uint8_t *ss_socket_take(ss_socket *socket, size_t *length);
 ss_status ss_socket_skip(ss_socket *socket, size_t length);
 ss_status ss_socket_read_bytes(ss_socket *socket, void *dst, size_t length);
 ss_status ss_socket_write_bytes(ss_socket *socket, const void *src, size_t length);
+ss_status ss_socket_write_vector(ss_socket *socket, const ss_bytes *parts, size_t count);
 int32_t ss_socket_endian(ss_socket *socket);
 ss_status ss_socket_set_endian(ss_socket *socket, int32_t endian);
 ss_status ss_socket_read_boolean(ss_socket *socket, bool *value);

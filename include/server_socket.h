@@ -441,6 +441,20 @@ typedef void ss_object;
 typedef void (*ss_listener)(ss_event *event, void *user_data);
 
 /**
+ * Bytes of the caller's: a part of what ss_socket_write_vector writes.
+ */
+typedef struct {
+    /**
+     * NULL is allowed where length is 0.
+     */
+    const void *bytes;
+    /**
+     * How many bytes.
+     */
+    size_t length;
+} ss_bytes;
+
+/**
  * An option of a server or a socket: one of SS_OPT_... Set on a server, those of sockets are what the sockets that it
  * accepts from then on start with.
  */
@@ -1230,6 +1244,18 @@ SS_API ss_status ss_socket_read_bytes(ss_socket *socket,
 SS_API ss_status ss_socket_write_bytes(ss_socket *socket,
                                        const void *src,
                                        size_t length);
+
+/**
+ * As ss_socket_write_bytes, of bytes that lie in several places: takes over count parts, one behind the other, all of them or
+ * none, so that a header is never sent without its body.
+ *
+ * They leave together, with what else the listener writes. They may be bytes of this library's, of ss_socket_peek or ss_socket_take.
+ * SS_ERR_FULL: all of them would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006: they alone exceed it, and
+ * can never fit. SS_ERR_TYPE 2007: parts, or the bytes of a part that has some, are NULL. SS_ERR_IO 2002: not connected.
+ */
+SS_API ss_status ss_socket_write_vector(ss_socket *socket,
+                                        const ss_bytes *parts,
+                                        size_t count);
 
 /* ---- Socket: IDataInput, IDataOutput --------------------------------------------------------------------------------- */
 

@@ -66,6 +66,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <new>
@@ -76,6 +77,7 @@
 #include <system_error>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "server_socket.h"
 
@@ -1470,6 +1472,15 @@ public:
     void write(const void *data, std::size_t length, failure out = {}) const
     {
         out(ss_socket_write_bytes(get(), data, length));
+    }
+    /** write() of several parts, one behind the other: all of them or none. */
+    void write_vector(std::initializer_list<bytes> parts, failure out = {}) const
+    {
+        std::vector<ss_bytes> all;
+        all.reserve(parts.size());
+        for (const bytes &part : parts)
+            all.push_back({part.data(), part.size()});
+        out(ss_socket_write_vector(get(), all.data(), all.size()));
     }
     /** write(), but false where that throws full_error: outputProgress comes when the peer has read some. */
     [[nodiscard]] bool try_write(bytes data, failure out = {}) const

@@ -161,6 +161,9 @@ fn exports() -> Vec<Export> {
         status("ss_socket_write_bytes", Socket, |h| unsafe {
             ss_socket_write_bytes(h.cast(), b"x".as_ptr().cast(), 1)
         }),
+        status("ss_socket_write_vector", Socket, |h| unsafe {
+            ss_socket_write_vector(h.cast(), &ss_bytes { bytes: b"x".as_ptr().cast(), length: 1 }, 1)
+        }),
         getter("ss_socket_take", Socket, |h| {
             let mut length = 77;
             let bytes = unsafe { ss_socket_take(h.cast(), &mut length) };

@@ -215,6 +215,17 @@ impl SendBuffer {
         true
     }
 
+    /// As [`gather`](Self::gather), for bytes in several parts, `length` in all.
+    pub(crate) fn gather_all<'a>(&mut self, key: Key, parts: impl Iterator<Item = &'a [u8]>, length: usize) -> bool {
+        let has_room = self.bytes.capacity() - self.bytes.len() >= length;
+        if self.owner.is_some_and(|owner| owner != key) || (!has_room && !self.grow(length)) {
+            return false;
+        }
+        self.owner = Some(key);
+        parts.for_each(|part| self.bytes.extend_from_slice(part));
+        true
+    }
+
     /// As [`gather`](Self::gather), for an answer of the socket whose listeners are being told of bytes.
     #[inline(always)]
     pub(crate) fn gather_answer(&mut self, socket: Key, bytes: &[u8]) -> bool {
@@ -260,7 +271,7 @@ mod tests {
 
     #[test]
     fn what_is_received_lies_at_the_beginning_of_a_page() {
-        let mut buffer = ReceiveBuffer::new();
+        let mut buffer = ReceiveBuffer::new().unwrap();
         assert_eq!(buffer.room(RECEIVE_BUFFER).as_ptr().addr() % PAGE, 0);
         assert_eq!(buffer.room(usize::MAX).len(), RECEIVE_BUFFER);
         assert_eq!(buffer.room(10).len(), 10);

@@ -37,7 +37,13 @@ impl Output {
 
     /// All or nothing.
     pub(crate) fn append(&mut self, bytes: &[u8], pool: &mut Pool) -> Result<()> {
-        if bytes.is_empty() {
+        self.append_all(std::iter::once(bytes), pool)
+    }
+
+    /// All of the parts or none.
+    pub(crate) fn append_all<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>, pool: &mut Pool) -> Result<()> {
+        let mut parts = parts.filter(|part| !part.is_empty()).peekable();
+        if parts.peek().is_none() {
             return Ok(());
         }
         let queue = match &mut self.0 {
@@ -45,7 +51,7 @@ impl Output {
             none => none.insert(pool.take_queue()?),
         };
         let length = queue.length;
-        let outcome = queue.append_some(bytes, pool);
+        let outcome = parts.try_for_each(|part| queue.append_some(part, pool));
         if outcome.is_err() {
             queue.truncate(length, pool);
             if length == 0 {
@@ -73,14 +79,18 @@ impl Output {
     }
 
     /// The kept bytes and `more` behind them, as far as they fit. Returns how many slices and how many bytes.
-    pub(crate) fn slices<'a>(&'a self, more: &'a [u8], slices: &mut [IoSlice<'a>]) -> (usize, usize) {
+    pub(crate) fn slices<'a, 'b: 'a>(
+        &'a self,
+        more: impl Iterator<Item = &'b [u8]>,
+        slices: &mut [IoSlice<'a>],
+    ) -> (usize, usize) {
         let (first, rest) = match &self.0 {
             Some(queue) => (&queue.first[queue.head..], Some(&queue.rest)),
             None => (&[][..], None),
         };
         let parts = std::iter::once(first)
             .chain(rest.into_iter().flatten().map(Vec::as_slice))
-            .chain(std::iter::once(more))
+            .chain(more.map(|part| -> &'a [u8] { part }))
             .filter(|part| !part.is_empty());
         let mut offered = 0;
         let mut count = 0;
@@ -193,7 +203,7 @@ mod tests {
 
     fn content(output: &Output) -> Vec<u8> {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let (count, offered) = output.slices(&[], &mut slices);
+        let (count, offered) = output.slices(std::iter::empty(), &mut slices);
         let bytes: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
         assert_eq!(bytes.len(), offered);
         bytes
@@ -233,6 +243,16 @@ mod tests {
             output.consume(11, &mut pool);
             assert!(output.is_empty());
         }
+    }
+
+    #[test]
+    fn parts_are_appended_in_their_order_and_empty_ones_are_nothing() {
+        let mut pool = Pool::default();
+        let mut output = Output::default();
+        output.append_all([&b""[..], b""].into_iter(), &mut pool).unwrap();
+        assert!(output.is_empty());
+        output.append_all([&b"a"[..], b"", b"bc"].into_iter(), &mut pool).unwrap();
+        assert_eq!(content(&output), b"abc");
     }
 
     #[test]

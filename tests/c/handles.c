@@ -112,6 +112,12 @@ static void use_as_socket(void *h)
     REFUSED(ss_socket_skip(socket, 1));
     REFUSED(ss_socket_read_bytes(socket, bytes, 3));
     REFUSED(ss_socket_write_bytes(socket, "x", 1));
+    {
+        ss_bytes part;
+        part.bytes = "x";
+        part.length = 1;
+        REFUSED(ss_socket_write_vector(socket, &part, 1));
+    }
 #ifdef HAVE_ss_socket_connect
     REFUSED(ss_socket_connect(socket, "127.0.0.1", 9));
     REFUSED(ss_socket_adopt(socket, -1));

@@ -1320,6 +1320,11 @@ void arrays_are_written_by_their_size()
     wire.out.write(four);
     pump_until(wire.loop, [&] { return wire.in.bytes_available() == 4; });
     CHECK(wire.in.take().text() == "\1\2\3\4" && wire.in.take().empty() && wire.in.bytes_available() == 0);
+    wire.out.write_vector({"head ", std::string("body "), four});
+    pump_until(wire.loop, [&] { return wire.in.bytes_available() == 14; });
+    CHECK(wire.in.take().text() == "head body \1\2\3\4");
+    wire.out.write_vector({});
+    THROWN(ss::range_error, (wire.out.set_option(SS_OPT_WRITE_LIMIT, 5), wire.out.write_vector({"abc", "def"})));
 }
 
 void reading_all_of_nothing_is_an_empty_string()

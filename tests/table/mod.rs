@@ -106,6 +106,7 @@ pub const FUNCTIONS: [(&str, Call); 141] = [
     ("ss_socket_skip", |h, _| unsafe { done(ss_socket_skip(h.cast(), 4)) }),
     ("ss_socket_read_bytes", |h, room| unsafe { done(ss_socket_read_bytes(h.cast(), room.cast(), 4)) }),
     ("ss_socket_write_bytes", |h, room| unsafe { done(ss_socket_write_bytes(h.cast(), room.cast(), 4)) }),
+    ("ss_socket_write_vector", |h, room| unsafe { done(ss_socket_write_vector(h.cast(), [ss_bytes { bytes: room.cast(), length: 4 }; 2].as_ptr(), 2)) }),
     ("ss_socket_endian", |h, _| unsafe { done(ss_socket_endian(h.cast())) }),
     ("ss_socket_set_endian", |h, _| unsafe { done(ss_socket_set_endian(h.cast(), 0)) }),
     ("ss_socket_read_boolean", |h, room| unsafe { done(ss_socket_read_boolean(h.cast(), room.cast())) }),

@@ -161,6 +161,7 @@ extern class Native {
 	@:native("::ss_socket_skip") static function ss_socket_skip(socket:SocketHandle, length:cpp.SizeT):Status;
 	@:native("::ss_socket_read_bytes") static function ss_socket_read_bytes(socket:SocketHandle, dst:cpp.RawPointer<cpp.Void>, length:cpp.SizeT):Status;
 	@:native("::ss_socket_write_bytes") static function ss_socket_write_bytes(socket:SocketHandle, src:cpp.RawConstPointer<cpp.Void>, length:cpp.SizeT):Status;
+	@:native("::ss_socket_write_vector") static function ss_socket_write_vector(socket:SocketHandle, parts:cpp.RawConstPointer<NativeBytes>, count:cpp.SizeT):Status;
 	@:native("::ss_socket_endian") static function ss_socket_endian(socket:SocketHandle):cpp.Int32;
 	@:native("::ss_socket_set_endian") static function ss_socket_set_endian(socket:SocketHandle, endian:cpp.Int32):Status;
 	@:native("::ss_socket_read_boolean") static function ss_socket_read_boolean(socket:SocketHandle, value:cpp.RawPointer<Bool>):Status;
@@ -216,6 +217,13 @@ extern class Native {
 	@:native("::ss_value_assign") static function ss_value_assign(value:ValueHandle, other:ValueHandle):Status;
 	@:native("::ss_value_add_item") static function ss_value_add_item(value:ValueHandle):ValueHandle;
 	@:native("::ss_value_add_property") static function ss_value_add_property(value:ValueHandle, name:cpp.ConstCharStar):ValueHandle;
+}
+
+@:include("server_socket.h") @:native("ss_bytes") @:structAccess @:unreflective extern class NativeBytes {
+	@:native("sizeof(ss_bytes)") static final SIZE:cpp.SizeT;
+	@:native("ss_bytes") static function create():NativeBytes;
+	var bytes:cpp.RawConstPointer<cpp.Void>;
+	var length:cpp.SizeT;
 }
 
 /** Set `size` to `NativeStats.SIZE` before the call. **/

@@ -61,25 +61,51 @@ impl Connection {
                 return Ok(());
             }
         }
-        self.write_behind(bytes, limit, reactor, key)
+        self.write_behind(std::iter::once(bytes), bytes.len(), limit, reactor, key)
+    }
+
+    /// As [`write`](Self::write), of bytes in several parts, `length` in all: all of them or none.
+    pub(crate) fn write_all<'a>(
+        &mut self,
+        parts: impl Iterator<Item = &'a [u8]> + Clone,
+        length: usize,
+        limit: usize,
+        reactor: &mut Reactor,
+        key: Key,
+    ) -> Result<()> {
+        if self.output.is_empty() && self.send_error.is_none() && length > 0 {
+            let total = reactor.send_buffer.length(key).saturating_add(length);
+            if total <= limit.min(GATHER) && reactor.send_buffer.gather_all(key, parts.clone(), length) {
+                reactor.has_work();
+                return Ok(());
+            }
+        }
+        self.write_behind(parts, length, limit, reactor, key)
     }
 
     #[inline(never)]
-    fn write_behind(&mut self, bytes: &[u8], limit: usize, reactor: &mut Reactor, key: Key) -> Result<()> {
+    fn write_behind<'a>(
+        &mut self,
+        parts: impl Iterator<Item = &'a [u8]> + Clone,
+        length: usize,
+        limit: usize,
+        reactor: &mut Reactor,
+        key: Key,
+    ) -> Result<()> {
         reactor.send_buffer.answering = None;
-        let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(bytes.len());
+        let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length);
         if total > limit {
-            return Err(too_much(bytes.len(), limit));
+            return Err(too_much(length, limit));
         }
-        if self.send_error.is_some() || bytes.is_empty() {
+        if self.send_error.is_some() || length == 0 {
             // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
             return Ok(());
         }
         self.spill(reactor, key)?;
         if total > GATHER && !self.full {
-            return self.write_through(bytes, reactor, key);
+            return self.write_through(parts, reactor, key);
         }
-        self.output.append(bytes, &mut reactor.pool)?;
+        self.output.append_all(parts, &mut reactor.pool)?;
         self.send_later(reactor, key);
         Ok(())
     }
@@ -179,13 +205,23 @@ impl Connection {
         self.account(Flushed { moved: taken, more: !self.full }, reactor, key);
     }
 
-    fn write_through(&mut self, bytes: &[u8], reactor: &mut Reactor, key: Key) -> Result<()> {
+    fn write_through<'a>(
+        &mut self,
+        parts: impl Iterator<Item = &'a [u8]> + Clone,
+        reactor: &mut Reactor,
+        key: Key,
+    ) -> Result<()> {
         let kept = self.output.length();
-        let moved = self.send(bytes);
+        let moved = self.send(parts.clone());
         self.output.consume(moved.min(kept), &mut reactor.pool);
         self.sent += moved as u64;
-        let rest = bytes.get(moved.saturating_sub(kept)..).unwrap_or_default();
-        if self.send_error.is_none() && self.output.append(rest, &mut reactor.pool).is_err() {
+        let mut gone = moved.saturating_sub(kept);
+        let rest = parts.map(|part| {
+            let (sent, rest) = part.split_at(gone.min(part.len()));
+            gone -= sent.len();
+            rest
+        });
+        if self.send_error.is_none() && self.output.append_all(rest, &mut reactor.pool).is_err() {
             // Part of it is on its way, so that there is no going back: the stream would have a hole.
             self.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
             self.output.clear(&mut reactor.pool);
@@ -194,6 +230,9 @@ impl Connection {
         if self.is(Marks::STARVED) {
             // The system will not tell when it has memory: it is tried again when the listener ends, and rests then.
             self.full = false;
+        }
+        if !self.output.is_empty() {
+            // More parts than one system call takes.
             self.send_later(reactor, key);
         }
         Ok(())
@@ -209,7 +248,7 @@ impl Connection {
                 flushed.more = true;
                 break;
             }
-            let moved = self.send(&[]);
+            let moved = self.send(std::iter::empty());
             self.output.consume(moved, &mut reactor.pool);
             self.sent += moved as u64;
             flushed.moved += moved;
@@ -255,10 +294,13 @@ impl Connection {
     /// One system call for what is kept and `more` behind it. Returns how much the system took, and notes down whether it
     /// is full or the connection dead.
     #[inline]
-    fn send(&mut self, more: &[u8]) -> usize {
+    fn send<'a>(&mut self, more: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
+        let mut others = more.clone();
+        let first = others.next().unwrap_or_default();
+        let is_only = others.next().is_none();
         let (offered, outcome) = match self.output.only_slice() {
-            Some(bytes) if more.is_empty() => (bytes.len(), self.stream.send(bytes)),
-            None if self.output.is_empty() => (more.len(), self.stream.send(more)),
+            Some(bytes) if first.is_empty() && is_only => (bytes.len(), self.stream.send(bytes)),
+            None if self.output.is_empty() && is_only => (first.len(), self.stream.send(first)),
             _ => self.send_parts(more),
         };
         match outcome {
@@ -273,7 +315,7 @@ impl Connection {
         }
     }
 
-    fn send_parts(&self, more: &[u8]) -> (usize, io::Result<usize>) {
+    fn send_parts<'a>(&self, more: impl Iterator<Item = &'a [u8]>) -> (usize, io::Result<usize>) {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let (count, offered) = self.output.slices(more, &mut slices);
         (offered, self.stream.send_vectored(&slices[..count]))

@@ -15,6 +15,14 @@ impl SocketRef<'_> {
         connection.write(bytes, limit, &mut self.transport.reactor, key)
     }
 
+    /// Bytes in several parts, `length` in all: all of them or none.
+    pub(crate) fn write_all<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]> + Clone, length: usize) -> Result<()> {
+        inject::point();
+        let limit = self.socket.options().write_limit;
+        let (key, connection) = find_mut(&mut self.transport.connections, self.socket.connection)?;
+        connection.write_all(parts, length, limit, &mut self.transport.reactor, key)
+    }
+
     /// Sends what was written, as far as the system takes it now.
     pub(crate) fn flush(&mut self) -> Result<()> {
         let (key, _) = self.connection()?;
