@@ -80,7 +80,7 @@ pub fn compiler(language: Language) -> Command {
     command.args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", "-I"]).arg(include_dir());
     command.args(language.flags());
     if cfg!(debug_assertions) {
-        command.arg("-DGARBAGE_ROUNDS=100000"); // each failing call takes ten times as long
+        command.arg("-DGARBAGE_ROUNDS=60000"); // each failing call takes ten times as long
     }
     command
 }
