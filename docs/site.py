@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Makes one site of all documents and of the reference, with Doxygen alone, and checks it for dead links: `make -C docs`.
 
 The pages are those of the repository, in the order below. Their links are made Doxygen's: to another page, to a heading of it, to a
@@ -59,9 +60,9 @@ def doxygens_link(page, match):
         shutil.copy(ROOT / path, SITE / "html")
         return f'<img src="{pathlib.Path(path).name}" alt="{html.escape(text)}">'
     if path in PAGES:
-        return f"[{text}](@ref {anchor(path, heading) if heading else page_id(path)})"
+        return f"[{text.replace('`', '')}](@ref {anchor(path, heading) if heading else page_id(path)})"
     if path in HEADERS:
-        return f"[{text.strip('`')}](@ref {pathlib.Path(path).name})"
+        return f"[{text.replace('`', '')}](@ref {pathlib.Path(path).name})"
     return text
 
 
@@ -80,7 +81,8 @@ def doxygens(page):
                 part = re.sub(rf"^{re.escape(heading)}$", f"{heading} {{#{place}}}", part, count=1, flags=re.M)
             seen.append(place)
         part = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", lambda match: doxygens_link(page, match), part)
-        # It takes no ** before a backtick.
+        # A quote ends code between single backticks for it, and it takes no ** before a backtick.
+        part = re.sub(r"`([^`]+)`", lambda span: f"`{span.group(0)}`" if "'" in span.group(1) else span.group(0), part)
         out.append(re.sub(r"\*\*((?:`[^`]*`|[^*`\n]|\n(?!\n))+)\*\*", r"<b>\1</b>", part))
     return "".join(out)
 

@@ -145,7 +145,7 @@ fn the_log(said: &mut Said) {
     messages.about(SS_LOG_ERROR, "").iter().for_each(|message| said.add(message));
     // Nobody reads.
     let pair = Pair::new();
-    let peer = (&pair.peer).local_addr().expect("it is connected").port();
+    let peer = pair.peer.local_addr().expect("it is connected").port();
     let flood = thread::spawn({
         let mut peer = pair.peer.try_clone().expect("a duplicate");
         move || drop(peer.write_all(&vec![0; 18 << 20])) // reset in the middle, unless the system takes it all

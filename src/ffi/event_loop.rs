@@ -173,7 +173,7 @@ fn remote(r#loop: *mut ss_loop) -> Result<Arc<Remote>> {
         Some(remote) if remote.is_of_this_process() => Ok(remote),
         Some(_) => Err(Failure::forked()),
         // Never another thread's: these functions are for all threads.
-        None if key.is(Kind::Loop) => Err(Failure::stale_handle()),
+        None if key.kind() == Some(Kind::Loop) => Err(Failure::stale_handle()),
         None => Err(explain(key, &[Kind::Loop])),
     }
 }
