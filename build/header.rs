@@ -70,10 +70,15 @@ fn version_and_names() -> Result<String, env::VarError> {
     text += "#define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)\n\n";
     let names = [
         ("CONNECT", "connect", "A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket."),
-        ("CLOSE", "close", "Event: a socket's peer has closed, or the operating system a server."),
+        (
+            "CLOSE",
+            "close",
+            "Event: a socket's peer has closed, or the operating system a server, or ss_drain has done its work.",
+        ),
         ("SOCKET_DATA", "socketData", "A socket's ProgressEvent: bytes have arrived, see ss_event_bytes_loaded."),
         ("OUTPUT_PROGRESS", "outputProgress", "A socket's OutputProgressEvent: the system has taken written bytes."),
         ("IO_ERROR", "ioError", "A socket's IOErrorEvent: something went wrong, see ss_event_os_error."),
+        ("END", "end", "Event: a socket's peer has ended its side, and writing goes on. Only with SS_OPT_HALF_OPEN."),
     ];
     for (name, text_of_name, meaning) in names {
         text += &format!("/** {meaning} */\n#define SS_EVENT_{name} \"{text_of_name}\"\n");

@@ -1,7 +1,7 @@
 /*
  * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi, h2pas.
  * server_socket.h explains them. The types of the library's own events, which are texts, are
- * "connect", "close", "socketData", "outputProgress", "ioError".
+ * "connect", "close", "socketData", "outputProgress", "ioError", "end".
  *
  * This file is made from the sources in src/ffi: do not edit it.
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -70,6 +70,8 @@ enum ss_constants {
     SS_OPT_IDLE_TIMEOUT = 8,
     SS_OPT_KEEP_ALIVE = 9,
     SS_OPT_IDLE_BYTES = 10,
+    SS_OPT_HALF_OPEN = 11,
+    SS_OPT_READ_TIMEOUT = 12,
     SS_OPT_LINGER_BYTES = 14,
     SS_OPT_UNREAD_LIMIT = 15,
 };
@@ -125,6 +127,7 @@ ss_server *ss_new(ss_loop *loop);
 ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
 ss_status ss_listen(ss_server *server, int32_t backlog);
 ss_status ss_close(ss_server *server);
+ss_status ss_drain(ss_server *server, uint32_t timeout_ms);
 ss_status ss_adopt(ss_server *server, int64_t fd, bool listening);
 ss_status ss_pause(ss_server *server);
 ss_status ss_resume(ss_server *server);
@@ -168,6 +171,7 @@ ss_socket *ss_socket_new(ss_loop *loop);
 ss_status ss_socket_connect(ss_socket *socket, const char *host, int32_t port);
 ss_status ss_socket_adopt(ss_socket *socket, int64_t fd);
 ss_status ss_socket_close(ss_socket *socket);
+ss_status ss_socket_shutdown(ss_socket *socket);
 ss_status ss_socket_abort(ss_socket *socket);
 ss_status ss_socket_keep(ss_socket *socket);
 ss_status ss_socket_flush(ss_socket *socket);

@@ -103,7 +103,7 @@
 
 /** A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. */
 #define SS_EVENT_CONNECT "connect"
-/** Event: a socket's peer has closed, or the operating system a server. */
+/** Event: a socket's peer has closed, or the operating system a server, or ss_drain has done its work. */
 #define SS_EVENT_CLOSE "close"
 /** A socket's ProgressEvent: bytes have arrived, see ss_event_bytes_loaded. */
 #define SS_EVENT_SOCKET_DATA "socketData"
@@ -111,6 +111,8 @@
 #define SS_EVENT_OUTPUT_PROGRESS "outputProgress"
 /** A socket's IOErrorEvent: something went wrong, see ss_event_os_error. */
 #define SS_EVENT_IO_ERROR "ioError"
+/** Event: a socket's peer has ended its side, and writing goes on. Only with SS_OPT_HALF_OPEN. */
+#define SS_EVENT_END "end"
 
 
 /**
@@ -574,6 +576,23 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
 #define SS_OPT_IDLE_BYTES 10
 
 /**
+ * What the peer's end means. 0: the connection is over with it, as with AIR's Socket, and close comes. 1: the connection
+ * goes on half-open. The event "end" says that the peer has ended its side, after all that it sent, and the socket stays
+ * connected and can be written to, until ss_socket_shutdown or ss_socket_close; close comes when both sides have ended. Listen
+ * for "end" then: without it such a connection stays until it is closed, reset or given up by a time-out. A reset is noticed at
+ * once, whatever has ended. Looked at when the peer ends its side. Default 0.
+ */
+#define SS_OPT_HALF_OPEN 11
+
+/**
+ * Milliseconds without a byte from the peer after which a connection is given up: ioError (ss_event_os_error is ETIMEDOUT),
+ * then close. What we write does not count, other than with SS_OPT_IDLE_TIMEOUT. The time stands still while the host does not
+ * read, that is after ss_socket_pause and at SS_OPT_READ_LIMIT, and begins anew when reading goes on; after the peer's end
+ * ("end") it is over. Default 0: never.
+ */
+#define SS_OPT_READ_TIMEOUT 12
+
+/**
  * Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
  * longest without progress are reset. From 1; default 268435456 (256 MiB).
  */
@@ -794,6 +813,26 @@ SS_API ss_status ss_listen(ss_server *server, int32_t backlog);
  * SS_ERR_ERROR 2002: it is not open.
  */
 SS_API ss_status ss_close(ss_server *server);
+
+/**
+ * Ends the server in peace. Who waits to be connected is still accepted; then the port is given back, in the next turns of
+ * the loop, as ss_close gives it back. The connections live on, and "close" comes on the server when the last one that it
+ * accepted has ended, those included that were closed and still send. ss_event_os_error of it is 0 then.
+ *
+ * After timeout_ms milliseconds those that are left are reset, those that wait included: each open socket gets ioError and
+ * close, and the server close, all with ETIMEDOUT. With 0 that happens in the next turn. Until then ss_loop_run goes on.
+ * Called again it sets another deadline. ss_close ends it, and so does the last ss_release: the port is given back,
+ * connections live on, and no event follows.
+ *
+ * With SS_OPT_REUSE_PORT another server can take over meanwhile. Linux then passes newcomers over for 200 ms before the port is
+ * given back, so that nobody is lost who has begun to connect; they meet the other server at their next try, a second later.
+ * Not where the listening socket may be somebody else's, too: after ss_native_handle or ss_adopt, or a fork.
+ *
+ * Accepting goes on after ss_pause. SS_OPT_MAX_CONNECTIONS still holds: who waits for a place keeps the port in use. Nobody
+ * listens for "connect": who waits is reset. SS_ERR_ERROR 2002: the server is neither bound nor draining.
+ */
+SS_API ss_status ss_drain(ss_server *server,
+                          uint32_t timeout_ms);
 
 /**
  * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
@@ -1104,6 +1143,16 @@ SS_API ss_status ss_socket_adopt(ss_socket *socket,
 SS_API ss_status ss_socket_close(ss_socket *socket);
 
 /**
+ * Ends our side of the connection behind all that was written: the peer reads it, and then meets the end (shutdown with
+ * SHUT_WR; a FIN). Reading goes on, and the socket stays connected until the peer ends its side, too: then comes close.
+ *
+ * Nothing can be written any more: SS_ERR_IO 2002. What the system has not taken yet is sent in time, with outputProgress. A
+ * peer that never ends its side holds the connection for ever, unless SS_OPT_READ_TIMEOUT or SS_OPT_IDLE_TIMEOUT is set. A
+ * second call does nothing, with SS_OK. SS_ERR_IO 2002: it is not connected, or not yet.
+ */
+SS_API ss_status ss_socket_shutdown(ss_socket *socket);
+
+/**
  * Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
  *
  * An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
@@ -1239,7 +1288,7 @@ SS_API ss_status ss_socket_read_bytes(ss_socket *socket,
  *
  * They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
  * turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006:
- * they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected.
+ * they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected, or ss_socket_shutdown was called.
  */
 SS_API ss_status ss_socket_write_bytes(ss_socket *socket,
                                        const void *src,

@@ -190,6 +190,17 @@ impl Failure {
         Failure::Known(&RECORD)
     }
 
+    /// IOError 2002, of a write behind the end of our side.
+    pub(crate) fn shut_down() -> Self {
+        static RECORD: Record = Record::detailed(
+            Class::Io,
+            2002,
+            "Operation attempted on invalid socket.",
+            "nothing can be written after ss_socket_shutdown; write first, then shut down",
+        );
+        Failure::Known(&RECORD)
+    }
+
     /// EOFError 2030, of a read for which too little has come.
     pub(crate) fn too_few() -> Self {
         static RECORD: Record = Record::detailed(

@@ -18,6 +18,10 @@ pub(crate) struct Options {
     pub idle_bytes: u32,
     /// Seconds of silence after which the system probes the peer; 0 = never.
     pub keep_alive: u32,
+    /// Milliseconds without a byte from the peer after which the connection is given up; 0 = never.
+    pub read_timeout: u32,
+    /// The peer's end is not yet the connection's.
+    pub half_open: bool,
 }
 
 impl Default for Options {
@@ -30,6 +34,8 @@ impl Default for Options {
             idle_timeout: 0,
             idle_bytes: 1,
             keep_alive: 0,
+            read_timeout: 0,
+            half_open: false,
         }
     }
 }
@@ -74,6 +80,8 @@ pub(crate) enum Name {
     IdleTimeout,
     KeepAlive,
     IdleBytes,
+    HalfOpen,
+    ReadTimeout,
     LingerBytes,
     UnreadLimit,
 }
@@ -91,6 +99,8 @@ impl Name {
             8 => Name::IdleTimeout,
             9 => Name::KeepAlive,
             10 => Name::IdleBytes,
+            11 => Name::HalfOpen,
+            12 => Name::ReadTimeout,
             14 => Name::LingerBytes,
             15 => Name::UnreadLimit,
             _ => return Err(Failure::not_accepted("option").because(format!("there is no option {number}"))),
@@ -104,6 +114,12 @@ impl Name {
 }
 
 impl Options {
+    /// Whether any of the settings asks for a clock.
+    #[inline]
+    pub(crate) fn needs_clock(&self) -> bool {
+        self.idle_timeout | self.keep_alive | self.read_timeout != 0
+    }
+
     /// Sets one of the settings of a connection. `None`: it is not one.
     pub(crate) fn set(&mut self, name: Name, value: i64) -> Option<Result<()>> {
         let outcome = match name {
@@ -114,6 +130,8 @@ impl Options {
             Name::IdleTimeout => number(value).map(|value| self.idle_timeout = value),
             Name::KeepAlive => seconds(value).map(|value| self.keep_alive = value),
             Name::IdleBytes => count(value).map(|value| self.idle_bytes = value),
+            Name::HalfOpen => flag(value).map(|value| self.half_open = value),
+            Name::ReadTimeout => number(value).map(|value| self.read_timeout = value),
             Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => {
                 return None;
             }
@@ -130,6 +148,8 @@ impl Options {
             Name::IdleTimeout => Some(self.idle_timeout.into()),
             Name::KeepAlive => Some(self.keep_alive.into()),
             Name::IdleBytes => Some(self.idle_bytes.into()),
+            Name::HalfOpen => Some(self.half_open.into()),
+            Name::ReadTimeout => Some(self.read_timeout.into()),
             Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => None,
         }
     }

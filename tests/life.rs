@@ -13,7 +13,6 @@ use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::thread;
@@ -643,39 +642,6 @@ fn output_that_is_dropped_ends_in_a_reset_whatever_drops_it() {
             was_cut(&format!("{how:?}"), &peer);
         }
     });
-}
-
-/// A child of a fork, with copies of all descriptors, until it is dropped.
-struct Child {
-    process: i32,
-    go: Option<OwnedFd>,
-}
-
-impl Child {
-    fn fork() -> Child {
-        let mut ends = [0; 2];
-        assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-        let [wait, go] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
-        let process = unsafe { libc::fork() };
-        assert!(process >= 0, "no fork");
-        if process == 0 {
-            // Nothing here may allocate.
-            unsafe {
-                libc::close(go.as_raw_fd());
-                let mut byte = 0_u8;
-                libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1);
-                libc::_exit(0);
-            }
-        }
-        Child { process, go: Some(go) }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.go = None;
-        assert_eq!(unsafe { libc::waitpid(self.process, null_mut(), 0) }, self.process);
-    }
 }
 
 /// While the child holds a copy of it no closing of ours ends a connection, and what is done about that must not look like

@@ -66,6 +66,12 @@ static value hss_close(value server_)
 }
 DEFINE_PRIM(hss_close, 1)
 
+static value hss_drain(value server_, value timeout_ms_)
+{
+	return integer((int)ss_drain(object_of(server_), (uint32_t)val_any_int(timeout_ms_)));
+}
+DEFINE_PRIM(hss_drain, 2)
+
 static value hss_adopt(value server_, value fd_, value listening_)
 {
 	return integer((int)ss_adopt(object_of(server_), (int64_t)val_any_int(fd_), val_bool(listening_)));
@@ -164,6 +170,12 @@ static value hss_socket_close(value socket_)
 	return integer((int)ss_socket_close(object_of(socket_)));
 }
 DEFINE_PRIM(hss_socket_close, 1)
+
+static value hss_socket_shutdown(value socket_)
+{
+	return integer((int)ss_socket_shutdown(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_shutdown, 1)
 
 static value hss_socket_abort(value socket_)
 {

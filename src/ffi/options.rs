@@ -47,6 +47,17 @@ pub const SS_OPT_KEEP_ALIVE: ss_option = 9;
 /// peers must keep to. With the default, 1, any byte will do; with more, a peer that sends or reads one now and then, and
 /// would hold the connection for ever, is given up as one that is silent. From 1 to 4294967295.
 pub const SS_OPT_IDLE_BYTES: ss_option = 10;
+/// What the peer's end means. 0: the connection is over with it, as with AIR's Socket, and close comes. 1: the connection
+/// goes on half-open. The event "end" says that the peer has ended its side, after all that it sent, and the socket stays
+/// connected and can be written to, until ss_socket_shutdown or ss_socket_close; close comes when both sides have ended. Listen
+/// for "end" then: without it such a connection stays until it is closed, reset or given up by a time-out. A reset is noticed at
+/// once, whatever has ended. Looked at when the peer ends its side. Default 0.
+pub const SS_OPT_HALF_OPEN: ss_option = 11;
+/// Milliseconds without a byte from the peer after which a connection is given up: ioError (ss_event_os_error is ETIMEDOUT),
+/// then close. What we write does not count, other than with SS_OPT_IDLE_TIMEOUT. The time stands still while the host does not
+/// read, that is after ss_socket_pause and at SS_OPT_READ_LIMIT, and begins anew when reading goes on; after the peer's end
+/// ("end") it is over. Default 0: never.
+pub const SS_OPT_READ_TIMEOUT: ss_option = 12;
 /// Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
 /// longest without progress are reset. From 1; default 268435456 (256 MiB).
 pub const SS_OPT_LINGER_BYTES: ss_option = 14;

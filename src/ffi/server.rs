@@ -68,6 +68,26 @@ pub extern "C" fn ss_close(server: *mut ss_server) -> ss_status {
     status(|| with(|thread| thread.server(key(server))?.close()))
 }
 
+/// Ends the server in peace. Who waits to be connected is still accepted; then the port is given back, in the next turns of
+/// the loop, as ss_close gives it back. The connections live on, and "close" comes on the server when the last one that it
+/// accepted has ended, those included that were closed and still send. ss_event_os_error of it is 0 then.
+///
+/// After timeout_ms milliseconds those that are left are reset, those that wait included: each open socket gets ioError and
+/// close, and the server close, all with ETIMEDOUT. With 0 that happens in the next turn. Until then ss_loop_run goes on.
+/// Called again it sets another deadline. ss_close ends it, and so does the last ss_release: the port is given back,
+/// connections live on, and no event follows.
+///
+/// With SS_OPT_REUSE_PORT another server can take over meanwhile. Linux then passes newcomers over for 200 ms before the port is
+/// given back, so that nobody is lost who has begun to connect; they meet the other server at their next try, a second later.
+/// Not where the listening socket may be somebody else's, too: after ss_native_handle or ss_adopt, or a fork.
+///
+/// Accepting goes on after ss_pause. SS_OPT_MAX_CONNECTIONS still holds: who waits for a place keeps the port in use. Nobody
+/// listens for "connect": who waits is reset. SS_ERR_ERROR 2002: the server is neither bound nor draining.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_drain(server: *mut ss_server, timeout_ms: u32) -> ss_status {
+    status(|| with(|thread| thread.server(key(server))?.drain(timeout_ms)))
+}
+
 /// Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
 /// in place of ss_bind, and if listening is true of ss_listen.
 ///

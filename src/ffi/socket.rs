@@ -70,6 +70,17 @@ pub extern "C-unwind" fn ss_socket_close(socket: *mut ss_socket) -> ss_status {
     change(place(), |thread| thread.end_socket(key(socket), |socket| socket.close()))
 }
 
+/// Ends our side of the connection behind all that was written: the peer reads it, and then meets the end (shutdown with
+/// SHUT_WR; a FIN). Reading goes on, and the socket stays connected until the peer ends its side, too: then comes close.
+///
+/// Nothing can be written any more: SS_ERR_IO 2002. What the system has not taken yet is sent in time, with outputProgress. A
+/// peer that never ends its side holds the connection for ever, unless SS_OPT_READ_TIMEOUT or SS_OPT_IDLE_TIMEOUT is set. A
+/// second call does nothing, with SS_OK. SS_ERR_IO 2002: it is not connected, or not yet.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_socket_shutdown(socket: *mut ss_socket) -> ss_status {
+    status(|| with(|thread| thread.socket(key(socket))?.shut_down()))
+}
+
 /// Ends the connection at once: the peer sees it reset, unread and unsent bytes are dropped, no event follows.
 ///
 /// An attempt to connect is given up. SS_ERR_IO 2002: it is neither connected nor connecting.
@@ -322,7 +333,7 @@ pub unsafe extern "C" fn ss_socket_read_bytes(socket: *mut ss_socket, dst: *mut 
 ///
 /// They leave at the end of the listener, all that it wrote together; outside a listener at the start of the next
 /// turn; or at ss_socket_flush. SS_ERR_FULL: they would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006:
-/// they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected.
+/// they alone exceed it, and can never fit. SS_ERR_IO 2002: not connected, or ss_socket_shutdown was called.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_write_bytes(socket: *mut ss_socket, src: *const c_void, length: usize) -> ss_status {
     if !src.is_null() && length <= GLANCE {

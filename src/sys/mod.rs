@@ -24,6 +24,7 @@
 //! - `keep_alive(period)`: probes after that much silence, and as often from then on, as far as the system takes it.
 //! - `Borrowed`: a descriptor of the host, looked at before it is taken over; `close_on_exec(socket)`.
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
+//! - `pass_over_newcomers(listener)`: nobody begins to connect at it any more, where there is a way that loses nobody.
 //! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
 //! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out ourselves.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.

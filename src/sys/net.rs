@@ -146,6 +146,11 @@ impl Listener {
         SockRef::from(&self.0).set_tcp_nodelay(yes)
     }
 
+    /// Nobody begins to connect at it any more; who has come can be accepted. Where there is no such thing it fails.
+    pub(crate) fn pass_over_newcomers(&self) -> io::Result<()> {
+        sys::pass_over_newcomers(&self.0)
+    }
+
     /// Whether the descriptor still is a listening socket. `Err` says why not.
     pub(crate) fn probe(&self) -> io::Result<()> {
         sys::still_listens(&self.0)

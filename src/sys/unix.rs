@@ -173,6 +173,29 @@ pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
 }
 
+/// Has the system pass over who begins to connect, at this listening socket: he tries again after a second, and then meets
+/// another socket that shares the port. Who has come before can be accepted still.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn pass_over_newcomers(listener: &impl AsFd) -> io::Result<()> {
+    use socket2::SockFilter;
+    /// Where the flags are in a TCP header, those that are looked at, and the one that alone begins a connection.
+    const FLAGS: u32 = 13;
+    const SYN_AND_ACK: u32 = 0x12;
+    const SYN: u32 = 0x02;
+    SockRef::from(listener).attach_filter(&[
+        SockFilter::new((libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, 0, 0, FLAGS),
+        SockFilter::new((libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16, 0, 0, SYN_AND_ACK),
+        SockFilter::new((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, 1, SYN),
+        SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0),
+        SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn pass_over_newcomers(_listener: &impl AsFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// As dropping it, but without complaint if a host has closed the descriptor behind our back.
 pub(crate) fn close(socket: impl IntoRawFd) {
     // SAFETY: the descriptor was ours until now. If it is not any more there is nothing that we could do about it.

@@ -214,6 +214,10 @@ pub(crate) fn still_listens(listener: &impl AsSocket) -> io::Result<()> {
     }
 }
 
+pub(crate) fn pass_over_newcomers(_listener: &impl AsSocket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn is_not_ours(error: &io::Error) -> bool {
     error.raw_os_error() == Some(WinSock::WSAENOTSOCK)
 }

@@ -28,6 +28,7 @@ pub const CLOSE: &CStr = c"close";
 pub const SOCKET_DATA: &CStr = c"socketData";
 pub const OUTPUT_PROGRESS: &CStr = c"outputProgress";
 pub const IO_ERROR: &CStr = c"ioError";
+pub const END: &CStr = c"end";
 
 // ---- Errors ---------------------------------------------------------------------------------------------------------
 
@@ -627,6 +628,10 @@ impl Socket {
         ss_socket_abort(self.0)
     }
 
+    pub fn shutdown(self) -> ss_status {
+        ss_socket_shutdown(self.0)
+    }
+
     /// Writes back all that came, the copy-free way.
     #[track_caller]
     pub fn echo(self) {
@@ -1025,7 +1030,7 @@ impl Log {
 
     /// Notes the socket's events but outputProgress by their type, ioError with its id.
     pub fn record_socket(&self, socket: Socket) {
-        for kind in [SOCKET_DATA, CLOSE] {
+        for kind in [SOCKET_DATA, END, CLOSE] {
             on(socket, kind, self.adds(kind.to_str().expect("UTF-8")));
         }
         let log = self.clone();
@@ -1220,6 +1225,48 @@ pub fn assert_loop_rests(events: &Loop, milliseconds: u64) {
     }
     let spent = thread_cpu_time() - before;
     assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
+}
+
+#[cfg(target_os = "linux")]
+pub use forks::Child;
+
+#[cfg(target_os = "linux")]
+mod forks {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::ptr::null_mut;
+
+    /// A child of a fork, with copies of all descriptors, until it is dropped.
+    pub struct Child {
+        process: i32,
+        go: Option<OwnedFd>,
+    }
+
+    impl Child {
+        pub fn fork() -> Child {
+            let mut ends = [0; 2];
+            assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
+            let [wait, go] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+            let process = unsafe { libc::fork() };
+            assert!(process >= 0, "no fork");
+            if process == 0 {
+                // Nothing here may allocate.
+                unsafe {
+                    libc::close(go.as_raw_fd());
+                    let mut byte = 0_u8;
+                    libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1);
+                    libc::_exit(0);
+                }
+            }
+            Child { process, go: Some(go) }
+        }
+    }
+
+    impl Drop for Child {
+        fn drop(&mut self) {
+            self.go = None;
+            assert_eq!(unsafe { libc::waitpid(self.process, null_mut(), 0) }, self.process);
+        }
+    }
 }
 
 #[cfg(windows)]

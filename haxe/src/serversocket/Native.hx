@@ -71,6 +71,8 @@ extern class Native {
 	static inline final SS_OPT_IDLE_TIMEOUT = 8;
 	static inline final SS_OPT_KEEP_ALIVE = 9;
 	static inline final SS_OPT_IDLE_BYTES = 10;
+	static inline final SS_OPT_HALF_OPEN = 11;
+	static inline final SS_OPT_READ_TIMEOUT = 12;
 	static inline final SS_OPT_LINGER_BYTES = 14;
 	static inline final SS_OPT_UNREAD_LIMIT = 15;
 
@@ -98,6 +100,7 @@ extern class Native {
 	@:native("::ss_bind") static function ss_bind(server:ServerHandle, localPort:cpp.Int32, localAddress:cpp.ConstCharStar):Status;
 	@:native("::ss_listen") static function ss_listen(server:ServerHandle, backlog:cpp.Int32):Status;
 	@:native("::ss_close") static function ss_close(server:ServerHandle):Status;
+	@:native("::ss_drain") static function ss_drain(server:ServerHandle, timeoutMs:cpp.UInt32):Status;
 	@:native("::ss_adopt") static function ss_adopt(server:ServerHandle, fd:cpp.Int64, listening:Bool):Status;
 	@:native("::ss_pause") static function ss_pause(server:ServerHandle):Status;
 	@:native("::ss_resume") static function ss_resume(server:ServerHandle):Status;
@@ -141,6 +144,7 @@ extern class Native {
 	@:native("::ss_socket_connect") static function ss_socket_connect(socket:SocketHandle, host:cpp.ConstCharStar, port:cpp.Int32):Status;
 	@:native("::ss_socket_adopt") static function ss_socket_adopt(socket:SocketHandle, fd:cpp.Int64):Status;
 	@:native("::ss_socket_close") static function ss_socket_close(socket:SocketHandle):Status;
+	@:native("::ss_socket_shutdown") static function ss_socket_shutdown(socket:SocketHandle):Status;
 	@:native("::ss_socket_abort") static function ss_socket_abort(socket:SocketHandle):Status;
 	@:native("::ss_socket_keep") static function ss_socket_keep(socket:SocketHandle):Status;
 	@:native("::ss_socket_flush") static function ss_socket_flush(socket:SocketHandle):Status;

@@ -3,7 +3,7 @@
 use super::phase::{Happening, Phase, Told, Wire};
 use super::receive::Drained;
 use super::share::{add, subtract};
-use super::{Connection, Marks, ServerShare, Transport};
+use super::{Connection, Marks, Sending, ServerShare, Transport};
 use crate::handle::Key;
 use crate::inject;
 use crate::reactor::RECEIVE_BUFFER;
@@ -33,9 +33,14 @@ impl Transport {
         match transition.wire {
             Wire::Nothing => {}
             Wire::Fin => {
-                if connection.stream.shutdown_write().is_err() {
-                    self.drop_connection(key, end.not_ours);
-                    return transition.told;
+                if let Err(error) = connection.stream.shutdown_write() {
+                    if transition.phase.is_none_or(Phase::lingers) {
+                        self.drop_connection(key, end.not_ours);
+                        return transition.told;
+                    }
+                    // It is broken, and the listeners hear of that next.
+                    connection.meet_broken(&error, &mut self.reactor, key);
+                    return Told::Nothing;
                 }
             }
             Wire::Close => self.drop_connection(key, end.not_ours),
@@ -56,7 +61,7 @@ impl Transport {
         let registered = connection.phase != Phase::Accepted || connection.watch(&mut self.reactor, key);
         let before = std::mem::replace(&mut connection.phase, phase);
         if !phase.lingers() {
-            return;
+            return connection.end_side(&mut self.reactor, key);
         }
         if !before.lingers() {
             connection.owner = None;
@@ -88,7 +93,7 @@ impl Transport {
         let Some(connection) = self.connections.get_mut(key) else { return };
         connection.flush(&mut self.reactor, key);
         let end = End { may_read, ..End::default() };
-        if connection.send_error.is_some() {
+        if connection.send_error().is_some() {
             self.happen(key, Happening::Failed, end);
             return;
         }
@@ -178,6 +183,18 @@ impl Transport {
         true
     }
 
+    /// The connections that a server has accepted.
+    pub(crate) fn connections_of(&self, server: &ServerShare) -> Vec<Key> {
+        let is_its =
+            |connection: &Connection| connection.server.as_ref().is_some_and(|its| std::ptr::eq(&**its, server));
+        self.connections.iter().filter(|(_, connection)| is_its(connection)).map(|(key, _)| key).collect()
+    }
+
+    /// Whether the connection is an open socket's.
+    pub(crate) fn has_owner(&self, key: Key) -> bool {
+        self.connections.get(key).is_some_and(|connection| connection.owner.is_some())
+    }
+
     /// What was written is handed to the system, as far as it takes it, before the loop ends; what it does not take is
     /// lost, and the peer sees a reset.
     pub(crate) fn end_all(&mut self) {
@@ -194,7 +211,7 @@ impl Transport {
         if let Some(connection) = self.connections.get_mut(key) {
             connection.mark(Marks::HALF_SERVED, true);
             connection.inbound = News::Broken;
-            connection.send_error = Some(super::ErrorNumber::new(sys::BROKEN));
+            connection.sending = Sending::failed(super::ErrorNumber::new(sys::BROKEN));
         }
     }
 }

@@ -43,8 +43,7 @@ pub(crate) struct Transport {
 
 pub(crate) struct Connection {
     stream: Stream,
-    /// Sending failed with this error; what was unsent is lost.
-    send_error: Option<ErrorNumber>,
+    sending: Sending,
     phase: Phase,
     /// What the system may have for us.
     pub inbound: News,
@@ -116,11 +115,35 @@ impl From<&io::Error> for ErrorNumber {
     }
 }
 
+/// Whether what is written is still sent: one word, since every write looks at it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sending(i32);
+
+impl Sending {
+    const GOES_ON: Sending = Sending(0);
+    /// The host has ended our side: what was written before is sent, and nothing more can be written.
+    const SHUT_DOWN: Sending = Sending(i32::MIN + 1);
+
+    /// It has failed with this error; what was unsent is lost.
+    fn failed(error: ErrorNumber) -> Self {
+        Sending(error.0.get())
+    }
+
+    #[inline]
+    fn goes_on(self) -> bool {
+        self == Sending::GOES_ON
+    }
+
+    fn error(self) -> Option<ErrorNumber> {
+        NonZeroI32::new(self.0).filter(|_| self != Sending::SHUT_DOWN).map(ErrorNumber)
+    }
+}
+
 impl Connection {
     pub(crate) fn new(stream: Stream, owner: Key, server: Option<Rc<ServerShare>>, phase: Phase) -> Self {
         Connection {
             stream,
-            send_error: None,
+            sending: Sending::GOES_ON,
             phase,
             inbound: News::Nothing,
             ended: false,
@@ -374,14 +397,21 @@ impl Connection {
     #[cold]
     fn fail(&mut self, error: ErrorNumber, reactor: &mut Reactor, key: Key) {
         reactor.send_buffer.answering = None;
-        self.send_error = Some(error);
+        self.sending = Sending::failed(error);
         self.inbound = News::Broken;
         self.queue(reactor, key);
     }
 
+    /// The system refuses a call, since the connection is broken: how, it says once.
+    #[cold]
+    fn meet_broken(&mut self, error: &io::Error, reactor: &mut Reactor, key: Key) {
+        let error = self.error_behind_end().unwrap_or_else(|| ErrorNumber::from(error));
+        self.fail(error, reactor, key);
+    }
+
     /// Why a write would be in vain: sending has failed, and the listeners are about to be told.
     pub(crate) fn send_error(&self) -> Option<ErrorNumber> {
-        self.send_error
+        self.sending.error()
     }
 }
 

@@ -14,6 +14,21 @@
 //! A connection whose socket is closed goes on by itself, to send what was written (`Flushing`, `LastFlush`) and to wait
 //! until the peer has read it (`Draining`). Output that is dropped ends in a reset, always: a clean end would have the peer
 //! believe that it got everything.
+//!
+//! An open socket whose one side has ended:
+//!
+//! ```text
+//!                        peer ended, half-open
+//!          Open ───────────────────────────────────────► Answering
+//!           │ shut down                                      │ shut down
+//!           ▼                                                ▼
+//!     ShuttingDown ─── peer ended, half-open ──────────► LastAnswer ─── all sent ───► the end
+//!           │ all sent: FIN                                  ▲
+//!           ▼                                                │
+//!        Hearing ───── peer ended, half-open ────────────────┘
+//! ```
+//!
+//! Where connections are not half-open the peer's end leads out of each of them as it does out of `Open`.
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +38,14 @@ pub(crate) enum Phase {
     /// It was accepted, and the connect listeners have not returned yet. The poller does not know it.
     Accepted,
     Open,
+    /// The peer has ended its side, and everything that it sent is read. Ours goes on.
+    Answering,
+    /// The host has ended our side. What was written before is still being sent; the peer's side goes on.
+    ShuttingDown,
+    /// Everything is sent, and our side has ended. The peer's goes on.
+    Hearing,
+    /// Both sides are to end. What was written before is still being sent, if any is unsent.
+    LastAnswer,
     /// Its socket is closed. What was written is still being sent.
     Flushing,
     /// As `Flushing`, and the peer has ended its side.
@@ -41,10 +64,14 @@ pub(crate) enum Happening {
     Kept,
     /// Everything that the peer has sent is read, and it has ended its side.
     PeerEnded,
+    /// As `PeerEnded`, where the connection may go on half-open: SS_OPT_HALF_OPEN.
+    PeerShutDown,
     /// The connection is broken: reset, timed out by the system, no memory.
     Failed,
     /// The system has taken all output.
     AllSent,
+    /// The host has ended our side.
+    ShutDown,
     /// The host has closed or released the socket.
     Closed,
     /// As `Closed`, where nothing may be sent in the background: SS_OPT_LINGER is 0, or the loop ends.
@@ -53,6 +80,8 @@ pub(crate) enum Happening {
     Aborted,
     /// It was silent, or went without progress, for too long.
     TimedOut,
+    /// The time in which its server's connections were to end is over.
+    Evicted,
     /// Its place is needed for others, or its loop ends.
     Cut,
 }
@@ -85,6 +114,7 @@ pub(crate) enum Wire {
 pub(crate) enum Told {
     Nothing,
     Connect,
+    End,
     Close,
     ErrorAndClose,
 }
@@ -109,20 +139,38 @@ impl Phase {
             (P::Connecting, _) => over(Wire::Close, Told::Nothing),
 
             (P::Accepted, H::Kept) => goes_on(P::Open, Wire::Nothing, Told::Nothing),
-            (P::Accepted | P::Open, H::PeerEnded) if owed == Owed::Output => {
-                goes_on(P::LastFlush, Wire::Nothing, Told::Close)
+            (P::Accepted | P::Open, H::PeerShutDown) => goes_on(P::Answering, Wire::Nothing, Told::End),
+            (P::Accepted | P::Open, H::ShutDown) if owed == Owed::Output => {
+                goes_on(P::ShuttingDown, Wire::Nothing, Told::Nothing)
             }
-            (P::Accepted | P::Open, H::PeerEnded) => over(Wire::Close, Told::Close),
-            (P::Accepted | P::Open, H::Failed) if owed == Owed::Output => over(Wire::Reset, Told::ErrorAndClose),
-            (P::Accepted | P::Open, H::Failed) => over(Wire::Close, Told::Close),
-            (P::Accepted | P::Open, H::TimedOut) => over(cut_off, Told::ErrorAndClose),
-            (P::Accepted | P::Open, H::Closed) => match owed {
+            (P::Accepted | P::Open, H::ShutDown) => goes_on(P::Hearing, Wire::Fin, Told::Nothing),
+
+            (P::Answering, H::ShutDown) if owed == Owed::Output => goes_on(P::LastAnswer, Wire::Nothing, Told::Nothing),
+            (P::Answering, H::ShutDown) => goes_on(P::LastAnswer, Wire::Fin, Told::Nothing),
+            (P::ShuttingDown, H::AllSent) => goes_on(P::Hearing, Wire::Fin, Told::Nothing),
+            (P::ShuttingDown | P::Hearing, H::PeerShutDown) => goes_on(P::LastAnswer, Wire::Nothing, Told::End),
+            (P::LastAnswer, H::AllSent) => over(Wire::Close, Told::Close),
+
+            (P::Answering | P::LastAnswer, H::Closed) => match owed {
+                Owed::Output => goes_on(P::LastFlush, Wire::Nothing, Told::Nothing),
+                Owed::Nothing | Owed::ItsReading => over(Wire::Close, Told::Nothing),
+            },
+            (P::Hearing, H::Closed) if owed == Owed::ItsReading => goes_on(P::Draining, Wire::Nothing, Told::Nothing),
+            (_, H::Closed) if self.is_open() => match owed {
                 Owed::Nothing => over(Wire::Close, Told::Nothing),
                 Owed::ItsReading => goes_on(P::Draining, Wire::Fin, Told::Nothing),
                 Owed::Output => goes_on(P::Flushing, Wire::Nothing, Told::Nothing),
             },
-            (P::Accepted | P::Open, H::Aborted) => over(Wire::Reset, Told::Nothing),
-            (P::Accepted | P::Open, H::ClosedAtOnce | H::Cut) => over(cut_off, Told::Nothing),
+            (_, H::PeerEnded) if self.is_open() && owed == Owed::Output => {
+                goes_on(P::LastFlush, Wire::Nothing, Told::Close)
+            }
+            (_, H::PeerEnded) if self.is_open() => over(Wire::Close, Told::Close),
+            (_, H::Failed) if self.is_open() && owed == Owed::Output => over(Wire::Reset, Told::ErrorAndClose),
+            (_, H::Failed) if self.is_open() => over(Wire::Close, Told::Close),
+            (_, H::TimedOut) if self.is_open() => over(cut_off, Told::ErrorAndClose),
+            (_, H::Evicted) if self.is_open() => over(Wire::Reset, Told::ErrorAndClose),
+            (_, H::Aborted) if self.is_open() => over(Wire::Reset, Told::Nothing),
+            (_, H::ClosedAtOnce | H::Cut) if self.is_open() => over(cut_off, Told::Nothing),
 
             (P::Flushing, H::AllSent) => goes_on(P::Draining, Wire::Fin, Told::Nothing),
             (P::Flushing, H::PeerEnded) if owed == Owed::Output => goes_on(P::LastFlush, Wire::Nothing, Told::Nothing),
@@ -130,12 +178,32 @@ impl Phase {
             (P::Flushing | P::LastFlush, H::PeerEnded | H::Failed | H::TimedOut | H::Cut) => {
                 over(cut_off, Told::Nothing)
             }
-
             (P::Draining, H::PeerEnded | H::Failed | H::TimedOut | H::Cut) => over(Wire::Close, Told::Nothing),
+            (P::Flushing | P::LastFlush | P::Draining, H::Evicted) => over(Wire::Reset, Told::Nothing),
 
             // What cannot happen in this phase changes nothing.
             _ => goes_on(self, Wire::Nothing, Told::Nothing),
         }
+    }
+
+    /// It is a connection, and belongs to an open socket.
+    fn is_open(self) -> bool {
+        self != Phase::Connecting && !self.lingers()
+    }
+
+    /// The host has ended our side, or is about to: nothing more can be written.
+    pub(crate) fn is_shut(self) -> bool {
+        matches!(self, Phase::ShuttingDown | Phase::Hearing | Phase::LastAnswer)
+    }
+
+    /// Something follows when everything is sent, and its socket is open.
+    pub(crate) fn ends_when_sent(self) -> bool {
+        matches!(self, Phase::ShuttingDown | Phase::LastAnswer)
+    }
+
+    /// The peer has ended its side, and nothing more can come.
+    pub(crate) fn is_deaf(self) -> bool {
+        matches!(self, Phase::Answering | Phase::LastAnswer)
     }
 
     /// Its socket is closed, and it goes on without it.
@@ -156,18 +224,31 @@ fn over(wire: Wire, told: Told) -> Transition {
 mod tests {
     use super::*;
 
-    const PHASES: [Phase; 6] =
-        [Phase::Connecting, Phase::Accepted, Phase::Open, Phase::Flushing, Phase::LastFlush, Phase::Draining];
-    const HAPPENINGS: [Happening; 10] = [
+    const PHASES: [Phase; 10] = [
+        Phase::Connecting,
+        Phase::Accepted,
+        Phase::Open,
+        Phase::Answering,
+        Phase::ShuttingDown,
+        Phase::Hearing,
+        Phase::LastAnswer,
+        Phase::Flushing,
+        Phase::LastFlush,
+        Phase::Draining,
+    ];
+    const HAPPENINGS: [Happening; 13] = [
         Happening::Established,
         Happening::Kept,
         Happening::PeerEnded,
+        Happening::PeerShutDown,
         Happening::Failed,
         Happening::AllSent,
+        Happening::ShutDown,
         Happening::Closed,
         Happening::ClosedAtOnce,
         Happening::Aborted,
         Happening::TimedOut,
+        Happening::Evicted,
         Happening::Cut,
     ];
     const OWED: [Owed; 3] = [Owed::Nothing, Owed::ItsReading, Owed::Output];
@@ -225,7 +306,8 @@ mod tests {
             // An attempt has no output yet, and one that drains has sent all of it.
             let may_owe = !matches!(phase, Phase::Connecting | Phase::Draining);
             if transition.phase.is_none() && owed == Owed::Output && may_owe {
-                let sent = phase == Phase::LastFlush && happening == Happening::AllSent;
+                let ends_when_sent = matches!(phase, Phase::LastFlush | Phase::LastAnswer);
+                let sent = ends_when_sent && happening == Happening::AllSent;
                 assert!(sent || transition.wire == Wire::Reset, "{phase:?} {happening:?}");
             }
         }
@@ -254,9 +336,39 @@ mod tests {
     }
 
     #[test]
+    fn our_side_ends_once_and_never_before_its_output() {
+        for (phase, happening, owed, transition) in every_transition() {
+            if transition.wire == Wire::Fin {
+                let ended = matches!(phase, Phase::Hearing | Phase::LastAnswer | Phase::Draining);
+                assert!(!ended, "{phase:?} {happening:?} {owed:?}: a second FIN");
+                assert!(owed != Owed::Output || happening == Happening::AllSent, "{phase:?} {happening:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_half_open_connection_hears_of_its_peers_end_once_and_closes_when_both_have_ended() {
+        for phase in PHASES.into_iter().filter(|phase| phase.is_open()) {
+            for owed in OWED {
+                let ended = phase.after(Happening::PeerShutDown, owed);
+                let told = if phase.is_deaf() { Told::Nothing } else { Told::End };
+                assert_eq!((ended.told, ended.phase.map(Phase::is_deaf)), (told, Some(true)), "{phase:?} {owed:?}");
+                let shut = phase.after(Happening::ShutDown, owed);
+                assert_eq!(
+                    (shut.told, shut.phase.map(Phase::is_shut)),
+                    (Told::Nothing, Some(true)),
+                    "{phase:?} {owed:?}"
+                );
+            }
+        }
+        let last = Phase::LastAnswer.after(Happening::AllSent, Owed::ItsReading);
+        assert_eq!((last.phase, last.told), (None, Told::Close));
+    }
+
+    #[test]
     fn every_phase_can_be_cut_and_timed_out() {
         for phase in PHASES {
-            for happening in [Happening::Cut, Happening::TimedOut] {
+            for happening in [Happening::Cut, Happening::TimedOut, Happening::Evicted] {
                 for owed in OWED {
                     assert_eq!(phase.after(happening, owed).phase, None, "{phase:?} {happening:?}");
                 }

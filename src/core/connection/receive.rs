@@ -3,7 +3,7 @@
 use std::io;
 
 use super::share::add;
-use super::{Connection, ErrorNumber, Marks};
+use super::{Connection, ErrorNumber, Marks, Sending};
 use crate::sys;
 use crate::sys::net::News;
 
@@ -52,18 +52,23 @@ impl Connection {
     #[cold]
     fn meet_end(&mut self) -> Received {
         // What was noted of an error is worth more than an end.
-        if let Some(error) = self.send_error {
+        if let Some(error) = self.send_error() {
             return Received::Failed(Broken { error, not_ours: false });
         }
         (self.inbound, self.ended) = (News::Nothing, true);
         Received::TheEnd
     }
 
+    /// A reset that has come behind the peer's end: reading tells of the end alone, and again and again.
+    pub(crate) fn error_behind_end(&self) -> Option<ErrorNumber> {
+        self.stream.take_error().ok().flatten().map(|error| ErrorNumber::from(&error))
+    }
+
     #[cold]
     fn meet_error(&mut self, error: &io::Error) -> Received {
         if error.kind() == io::ErrorKind::WouldBlock {
             self.inbound = News::Nothing;
-            return match self.send_error {
+            return match self.send_error() {
                 Some(error) => Received::Failed(Broken { error, not_ours: false }),
                 None => Received::Nothing,
             };
@@ -73,7 +78,7 @@ impl Connection {
             self.mark(Marks::STARVED, true);
             return Received::Starved;
         }
-        let number = self.send_error.unwrap_or_else(|| ErrorNumber::from(error));
+        let number = self.send_error().unwrap_or_else(|| ErrorNumber::from(error));
         Received::Failed(Broken { error: number, not_ours: sys::is_not_ours(error) })
     }
 
@@ -116,7 +121,7 @@ impl Connection {
                     return Drained::Some;
                 }
                 Err(error) => {
-                    self.send_error = Some(ErrorNumber::from(&error));
+                    self.sending = Sending::failed(ErrorNumber::from(&error));
                     return Drained::Failed;
                 }
             }

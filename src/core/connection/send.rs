@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 
 use super::phase::Owed;
 use super::share::subtract;
-use super::{Connection, ErrorNumber, Marks, Transport};
+use super::{Connection, ErrorNumber, Marks, Sending, Transport};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
@@ -26,7 +26,7 @@ impl Connection {
     /// Whether what its socket's listeners write may be gathered, as long as there is so little of it.
     #[inline]
     pub(crate) fn gathers(&self, limit: usize) -> bool {
-        self.output.is_empty() && self.send_error.is_none() && limit >= GATHER
+        self.output.is_empty() && self.sending.goes_on() && limit >= GATHER
     }
 
     /// How much is unsent, besides what is gathered.
@@ -41,7 +41,7 @@ impl Connection {
     }
 
     pub(crate) fn owed(&self) -> Owed {
-        if self.send_error.is_some() || !self.output.is_empty() {
+        if self.send_error().is_some() || !self.output.is_empty() {
             Owed::Output
         } else if self.sent > 0 {
             Owed::ItsReading
@@ -54,7 +54,7 @@ impl Connection {
     /// the caller's memory, behind what was gathered.
     #[inline(always)]
     pub(crate) fn write(&mut self, bytes: &[u8], limit: usize, reactor: &mut Reactor, key: Key) -> Result<()> {
-        if self.output.is_empty() && self.send_error.is_none() && !bytes.is_empty() {
+        if self.output.is_empty() && self.sending.goes_on() && !bytes.is_empty() {
             let total = reactor.send_buffer.length(key) + bytes.len();
             if total <= limit.min(GATHER) && reactor.send_buffer.gather(key, bytes) {
                 reactor.has_work();
@@ -73,7 +73,7 @@ impl Connection {
         reactor: &mut Reactor,
         key: Key,
     ) -> Result<()> {
-        if self.output.is_empty() && self.send_error.is_none() && length > 0 {
+        if self.output.is_empty() && self.sending.goes_on() && length > 0 {
             let total = reactor.send_buffer.length(key).saturating_add(length);
             if total <= limit.min(GATHER) && reactor.send_buffer.gather_all(key, parts.clone(), length) {
                 reactor.has_work();
@@ -93,11 +93,14 @@ impl Connection {
         key: Key,
     ) -> Result<()> {
         reactor.send_buffer.answering = None;
+        if self.sending == Sending::SHUT_DOWN {
+            return Err(Failure::shut_down());
+        }
         let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length);
         if total > limit {
             return Err(too_much(length, limit));
         }
-        if self.send_error.is_some() || length == 0 {
+        if !self.sending.goes_on() || length == 0 {
             // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
             return Ok(());
         }
@@ -123,10 +126,13 @@ impl Connection {
             return self.write(piece, limit, reactor, key);
         }
         reactor.send_buffer.answering = None;
+        if self.sending == Sending::SHUT_DOWN {
+            return Err(Failure::shut_down());
+        }
         if (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }
-        if self.send_error.is_some() {
+        if !self.sending.goes_on() {
             return Ok(());
         }
         self.spill(reactor, key)?;
@@ -198,8 +204,8 @@ impl Connection {
         };
         self.sent += taken as u64;
         let rest = reactor.send_buffer.bytes.get(taken..).unwrap_or_default();
-        if self.send_error.is_none() && self.output.append(rest, &mut reactor.pool).is_err() {
-            self.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
+        if self.sending.goes_on() && self.output.append(rest, &mut reactor.pool).is_err() {
+            self.sending = Sending::failed(ErrorNumber::new(sys::NO_MEMORY));
         }
         reactor.send_buffer.bytes.clear();
         self.account(Flushed { moved: taken, more: !self.full }, reactor, key);
@@ -221,9 +227,9 @@ impl Connection {
             gone -= sent.len();
             rest
         });
-        if self.send_error.is_none() && self.output.append_all(rest, &mut reactor.pool).is_err() {
+        if self.sending.goes_on() && self.output.append_all(rest, &mut reactor.pool).is_err() {
             // Part of it is on its way, so that there is no going back: the stream would have a hole.
-            self.send_error = Some(ErrorNumber::new(sys::NO_MEMORY));
+            self.sending = Sending::failed(ErrorNumber::new(sys::NO_MEMORY));
             self.output.clear(&mut reactor.pool);
         }
         self.account(Flushed { moved, more: false }, reactor, key);
@@ -243,7 +249,7 @@ impl Connection {
         reactor.send_buffer.answering = None;
         self.take_gathered(reactor, key);
         let mut flushed = Flushed::default();
-        while !self.output.is_empty() && !self.full && self.send_error.is_none() {
+        while !self.output.is_empty() && !self.full && self.send_error().is_none() {
             if flushed.moved >= FLUSH_BUDGET {
                 flushed.more = true;
                 break;
@@ -254,13 +260,31 @@ impl Connection {
             flushed.moved += moved;
         }
         self.account(flushed, reactor, key);
+        if self.has_sent_last() {
+            self.queue(reactor, key);
+        }
+    }
+
+    /// Everything is sent, and something follows from that.
+    pub(crate) fn has_sent_last(&self) -> bool {
+        self.phase.ends_when_sent() && self.output.is_empty() && self.send_error().is_none()
+    }
+
+    /// The host has ended our side, if the phase says so: nothing more can be written.
+    pub(super) fn end_side(&mut self, reactor: &mut Reactor, key: Key) {
+        if self.phase.is_shut() && self.sending.goes_on() {
+            self.sending = Sending::SHUT_DOWN;
+        }
+        if self.has_sent_last() {
+            self.queue(reactor, key);
+        }
     }
 
     /// Takes note of what was sent, for the turn to act on.
     #[inline(never)]
     fn account(&mut self, flushed: Flushed, reactor: &mut Reactor, key: Key) {
         inject::point();
-        if let Some(error) = self.send_error {
+        if let Some(error) = self.send_error() {
             self.output.clear(&mut reactor.pool);
             self.fail(error, reactor, key);
         } else if flushed.more {
@@ -329,7 +353,7 @@ impl Connection {
             self.full = true;
             self.mark(Marks::STARVED, true);
         } else {
-            self.send_error = Some(ErrorNumber::from(error));
+            self.sending = Sending::failed(ErrorNumber::from(error));
         }
     }
 

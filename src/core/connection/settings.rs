@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::{Connection, ErrorNumber};
+use super::{Connection, ErrorNumber, Sending};
 use crate::core::host::Due;
 use crate::log::Level;
 use crate::options::Options;
@@ -88,7 +88,7 @@ impl Connection {
     /// not be written to.
     pub(crate) fn apply(&mut self, options: &Options, inherited: bool, refusals: &mut Refusals) -> io::Result<()> {
         if let Err(error) = self.stream.prepare() {
-            self.send_error = Some(ErrorNumber::from(&error));
+            self.sending = Sending::failed(ErrorNumber::from(&error));
             return Err(error);
         }
         if !inherited {

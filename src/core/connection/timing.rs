@@ -33,6 +33,7 @@ pub(super) struct Timing {
     acknowledged: u64,
     /// The time is over, and what the system had for us is being looked at before we judge.
     judging: bool,
+    read: Option<ReadClock>,
     keep_alive: Option<Duration>,
     /// When to look whether the peer answers what was sent to it.
     look: Option<Instant>,
@@ -47,6 +48,16 @@ pub(super) struct Timing {
 pub(crate) struct Silence {
     time: Duration,
     bytes: usize,
+}
+
+/// How long the peer may say nothing.
+#[derive(Clone, Copy)]
+struct ReadClock {
+    time: Duration,
+    /// When it last said something; `None`: the clock stands still, since the host does not read.
+    since: Option<Instant>,
+    /// As with silence either way.
+    judging: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +77,7 @@ impl Timing {
             moved: 0,
             acknowledged: 0,
             judging: false,
+            read: None,
             keep_alive: None,
             look: None,
             suspect: false,
@@ -92,7 +104,8 @@ impl Timing {
         }
         let silence =
             self.silence.map(|silence| if self.judging { net::now() + SOON } else { self.since + silence.time });
-        [silence, self.look].into_iter().flatten().min()
+        let read = self.read.and_then(|clock| clock.due());
+        [silence, read, self.look].into_iter().flatten().min()
     }
 
     fn arm(&mut self, reactor: &mut Reactor, key: Key) {
@@ -105,6 +118,30 @@ impl Silence {
     fn of(options: &Options) -> Option<Silence> {
         let time = Duration::from_millis(options.idle_timeout.into());
         (!time.is_zero()).then_some(Silence { time, bytes: options.idle_bytes as usize })
+    }
+}
+
+impl ReadClock {
+    /// The clock that the options ask for. One that runs already runs on.
+    fn of(options: &Options, before: Option<ReadClock>) -> Option<ReadClock> {
+        let time = Duration::from_millis(options.read_timeout.into());
+        let before = before.filter(|before| before.time == time);
+        (!time.is_zero()).then(|| before.unwrap_or(ReadClock { time, since: Some(net::now()), judging: false }))
+    }
+
+    fn due(self) -> Option<Instant> {
+        self.since.map(|since| if self.judging { net::now() + SOON } else { since + self.time })
+    }
+
+    fn is_over(self) -> bool {
+        self.since.is_some_and(|since| self.judging || net::now() >= since + self.time)
+    }
+
+    /// The peer has said something.
+    fn restart(&mut self, when: Instant) {
+        if self.since.is_some() {
+            (self.since, self.judging) = (Some(when), false);
+        }
     }
 }
 
@@ -123,24 +160,45 @@ impl Connection {
     pub(crate) fn watch_time(&mut self, options: &Options, reactor: &mut Reactor, key: Key) -> Result<()> {
         let silence = Silence::of(options);
         let keep_alive = (options.keep_alive > 0).then(|| Duration::from_secs(options.keep_alive.into()));
-        if silence.is_none() && keep_alive.is_none() && self.timing.is_none() {
+        if !options.needs_clock() && self.timing.is_none() {
             return Ok(());
         }
         let acknowledged = self.acknowledged();
         let timing = self.make_timing(reactor)?;
         (timing.silence, timing.keep_alive, timing.acknowledged) = (silence, keep_alive, acknowledged);
+        timing.read = ReadClock::of(options, timing.read);
         timing.look = None;
         timing.arm(reactor, key);
-        if silence.is_none() && keep_alive.is_none() {
+        if !options.needs_clock() {
             self.timing = None;
         }
         Ok(())
     }
 
+    /// What kept it from being read is gone, perhaps. Its peer then has all of its time anew.
+    pub(crate) fn read_on(&mut self, reactor: &mut Reactor, key: Key) {
+        if self.has_inbound() {
+            self.queue(reactor, key);
+        }
+        let hears = self.may_have_spoken();
+        let Some(timing) = self.timing.as_deref_mut().filter(|_| hears) else { return };
+        if let Some(clock) = &mut timing.read {
+            let stood_still = clock.since.is_none();
+            (clock.since, clock.judging) = (Some(net::now()), false);
+            if stood_still {
+                timing.arm(reactor, key);
+            }
+        }
+    }
+
     #[inline]
     pub(super) fn note_received(&mut self, bytes: usize) {
         if let Some(timing) = &mut self.timing {
-            timing.note(bytes, net::now());
+            let now = net::now();
+            timing.note(bytes, now);
+            if let Some(clock) = &mut timing.read {
+                clock.restart(now);
+            }
         }
     }
 
@@ -187,6 +245,7 @@ impl Connection {
         let timing = self.make_timing(reactor)?;
         timing.restart(net::now());
         (timing.silence, timing.keep_alive, timing.acknowledged) = (None, None, acknowledged);
+        timing.read = None;
         timing.linger = Some(Linger { time, end: timing.since + time * LINGER_PERIODS });
         timing.arm(reactor, key);
         Ok(())
@@ -232,7 +291,10 @@ impl Transport {
         if connection.phase == Phase::Connecting {
             return None;
         }
-        if connection.leaves_all_unanswered() || connection.is_silent(reads, &mut self.reactor, key) {
+        let over = connection.leaves_all_unanswered()
+            || connection.is_silent(reads, &mut self.reactor, key)
+            || connection.hears_nothing(reads, &mut self.reactor, key);
+        if over {
             return Some(Happening::TimedOut);
         }
         if let Some(timing) = &mut connection.timing {
@@ -289,6 +351,26 @@ impl Connection {
             return false;
         }
         true
+    }
+
+    /// Whether the peer has said nothing in the time that is set. While the host does not read that is not the peer's doing.
+    fn hears_nothing(&mut self, reads: bool, reactor: &mut Reactor, key: Key) -> bool {
+        let (hears, starved) = (reads && self.may_have_spoken(), self.is(Marks::STARVED));
+        let Some(clock) = self.timing.as_mut().and_then(|timing| timing.read.as_mut()) else { return false };
+        if !clock.is_over() {
+            return false;
+        }
+        if !hears {
+            clock.since = None;
+            return false;
+        }
+        let judged = std::mem::replace(&mut clock.judging, true) && !starved;
+        if !judged {
+            // As with silence either way: it is read from in this turn, and judged after it.
+            self.inbound = self.inbound.max(News::Bytes);
+            self.queue(reactor, key);
+        }
+        judged
     }
 
     /// Sends before it is judged: the host may have been busy, and the system have had room for more. That it takes more

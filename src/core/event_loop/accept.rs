@@ -82,13 +82,13 @@ impl Loop {
             }
             Accepted::Lost(error) => {
                 due.log(Level::Error, || format!("accept: {error}: the server is closed"));
-                if let Ok(mut server) = self.server(key) {
-                    server.lose(sys::is_not_ours(&error));
-                }
-                self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+                self.lose_server(key, sys::is_not_ours(&error));
                 self.turn.next_server();
             }
-            Accepted::Done => self.turn.next_server(),
+            Accepted::Done => {
+                self.look_at_drain(key);
+                self.turn.next_server();
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! An event loop: it owns its servers, its sockets, and their transport.
 //!
 //! `turn` is one turn of it: wait, then serve what is ready, each in its bounds: connections (`serve`), new peers (`accept`).
-//! `tell` begins to tell their listeners, `life` ends objects that nobody holds, `state` is what all of them share.
+//! `tell` begins to tell their listeners, `drain` ends servers, `life` objects that nobody holds, `state` is what all of them share.
 //! `recovery` mends what a fault of the library's own has left.
 
 mod accept;
+mod drain;
 mod life;
 mod recovery;
 mod serve;

@@ -2,6 +2,7 @@
 
 use super::Loop;
 use super::state::{After, Delivery, Step, Turn};
+use crate::core::connection::close::End;
 use crate::core::connection::phase::Told;
 use crate::core::connection::receive::{Broken, Received};
 use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Notes, Phase, ServerShare};
@@ -76,7 +77,21 @@ impl Loop {
         if connection.pending() > 0 && !connection.is_full() {
             self.transport.flush(key);
         }
+        self.end_what_is_sent(key);
         self.receive_more(key, events, due, call)
+    }
+
+    /// The host has ended our side, and the last of what it wrote before is sent.
+    fn end_what_is_sent(&mut self, key: Key) {
+        let Some(connection) = self.transport.connections.get(key) else { return };
+        if !connection.has_sent_last() {
+            return;
+        }
+        if connection.phase() == Phase::LastAnswer {
+            self.end_connection(key, Happening::AllSent, None);
+        } else {
+            self.transport.happen(key, Happening::AllSent, End::default());
+        }
     }
 
     pub(super) fn receive_more(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
@@ -163,16 +178,23 @@ impl Loop {
             Some(happening) if owner.is_none() => {
                 self.transport.happen(key, happening, Default::default());
             }
-            Some(happening) => self.end_connection(key, happening, Some(broken(sys::TIMED_OUT))),
+            Some(happening) => self.give_up_connection(key, happening, sys::TIMED_OUT),
         }
     }
 
-    /// The connection has ended by itself, or its peer has: its socket's listeners are to be told.
+    /// The connection is given up, though its peer has not ended it.
+    pub(super) fn give_up_connection(&mut self, key: Key, happening: Happening, error: i32) {
+        self.end_connection(key, happening, Some(broken(error)));
+    }
+
+    /// The connection has ended by itself, or both sides have: its socket's listeners are to be told.
     fn end_connection(&mut self, key: Key, happening: Happening, broken: Option<Broken>) {
         let Some(connection) = self.transport.connections.get_mut(key) else { return };
         let Some(owner) = connection.owner else { return };
         let Some(socket) = self.sockets.get_mut(owner) else { return };
-        connection.count_error();
+        if broken.is_some() {
+            connection.count_error();
+        }
         let not_ours = broken.as_ref().is_some_and(|broken| broken.not_ours);
         let os_error = broken.map_or(0, |broken| broken.error.get());
         let mut socket = SocketRef { key: owner, socket, transport: &mut self.transport };
@@ -186,10 +208,14 @@ impl Loop {
     /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
     fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Loop { sockets, transport, turn, .. } = self;
-        let owner = transport.connections.known_mut(key).and_then(|connection| connection.owner);
+        let Some(connection) = transport.connections.known_mut(key) else { return Step::Again };
+        let (owner, deaf) = (connection.owner, connection.phase().is_deaf());
         let Some((owner, socket)) = owner.and_then(|owner| Some((owner, sockets.known_mut(owner)?))) else {
             return Step::Again;
         };
+        if socket.options().half_open || deaf {
+            return self.meet_half_end(key, owner, events, due, call);
+        }
         SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
         socket.close_due = false;
         let detail = Detail::Close { os_error: 0 };
@@ -198,6 +224,22 @@ impl Loop {
         }
         self.let_go(owner, events, due);
         Step::Again
+    }
+
+    /// The same of a connection that goes on half-open.
+    fn meet_half_end(&mut self, key: Key, owner: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        let Some(connection) = self.transport.connections.get(key) else { return Step::Again };
+        if let Some(error) = connection.error_behind_end() {
+            self.end_connection(key, Happening::Failed, Some(Broken { error, not_ours: false }));
+            return Step::Again;
+        }
+        let told = self.transport.happen(key, Happening::PeerShutDown, End::default());
+        let Some(socket) = self.sockets.get(owner).filter(|_| told == Told::End) else { return Step::Again };
+        let (end, after) = (EventType::END, After::Nothing);
+        match self.turn.tell(owner, &socket.listeners, end, Detail::Plain, after, events, due, call) {
+            true => Step::Call,
+            false => Step::Again,
+        }
     }
 
     /// The turn was cut short by a fault of the library's own: what has become of the bytes of the connection that was

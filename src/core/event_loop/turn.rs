@@ -374,11 +374,7 @@ impl Loop {
 
     fn expire(&mut self, key: Key) {
         match key.kind() {
-            Some(Kind::Server) => {
-                if let Ok(mut server) = self.server(key) {
-                    server.end_back_off();
-                }
-            }
+            Some(Kind::Server) => self.expire_server(key),
             Some(Kind::Socket) => {
                 if self.socket(key).is_ok_and(|mut socket| socket.expire_attempt()) {
                     self.turn.announce(key, EventType::CONNECT, Detail::Plain);
@@ -444,10 +440,7 @@ impl Loop {
             self.servers.iter().filter(|(_, server)| server.probe().is_err_and(|error| sys::is_not_ours(&error)));
         let lost: Vec<Key> = lost.map(|(key, _)| key).collect();
         for key in lost {
-            if let Ok(mut server) = self.server(key) {
-                server.lose(true);
-            }
-            self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+            self.lose_server(key, true);
         }
     }
 }

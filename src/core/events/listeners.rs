@@ -80,11 +80,11 @@ pub(crate) struct List {
     listeners: Vec<Listener>,
     /// How many were ever added.
     births: u64,
-    /// Which of them hear AIR's own types: the place of the first one, and how many there are.
+    /// Which of them hear the library's own types: the place of the first one, and how many there are.
     heard: [Heard; BUILT_IN],
     /// Whether it may be another target's, too: it never changes then, and the user data are the targets'.
     shared: bool,
-    /// Nobody counts on hearing that one of them is gone: none has a destructor, or a type that is not AIR's own.
+    /// Nobody counts on hearing that one of them is gone: none has a destructor, or a type that is not the library's own.
     plain: bool,
     /// The shared lists that are this one and one more listener.
     next: RefCell<Vec<Continuation>>,
@@ -116,7 +116,7 @@ impl List {
         list
     }
 
-    /// Finds out anew who hears AIR's own types.
+    /// Finds out anew who hears the library's own types.
     fn index(&mut self) {
         self.heard = Default::default();
         self.plain =

@@ -18,8 +18,9 @@ impl EventType {
     pub(crate) const SOCKET_DATA: EventType = EventType(2);
     pub(crate) const OUTPUT_PROGRESS: EventType = EventType(3);
     pub(crate) const IO_ERROR: EventType = EventType(4);
+    pub(crate) const END: EventType = EventType(5);
 
-    /// The one of AIR's own types that has this name. Each is compared by its length first, and then by whole words.
+    /// The one of the library's own types that has this name. Each is compared by its length first, and then by whole words.
     #[inline]
     pub(crate) fn of_air(name: &[u8]) -> Option<EventType> {
         if name == b"socketData" {
@@ -32,26 +33,28 @@ impl EventType {
             Some(EventType::OUTPUT_PROGRESS)
         } else if name == b"ioError" {
             Some(EventType::IO_ERROR)
+        } else if name == b"end" {
+            Some(EventType::END)
         } else {
             None
         }
     }
 
-    /// Its place among AIR's own types, if it is one of them.
+    /// Its place among the library's own types, if it is one of them.
     #[inline]
     pub(crate) fn built_in(self) -> Option<usize> {
         Some(self.0 as usize).filter(|number| *number < BUILT_IN)
     }
 }
 
-/// How many types are AIR's own. They are always there, and nobody counts their uses.
-pub(crate) const BUILT_IN: usize = 5;
-const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError"];
+/// How many types are the library's own: AIR's, and `end`. They are always there, and nobody counts their uses.
+pub(crate) const BUILT_IN: usize = 6;
+const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"end"];
 
-/// The types in use on one thread. A type that is not AIR's own lives as long as a listener or an event uses it.
+/// The types in use on one thread. A type that is not the library's own lives as long as a listener or an event uses it.
 pub(crate) struct EventTypes {
     numbers: BTreeMap<Name, u32>,
-    /// By number, less those of AIR's own.
+    /// By number, less those of the library's own.
     entries: Vec<Entry>,
     vacant: Vec<u32>,
 }
@@ -161,13 +164,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn airs_own_types_have_their_fixed_numbers() {
+    fn the_librarys_own_types_have_their_fixed_numbers() {
         let types = EventTypes::new();
         for (number, name) in BUILT_IN_NAMES.into_iter().enumerate() {
             assert_eq!(types.find(name).and_then(EventType::built_in), Some(number));
         }
         assert_eq!(types.find(c"connect"), Some(EventType::CONNECT));
         assert_eq!(types.find(c"ioError"), Some(EventType::IO_ERROR));
+        assert_eq!(types.find(c"end"), Some(EventType::END));
         assert_eq!(types.name(EventType::SOCKET_DATA), c"socketData");
     }
 

@@ -46,11 +46,14 @@ impl ServerRef<'_> {
     /// After a panic: peers may wait.
     pub(crate) fn look_again(&mut self) {
         self.server.peers_wait = self.server.is_listening();
+        if self.server.is_draining() {
+            return self.server.share.queue(&mut self.transport.reactor);
+        }
         self.resume_accepting();
     }
 
     fn may_accept(&self) -> bool {
-        self.server.is_listening() && !self.server.retry.is_set() && !self.server.paused && !self.is_full()
+        self.server.is_listening() && self.server.retry.is_none() && !self.server.paused && !self.is_full()
     }
 
     /// Whether as many connections are open as may be. Those that linger give way.
@@ -114,14 +117,9 @@ impl ServerRef<'_> {
     pub(crate) fn back_off(&mut self) -> Option<String> {
         count(&self.server.share.accept_deferred);
         let now = net::now();
-        self.transport.reactor.timers.set(self.key, &mut self.server.retry, Some(now + BACK_OFF));
+        self.server.retry = Some(now + BACK_OFF);
+        self.arm();
         self.server.rests.admit(now)
-    }
-
-    /// The time to try again has come.
-    pub(crate) fn end_back_off(&mut self) {
-        self.server.retry.clear();
-        self.resume_accepting();
     }
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.

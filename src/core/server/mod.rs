@@ -1,15 +1,17 @@
 //! ServerSocket: bind, listen, accept, close.
 //!
-//! `bind` is how it comes by a port, `accept` how peers come in. Its verbs are methods of a [`ServerRef`], which has in
+//! `bind` is how it comes by a port, `accept` how peers come in, `drain` how it ends in peace. Its verbs are methods of a [`ServerRef`], which has in
 //! hand all that they work on.
 
 pub(crate) mod accept;
 mod bind;
+pub(crate) mod drain;
 
 use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Instant;
 
 use socket2::Socket;
 
@@ -46,9 +48,17 @@ pub(crate) struct Server {
     /// The system said that peers wait, and nothing has shown since that none is left.
     peers_wait: bool,
     /// Out of descriptors or memory: accepting waits until then.
-    retry: Deadline,
+    retry: Option<Instant>,
     /// The warning that accepting rests.
     rests: Repeated,
+    /// It drains, and its connections have until then.
+    drain: Option<Instant>,
+    /// Newcomers are passed over since.
+    passes_over: bool,
+    /// How long those who had begun to connect before have to come.
+    grace: Option<Instant>,
+    /// What is in the loop's timers.
+    timer: Deadline,
     /// The host has paused accepting.
     paused: bool,
 }
@@ -87,8 +97,12 @@ impl Server {
             local: None,
             shared: false,
             peers_wait: false,
-            retry: Deadline::NONE,
+            retry: None,
             rests: Repeated::default(),
+            drain: None,
+            passes_over: false,
+            grace: None,
+            timer: Deadline::NONE,
             paused: false,
         })
     }
@@ -99,6 +113,10 @@ impl Server {
 
     pub(crate) fn is_listening(&self) -> bool {
         matches!(self.state, State::Listening(_))
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.is_some()
     }
 
     pub(crate) fn local(&self) -> Option<&(SocketAddr, CString)> {
@@ -203,6 +221,9 @@ impl ServerRef<'_> {
 
     pub(crate) fn listen(&mut self, backlog: i32) -> Result<()> {
         match &self.server.state {
+            _ if self.server.is_draining() => {
+                return Err(Failure::invalid_socket().because("the server is draining; make a new one"));
+            }
             State::Closed => return Err(Failure::invalid_socket().because("the server is closed; make a new one")),
             State::Fresh if backlog >= 0 => {
                 return Err(Failure::invalid_socket().because("bind the server before it listens"));
@@ -249,9 +270,16 @@ impl ServerRef<'_> {
     /// `close()`. Peers that were not accepted yet are reset by the system.
     pub(crate) fn close(&mut self) -> Result<()> {
         crate::inject::point();
-        if !self.server.is_bound() {
+        if !self.server.is_bound() && !self.server.is_draining() {
             return Err(Failure::cannot_close().because("the server is not open; look at ss_bound first"));
         }
+        self.server.drain = None;
+        self.close_port();
+        Ok(())
+    }
+
+    /// Gives the port back, if it has one still.
+    fn close_port(&mut self) {
         // A child may hold a copy of the descriptor, without knowing.
         let leaked = sys::has_forked() && !self.server.shared;
         match self.end() {
@@ -274,13 +302,12 @@ impl ServerRef<'_> {
             }
             State::Fresh | State::Closed => {}
         }
-        Ok(())
     }
 
     /// The operating system, or somebody with our descriptor, has ended the listening socket.
     pub(crate) fn lose(&mut self, not_ours: bool) {
         if !not_ours {
-            let _ = self.close();
+            self.close_port();
         } else if let State::Listening(listener) = self.end() {
             listener.forget();
         }
@@ -290,7 +317,8 @@ impl ServerRef<'_> {
         if self.server.is_listening() {
             self.transport.active -= 1;
         }
-        self.transport.reactor.timers.set(self.key, &mut self.server.retry, None);
+        (self.server.retry, self.server.grace) = (None, None);
+        self.arm();
         self.server.local = None;
         self.server.config = None;
         std::mem::replace(&mut self.server.state, State::Closed)

@@ -57,6 +57,15 @@ impl SocketRef<'_> {
         Ok(())
     }
 
+    /// `shutdown`: our side ends behind what was written, and the peer's goes on.
+    pub(crate) fn shut_down(&mut self) -> Result<()> {
+        inject::point();
+        let (key, _) = self.connection()?;
+        self.transport.flush(key);
+        self.transport.happen(key, Happening::ShutDown, End::default());
+        Ok(())
+    }
+
     /// Ends the connection with RST; unsent output is dropped.
     pub(crate) fn abort(&mut self) -> Result<()> {
         inject::point();

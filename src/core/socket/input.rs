@@ -274,9 +274,7 @@ impl SocketRef<'_> {
     fn read_on(&mut self) {
         let key = self.socket.connection;
         if let Some((key, connection)) = key.and_then(|key| Some((key, self.transport.connections.get_mut(key)?))) {
-            if connection.has_inbound() {
-                connection.queue(&mut self.transport.reactor, key);
-            }
+            connection.read_on(&mut self.transport.reactor, key);
         }
     }
 }

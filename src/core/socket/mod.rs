@@ -186,10 +186,10 @@ impl SocketRef<'_> {
             };
             outcome.map_err(|failed| Failure::invalid_socket().with_call(&failed, "the option stays as it was"))?;
             match name {
-                Name::IdleTimeout | Name::IdleBytes | Name::KeepAlive => {
+                Name::IdleTimeout | Name::IdleBytes | Name::KeepAlive | Name::ReadTimeout => {
                     connection.watch_time(&options, &mut self.transport.reactor, key)?;
                 }
-                Name::ReadLimit if connection.has_inbound() => connection.queue(&mut self.transport.reactor, key),
+                Name::ReadLimit => connection.read_on(&mut self.transport.reactor, key),
                 _ => {}
             }
         }
@@ -205,8 +205,7 @@ impl SocketRef<'_> {
     /// forgotten.
     #[inline]
     pub(crate) fn begin_time(&mut self) {
-        let options = self.socket.options();
-        if options.idle_timeout > 0 || options.keep_alive > 0 {
+        if self.socket.options().needs_clock() {
             self.watch_time();
         }
     }

@@ -132,6 +132,10 @@ impl Listener {
         self.socket.set_tcp_nodelay(yes)
     }
 
+    pub(crate) fn pass_over_newcomers(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     pub(crate) fn probe(&self) -> io::Result<()> {
         Ok(())
     }

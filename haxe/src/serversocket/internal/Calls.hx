@@ -62,6 +62,10 @@ class Calls {
 		return Native.ss_close(HandleCast.toServer(server.object));
 	}
 
+	public static function drain(server:Handle, timeoutMs:Int):Int {
+		return Native.ss_drain(HandleCast.toServer(server.object), timeoutMs);
+	}
+
 	public static function adopt(server:Handle, fd:Int, listening:Bool):Int {
 		return Native.ss_adopt(HandleCast.toServer(server.object), fd, listening);
 	}
@@ -126,6 +130,10 @@ class Calls {
 
 	public static function socketClose(socket:Handle):Int {
 		return Native.ss_socket_close(HandleCast.toSocket(socket.object));
+	}
+
+	public static function socketShutdown(socket:Handle):Int {
+		return Native.ss_socket_shutdown(HandleCast.toSocket(socket.object));
 	}
 
 	public static function socketAbort(socket:Handle):Int {
@@ -495,6 +503,10 @@ class Calls {
 		return _close(server);
 	}
 
+	public static function drain(server:Handle, timeoutMs:Int):Int {
+		return _drain(server, timeoutMs);
+	}
+
 	public static function adopt(server:Handle, fd:Int, listening:Bool):Int {
 		return _adopt(server, fd, listening);
 	}
@@ -557,6 +569,10 @@ class Calls {
 
 	public static function socketClose(socket:Handle):Int {
 		return _socketClose(socket);
+	}
+
+	public static function socketShutdown(socket:Handle):Int {
+		return _socketShutdown(socket);
 	}
 
 	public static function socketAbort(socket:Handle):Int {
@@ -842,6 +858,7 @@ class Calls {
 	static final _bind = Lib.load("serversocket", "hss_bind", 3);
 	static final _listen = Lib.load("serversocket", "hss_listen", 2);
 	static final _close = Lib.load("serversocket", "hss_close", 1);
+	static final _drain = Lib.load("serversocket", "hss_drain", 2);
 	static final _adopt = Lib.load("serversocket", "hss_adopt", 3);
 	static final _pause = Lib.load("serversocket", "hss_pause", 1);
 	static final _resume = Lib.load("serversocket", "hss_resume", 1);
@@ -858,6 +875,7 @@ class Calls {
 	static final _socketConnect = Lib.load("serversocket", "hss_socket_connect", 3);
 	static final _socketAdopt = Lib.load("serversocket", "hss_socket_adopt", 2);
 	static final _socketClose = Lib.load("serversocket", "hss_socket_close", 1);
+	static final _socketShutdown = Lib.load("serversocket", "hss_socket_shutdown", 1);
 	static final _socketAbort = Lib.load("serversocket", "hss_socket_abort", 1);
 	static final _socketKeep = Lib.load("serversocket", "hss_socket_keep", 1);
 	static final _socketFlush = Lib.load("serversocket", "hss_socket_flush", 1);
@@ -975,6 +993,10 @@ class Calls {
 		throw MacroBinding.NOTHING;
 	}
 
+	public static function drain(server:Handle, timeoutMs:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
 	public static function adopt(server:Handle, fd:Int, listening:Bool):Int {
 		throw MacroBinding.NOTHING;
 	}
@@ -1036,6 +1058,10 @@ class Calls {
 	}
 
 	public static function socketClose(socket:Handle):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketShutdown(socket:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 

@@ -1,0 +1,49 @@
+//! Servers that end: in peace, when their time is over, or since the operating system has ended them.
+
+use super::Loop;
+use crate::core::connection::Happening;
+use crate::core::events::{Detail, EventType};
+use crate::handle::Key;
+use crate::sys;
+
+impl Loop {
+    /// A server that drains may have come further.
+    pub(super) fn look_at_drain(&mut self, key: Key) {
+        if self.server(key).is_ok_and(|mut server| server.go_on_draining()) {
+            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0 });
+        }
+    }
+
+    /// The time of a server has come.
+    pub(super) fn expire_server(&mut self, key: Key) {
+        if self.server(key).is_ok_and(|mut server| server.expire()) {
+            self.evict(key);
+        }
+    }
+
+    /// The time in which its connections were to end is over: those that are left are reset.
+    fn evict(&mut self, key: Key) {
+        let Ok(mut server) = self.server(key) else { return };
+        server.end_drain();
+        let share = server.server.share().clone();
+        for connection in self.transport.connections_of(&share) {
+            if self.transport.has_owner(connection) {
+                self.give_up_connection(connection, Happening::Evicted, sys::TIMED_OUT);
+            } else {
+                self.transport.happen(connection, Happening::Evicted, Default::default());
+            }
+        }
+        self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: sys::TIMED_OUT });
+    }
+
+    /// The operating system, or somebody with our descriptor, has ended a listening socket.
+    pub(super) fn lose_server(&mut self, key: Key, not_ours: bool) {
+        let Ok(mut server) = self.server(key) else { return };
+        server.lose(not_ours);
+        if server.server.is_draining() {
+            self.look_at_drain(key);
+        } else {
+            self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+        }
+    }
+}
