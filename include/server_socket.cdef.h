@@ -136,6 +136,7 @@ bool ss_listening(ss_server *server);
 const char *ss_local_address(ss_server *server);
 int32_t ss_local_port(ss_server *server);
 int32_t ss_object_kind(ss_object *object);
+size_t ss_object_count(int32_t kind);
 ss_status ss_retain(ss_object *object);
 ss_status ss_release(ss_object *object);
 ss_status ss_set_user_data(ss_object *object, void *user_data, ss_task destroy);

@@ -886,6 +886,15 @@ SS_API int32_t ss_local_port(ss_server *server);
 SS_API int32_t ss_object_kind(ss_object *object);
 
 /**
+ * How many objects of a kind (SS_KIND_...) the calling thread has: for a leak test of a host.
+ *
+ * Sockets count from their connect event, or from ss_socket_new, until they are destroyed, whoever holds them; events while a
+ * reference to them is held; a value with all its parts as one; the thread's own loop from its first use. 0 for other numbers. It
+ * walks what there is, which takes a while among many.
+ */
+SS_API size_t ss_object_count(int32_t kind);
+
+/**
  * Adds a reference to an object of any kind.
  *
  * Each one is owed an ss_release. This is how a listener keeps what it only borrows: an accepted socket, an event.

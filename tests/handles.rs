@@ -412,6 +412,53 @@ fn errors_are_each_threads_own() {
     assert_eq!(last_error().id, 2003);
 }
 
+// ---- Counts ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn objects_are_counted_by_their_kind_from_first_to_last() {
+    const KINDS: [i32; 6] = [SS_KIND_LOOP, SS_KIND_SERVER, SS_KIND_SOCKET, SS_KIND_EVENT, SS_KIND_VALUE, SS_KIND_TIMER];
+    let counts = || KINDS.map(|kind| ss_object_count(kind));
+    thread::spawn(move || {
+        assert_eq!(counts(), [0; 6], "a thread that has never used the library has nothing");
+        let zoo = Zoo::new();
+        assert_eq!(counts(), [1, 1, 1, 1, 0, 1]);
+        let value = ss_value_new(SS_VALUE_ARRAY);
+        assert!(!ss_value_add_item(value).is_null(), "a part, which has a handle and is no value of its own");
+        let more: Vec<_> = (0..100).map(|_| ss_socket_new(zoo.pair.events.0)).collect();
+        let other = ss_new(null_mut()); // on the thread's own loop
+        assert_eq!(counts(), [2, 2, 101, 1, 1, 1]);
+        // An event is counted while somebody holds it, and not because it is being dispatched.
+        let held = Rc::new(Cell::new(null_mut()));
+        on(other, c"mine", {
+            let held = held.clone();
+            move |event| {
+                let before = ss_object_count(SS_KIND_EVENT);
+                ok(retain(event.0));
+                assert_eq!(ss_object_count(SS_KIND_EVENT), before, "the host has a reference to it already");
+                held.set(event.0);
+            }
+        });
+        let peer = on(*zoo.pair.socket, SOCKET_DATA, |_| assert_eq!(ss_object_count(SS_KIND_EVENT), 1));
+        zoo.pair.send(b"x");
+        zoo.pair.pump_until_available(1);
+        drop(peer);
+        dispatch(other, c"mine");
+        assert_eq!(ss_object_count(SS_KIND_EVENT), 2);
+        ok(release(held.get()));
+        more.into_iter().for_each(|socket| ok(release(socket)));
+        ok(release(value));
+        ok(release(other));
+        assert_eq!(counts(), [2, 1, 1, 1, 0, 1]);
+        drop(zoo);
+        assert_eq!(counts(), [1, 0, 0, 0, 0, 0], "its own loop stays");
+        for unknown in [0, 5, 8, -1, i32::MIN, i32::MAX] {
+            assert_eq!(ss_object_count(unknown), 0);
+        }
+    })
+    .join()
+    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
 // ---- References -----------------------------------------------------------------------------------------------------
 
 #[test]

@@ -120,6 +120,12 @@ static value hss_object_kind(value object_)
 }
 DEFINE_PRIM(hss_object_kind, 1)
 
+static value hss_object_count(value kind_)
+{
+	return integer((int)ss_object_count((int32_t)val_any_int(kind_)));
+}
+DEFINE_PRIM(hss_object_count, 1)
+
 static value hss_retain(value object_)
 {
 	return integer((int)ss_retain(object_of(object_)));

@@ -42,6 +42,11 @@ impl Values {
         self.0.insert(Value::Whole(memory::boxed(whole)?))
     }
 
+    /// How many there are; the parts of one are no values of their own.
+    pub(crate) fn count(&self) -> usize {
+        self.0.iter().filter(|(_, value)| matches!(value, Value::Whole(_))).count()
+    }
+
     /// The whole that a value belongs to, and which of its nodes it is.
     fn place(&self, value: Key) -> Result<(Key, u32)> {
         match self.0.find(value)? {

@@ -12,6 +12,7 @@ use crate::core::host::{Callback, ListenerFunction, UserData};
 use crate::core::thread::{NewListener, Thread, with};
 use crate::driver::{self, place};
 use crate::error::{Failure, Result};
+use crate::handle::Kind;
 
 /// Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event * or ss_value *.
 pub type ss_object = c_void;
@@ -35,6 +36,19 @@ pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
     get(0, |thread| {
         thread.check(key(object))?;
         Ok(key(object).kind().map_or(0, |kind| kind as i32))
+    })
+}
+
+/// How many objects of a kind (SS_KIND_...) the calling thread has: for a leak test of a host.
+///
+/// Sockets count from their connect event, or from ss_socket_new, until they are destroyed, whoever holds them; events while a
+/// reference to them is held; a value with all its parts as one; the thread's own loop from its first use. 0 for other numbers. It
+/// walks what there is, which takes a while among many.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_object_count(kind: i32) -> usize {
+    get(0, |thread| {
+        let kind = usize::try_from(kind).ok().and_then(Kind::of);
+        Ok(kind.map_or(0, |kind| thread.count(kind)))
     })
 }
 

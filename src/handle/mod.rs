@@ -29,6 +29,20 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[inline]
+    pub(crate) fn of(number: usize) -> Option<Kind> {
+        match number {
+            1 => Some(Kind::Loop),
+            2 => Some(Kind::Server),
+            3 => Some(Kind::Socket),
+            4 => Some(Kind::Event),
+            5 => Some(Kind::Connection),
+            6 => Some(Kind::Value),
+            7 => Some(Kind::Timer),
+            _ => None,
+        }
+    }
+
     /// For a message about a handle.
     pub(crate) fn genitive(self) -> &'static str {
         match self {
@@ -97,16 +111,7 @@ impl Key {
 
     #[inline]
     pub(crate) fn kind(self) -> Option<Kind> {
-        match self.bits() & ((1 << KIND_BITS) - 1) {
-            1 => Some(Kind::Loop),
-            2 => Some(Kind::Server),
-            3 => Some(Kind::Socket),
-            4 => Some(Kind::Event),
-            5 => Some(Kind::Connection),
-            6 => Some(Kind::Value),
-            7 => Some(Kind::Timer),
-            _ => None,
-        }
+        Kind::of(self.bits() & ((1 << KIND_BITS) - 1))
     }
 
     #[inline]

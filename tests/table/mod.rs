@@ -18,7 +18,7 @@ fn made<T>(handle: *mut T) {
 
 #[rustfmt::skip]
 #[allow(unused_unsafe, reason = "one form for all, whether a function needs it or not")]
-pub const FUNCTIONS: [(&str, Call); 143] = [
+pub const FUNCTIONS: &[(&str, Call)] = &[
     ("ss_status_name", |_, _| unsafe { done(ss_status_name(1)) }),
     ("ss_last_error_id", |_, _| unsafe { done(ss_last_error_id()) }),
     ("ss_last_error_message", |_, _| unsafe { done(ss_last_error_message()) }),
@@ -51,6 +51,7 @@ pub const FUNCTIONS: [(&str, Call); 143] = [
     ("ss_local_address", |h, _| unsafe { done(ss_local_address(h.cast())) }),
     ("ss_local_port", |h, _| unsafe { done(ss_local_port(h.cast())) }),
     ("ss_object_kind", |h, _| unsafe { done(ss_object_kind(h)) }),
+    ("ss_object_count", |h, _| unsafe { done(ss_object_count(h.addr() as i32)) }),
     ("ss_retain", |h, _| unsafe { done(ss_retain(h)) }),
     ("ss_release", |h, _| unsafe { done(ss_release(h)) }),
     ("ss_set_user_data", |h, _| unsafe { done(ss_set_user_data(h, null_mut(), None)) }),

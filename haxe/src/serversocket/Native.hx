@@ -109,6 +109,7 @@ extern class Native {
 	@:native("::ss_local_address") static function ss_local_address(server:ServerHandle):cpp.ConstCharStar;
 	@:native("::ss_local_port") static function ss_local_port(server:ServerHandle):cpp.Int32;
 	@:native("::ss_object_kind") static function ss_object_kind(object:ObjectHandle):cpp.Int32;
+	@:native("::ss_object_count") static function ss_object_count(kind:cpp.Int32):cpp.SizeT;
 	@:native("::ss_retain") static function ss_retain(object:ObjectHandle):Status;
 	@:native("::ss_release") static function ss_release(object:ObjectHandle):Status;
 	@:native("::ss_set_user_data") static function ss_set_user_data(object:ObjectHandle, userData:cpp.RawPointer<cpp.Void>, destroy:Task):Status;

@@ -204,6 +204,12 @@ impl Events {
         self.table.iter().map(|(key, _)| key).chain(own).collect()
     }
 
+    /// How many the host holds a reference to.
+    pub(crate) fn count_held(&self) -> usize {
+        let is_held = |key: &Key| self.find(*key).is_ok_and(|event| event.life.references > 0);
+        self.keys().iter().filter(|key| is_held(key)).count()
+    }
+
     pub(crate) fn retain(&mut self, key: Key) -> Result<()> {
         self.find_mut(key)?.life.retain()
     }

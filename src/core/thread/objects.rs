@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_void};
 
 use super::{Thread, no_object, no_target};
+use crate::core::event_loop::Loop;
 use crate::core::events::listeners::{List, Registration, Removed};
 use crate::core::events::{Detail, Event};
 use crate::core::host::{Callback, Function, UserData};
@@ -32,6 +33,20 @@ impl Thread {
             Some(Kind::Value) => self.values.node(key).map(|_| ()),
             Some(Kind::Timer) => self.timer(key).map(|_| ()),
             _ => Err(no_object(key)),
+        }
+    }
+
+    /// How many objects of a kind there are, of events how many the host holds. It walks the tables, and costs nothing else.
+    pub(crate) fn count(&self, kind: Kind) -> usize {
+        let of_loops = |count: fn(&Loop) -> usize| self.loops.iter().map(|event_loop| count(event_loop)).sum();
+        match kind {
+            Kind::Loop => self.loops.len(),
+            Kind::Server => of_loops(|event_loop| event_loop.servers.iter().count()),
+            Kind::Socket => of_loops(|event_loop| event_loop.sockets.iter().count()),
+            Kind::Timer => of_loops(|event_loop| event_loop.timers.iter().count()),
+            Kind::Event => self.events.count_held(),
+            Kind::Value => self.values.count(),
+            Kind::Connection => 0,
         }
     }
 

@@ -98,6 +98,10 @@ class Calls {
 		return Native.ss_object_kind(object.object);
 	}
 
+	public static function objectCount(kind:Int):Int {
+		return Native.ss_object_count(kind);
+	}
+
 	public static function retain(object:Handle):Int {
 		return Native.ss_retain(object.object);
 	}
@@ -539,6 +543,10 @@ class Calls {
 		return _objectKind(object);
 	}
 
+	public static function objectCount(kind:Int):Int {
+		return _objectCount(kind);
+	}
+
 	public static function retain(object:Handle):Int {
 		return _retain(object);
 	}
@@ -867,6 +875,7 @@ class Calls {
 	static final _localAddress = Lib.load("serversocket", "hss_local_address", 1);
 	static final _localPort = Lib.load("serversocket", "hss_local_port", 1);
 	static final _objectKind = Lib.load("serversocket", "hss_object_kind", 1);
+	static final _objectCount = Lib.load("serversocket", "hss_object_count", 1);
 	static final _retain = Lib.load("serversocket", "hss_retain", 1);
 	static final _release = Lib.load("serversocket", "hss_release", 1);
 	static final _nativeHandle = Lib.load("serversocket", "hss_native_handle", 1);
@@ -1026,6 +1035,10 @@ class Calls {
 	}
 
 	public static function objectKind(object:Handle):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function objectCount(kind:Int):Int {
 		throw MacroBinding.NOTHING;
 	}
 
