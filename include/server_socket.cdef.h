@@ -167,6 +167,7 @@ uint64_t ss_event_bytes_total(ss_event *event);
 int32_t ss_event_error_id(ss_event *event);
 const char *ss_event_text(ss_event *event);
 int32_t ss_event_os_error(ss_event *event);
+const char *ss_event_detail(ss_event *event);
 size_t ss_event_to_string(ss_event *event, char *dst, size_t capacity);
 ss_socket *ss_socket_new(ss_loop *loop);
 ss_status ss_socket_connect(ss_socket *socket, const char *host, int32_t port);

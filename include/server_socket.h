@@ -171,12 +171,12 @@
 #define SS_LITTLE_ENDIAN 1
 
 /**
- * The level of a log message: something was lost, or an ioError had no listener.
+ * The level of a log message: something was lost.
  */
 #define SS_LOG_ERROR 1
 
 /**
- * The level of a log message: something is short, and the library copes.
+ * The level of a log message: something is short, and the library copes; or an ioError had no listener.
  */
 #define SS_LOG_WARNING 2
 
@@ -1099,6 +1099,16 @@ SS_API const char *ss_event_text(ss_event *event);
  * side, and everything that it sent has come.
  */
 SS_API int32_t ss_event_os_error(ss_event *event);
+
+/**
+ * What an ioError or a close event has to say to people: with whom what was attempted, and what the system said to it.
+ *
+ * "read from 10.0.0.7:5123: Connection reset by peer (104)", "connect to example.com:80: Connection refused (111)", "look up
+ * nosuch.invalid: Name or service not known (-2)", "10.0.0.7:5123 has ended the connection". The text is the library's and is valid
+ * while the event lives. It is made when it is first asked for: ask in the listener, and before the socket is connected anew, since
+ * later it may not say with whom. NULL for other events, and for those of the host's own.
+ */
+SS_API const char *ss_event_detail(ss_event *event);
 
 /**
  * Event.toString(), like snprintf: writes at most capacity bytes, a NUL included, and returns the length of the

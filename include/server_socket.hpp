@@ -1707,6 +1707,8 @@ public:
     std::string_view text() const { return or_empty(ss_event_text(get())); }
     /** The system's number of the error that an ioError event tells of, or that has ended a connection; 0 if it had none. */
     int os_error() const { return ss_event_os_error(get()); }
+    /** Of ioError and close: with whom what was attempted, and what the system said. Ask in the listener. */
+    std::string_view detail() const { return or_empty(ss_event_detail(get())); }
     /** os_error() as a code, to compare with std::errc::connection_reset and its like. */
     std::error_code os_code() const { return {os_error(), std::system_category()}; }
     std::string to_string() const

@@ -95,6 +95,16 @@ impl Deref for Failure {
     }
 }
 
+/// What the system calls one of its error numbers, and the number.
+pub(crate) fn system_message(number: i32) -> String {
+    if number == 0 {
+        return String::from("an error without a number");
+    }
+    let message = io::Error::from_raw_os_error(number).to_string();
+    let text = message.strip_suffix(&format!(" (os error {number})")).unwrap_or(&message);
+    format!("{text} ({number})")
+}
+
 impl Failure {
     fn told(record: Record) -> Self {
         Failure::Told(Box::new(record))

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Level {
-    /// Something was lost, or a listener is missing that should have heard.
+    /// Something was lost.
     Error = 1,
-    /// Something is short, and the library copes.
+    /// Something is short, and the library copes; or a listener is missing that should have heard.
     Warning = 2,
 }
 

@@ -195,6 +195,7 @@ fn exports() -> Vec<Export> {
         getter("ss_event_error_id", Event, |h| ss_event_error_id(h.cast()) == 0),
         getter("ss_event_text", Event, |h| ss_event_text(h.cast()).is_null()),
         getter("ss_event_os_error", Event, |h| ss_event_os_error(h.cast()) == 0),
+        getter("ss_event_detail", Event, |h| ss_event_detail(h.cast()).is_null()),
         getter("ss_event_to_string", Event, |h| unsafe { ss_event_to_string(h.cast(), null_mut(), 0) == 0 }),
     ]
 }

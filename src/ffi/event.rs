@@ -197,9 +197,20 @@ pub extern "C" fn ss_event_text(event: *mut ss_event) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_os_error(event: *mut ss_event) -> i32 {
     get(0, |thread| match thread.events.find(key(event))?.detail {
-        Detail::IoError { os_error } | Detail::Close { os_error } => Ok(os_error),
+        Detail::IoError { os_error, .. } | Detail::Close { os_error, .. } => Ok(os_error),
         _ => Ok(0),
     })
+}
+
+/// What an ioError or a close event has to say to people: with whom what was attempted, and what the system said to it.
+///
+/// "read from 10.0.0.7:5123: Connection reset by peer (104)", "connect to example.com:80: Connection refused (111)", "look up
+/// nosuch.invalid: Name or service not known (-2)", "10.0.0.7:5123 has ended the connection". The text is the library's and is valid
+/// while the event lives. It is made when it is first asked for: ask in the listener, and before the socket is connected anew, since
+/// later it may not say with whom. NULL for other events, and for those of the host's own.
+#[unsafe(no_mangle)]
+pub extern "C" fn ss_event_detail(event: *mut ss_event) -> *const c_char {
+    get(std::ptr::null(), |thread| Ok(thread.event_detail(key(event))?.map_or(std::ptr::null(), |text| text.as_ptr())))
 }
 
 /// Event.toString(), like snprintf: writes at most capacity bytes, a NUL included, and returns the length of the

@@ -67,9 +67,9 @@ pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_
     })
 }
 
-/// The level of a log message: something was lost, or an ioError had no listener.
+/// The level of a log message: something was lost.
 pub const SS_LOG_ERROR: i32 = 1;
-/// The level of a log message: something is short, and the library copes.
+/// The level of a log message: something is short, and the library copes; or an ioError had no listener.
 pub const SS_LOG_WARNING: i32 = 2;
 
 /// A function that takes log messages; the text is valid during the call. It may run on any thread that uses the

@@ -1,6 +1,6 @@
 //! Unix: Linux, Android, macOS, iOS, the BSDs.
 
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -350,6 +350,13 @@ pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
 #[cfg(target_os = "android")]
 pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
     call()
+}
+
+/// What getaddrinfo's number means, and the number.
+pub(crate) fn name_error(number: c_int) -> String {
+    // SAFETY: it takes any number, and its texts are there for ever.
+    let text = unsafe { CStr::from_ptr(libc::gai_strerror(number)) };
+    format!("{} ({number})", text.to_string_lossy())
 }
 
 /// How many bytes the system still holds that the peer has not acknowledged.

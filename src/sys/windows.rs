@@ -191,6 +191,10 @@ pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
 }
 
+pub(crate) fn name_error(number: i32) -> String {
+    crate::error::system_message(number)
+}
+
 pub(crate) fn unacknowledged(_stream: &TcpStream) -> Option<u64> {
     None
 }

@@ -201,6 +201,7 @@ static void use_as_event(void *h)
     EMPTY(ss_event_error_id(event));
     EMPTY(ss_event_text(event));
     EMPTY(ss_event_os_error(event));
+    EMPTY(ss_event_detail(event));
     EMPTY(ss_event_to_string(event, NULL, 0));
 }
 

@@ -82,6 +82,7 @@ pub const FUNCTIONS: &[(&str, Call)] = &[
     ("ss_event_error_id", |h, _| unsafe { done(ss_event_error_id(h.cast())) }),
     ("ss_event_text", |h, _| unsafe { done(ss_event_text(h.cast())) }),
     ("ss_event_os_error", |h, _| unsafe { done(ss_event_os_error(h.cast())) }),
+    ("ss_event_detail", |h, _| unsafe { done(ss_event_detail(h.cast())) }),
     ("ss_event_to_string", |h, room| unsafe { done(ss_event_to_string(h.cast(), room.cast(), 64)) }),
     ("ss_socket_new", |h, _| unsafe { made(ss_socket_new(h.cast())) }),
     ("ss_socket_connect", |h, _| unsafe { done(ss_socket_connect(h.cast(), c"127.0.0.1".as_ptr(), 9)) }),

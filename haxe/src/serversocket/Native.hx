@@ -140,6 +140,7 @@ extern class Native {
 	@:native("::ss_event_error_id") static function ss_event_error_id(event:EventHandle):cpp.Int32;
 	@:native("::ss_event_text") static function ss_event_text(event:EventHandle):cpp.ConstCharStar;
 	@:native("::ss_event_os_error") static function ss_event_os_error(event:EventHandle):cpp.Int32;
+	@:native("::ss_event_detail") static function ss_event_detail(event:EventHandle):cpp.ConstCharStar;
 	@:native("::ss_event_to_string") static function ss_event_to_string(event:EventHandle, dst:cpp.RawPointer<cpp.Char>, capacity:cpp.SizeT):cpp.SizeT;
 	@:native("::ss_socket_new") static function ss_socket_new(loop:LoopHandle):SocketHandle;
 	@:native("::ss_socket_connect") static function ss_socket_connect(socket:SocketHandle, host:cpp.ConstCharStar, port:cpp.Int32):Status;

@@ -10,7 +10,6 @@ use crate::core::socket::SocketRef;
 use crate::handle::Key;
 use crate::inject;
 use crate::log::Level;
-use crate::sys;
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
 /// than a few milliseconds for the connections that wait meanwhile.
@@ -82,7 +81,7 @@ impl Loop {
             }
             Accepted::Lost(error) => {
                 due.log(Level::Error, || format!("accept: {error}: the server is closed"));
-                self.lose_server(key, sys::is_not_ours(&error));
+                self.lose_server(key, &error);
                 self.turn.next_server();
             }
             Accepted::Done => {

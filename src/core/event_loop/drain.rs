@@ -1,8 +1,10 @@
 //! Servers that end: in peace, when their time is over, or since the operating system has ended them.
 
+use std::io;
+
 use super::Loop;
 use crate::core::connection::Happening;
-use crate::core::events::{Detail, EventType};
+use crate::core::events::{Cause, Detail, EventType};
 use crate::handle::Key;
 use crate::sys;
 
@@ -10,7 +12,7 @@ impl Loop {
     /// A server that drains may have come further.
     pub(super) fn look_at_drain(&mut self, key: Key) {
         if self.server(key).is_ok_and(|mut server| server.go_on_draining()) {
-            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0 });
+            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0, cause: Cause::Drain });
         }
     }
 
@@ -33,17 +35,18 @@ impl Loop {
                 self.transport.happen(connection, Happening::Evicted, Default::default());
             }
         }
-        self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: sys::TIMED_OUT });
+        self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: sys::TIMED_OUT, cause: Cause::Drain });
     }
 
     /// The operating system, or somebody with our descriptor, has ended a listening socket.
-    pub(super) fn lose_server(&mut self, key: Key, not_ours: bool) {
+    pub(super) fn lose_server(&mut self, key: Key, error: &io::Error) {
         let Ok(mut server) = self.server(key) else { return };
-        server.lose(not_ours);
+        server.lose(sys::is_not_ours(error));
         if server.server.is_draining() {
             self.look_at_drain(key);
         } else {
-            self.turn.announce(key, EventType::CLOSE, Detail::Plain);
+            let detail = Detail::Close { os_error: error.raw_os_error().unwrap_or(0), cause: Cause::Accept };
+            self.turn.announce(key, EventType::CLOSE, detail);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::core::connection::close::End;
 use crate::core::connection::phase::Told;
 use crate::core::connection::receive::{Broken, Received};
 use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Notes, Phase, ServerShare};
-use crate::core::events::{Detail, EventType, Events};
+use crate::core::events::{Cause, Detail, EventType, Events};
 use crate::core::host::{Due, NextCall};
 use crate::core::socket::{Socket, SocketRef};
 use crate::handle::{Key, Kind};
@@ -196,13 +196,20 @@ impl Loop {
             connection.count_error();
         }
         let not_ours = broken.as_ref().is_some_and(|broken| broken.not_ours);
-        let os_error = broken.map_or(0, |broken| broken.error.get());
+        let os_error = broken.as_ref().map_or(0, |broken| broken.error.get());
+        let cause = match (happening, broken) {
+            (_, None) => Cause::Ended,
+            (Happening::TimedOut, _) => Cause::Wait,
+            _ if os_error == sys::NO_MEMORY || connection.is(Marks::HALF_SERVED) => Cause::Serve,
+            _ if connection.send_error().is_some() => Cause::Write,
+            _ => Cause::Read,
+        };
         let mut socket = SocketRef { key: owner, socket, transport: &mut self.transport };
         let told = socket.connection_ended(key, happening, not_ours);
         if told == Told::ErrorAndClose {
-            self.turn.announce(owner, EventType::IO_ERROR, Detail::IoError { os_error });
+            self.turn.announce(owner, EventType::IO_ERROR, Detail::IoError { os_error, cause });
         }
-        self.turn.announce(owner, EventType::CLOSE, Detail::Close { os_error });
+        self.turn.announce(owner, EventType::CLOSE, Detail::Close { os_error, cause });
     }
 
     /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
@@ -218,7 +225,7 @@ impl Loop {
         }
         SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
         socket.close_due = false;
-        let detail = Detail::Close { os_error: 0 };
+        let detail = Detail::Close { os_error: 0, cause: Cause::Ended };
         if turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
             return Step::Call;
         }

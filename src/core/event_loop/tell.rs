@@ -50,12 +50,19 @@ impl Loop {
             return Step::Call;
         }
         if kind == EventType::IO_ERROR {
-            // AIR's words for an error that nobody listens for.
-            let message = || String::from("Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error.");
-            due.log(Level::Error, message);
+            self.log_unheard(target, detail, due);
         }
         self.let_go(target, events, due);
         Step::Again
+    }
+
+    /// AIR's words for an error that nobody listens for, and what has happened.
+    fn log_unheard(&mut self, target: Key, detail: Detail, due: &mut Due) {
+        let (Some(socket), Detail::IoError { os_error, cause }) = (self.sockets.get(target), detail) else { return };
+        due.log(Level::Warning, || {
+            let detail = socket.explain(cause, os_error, true);
+            format!("Error #2044: Unhandled IOErrorEvent:. text=Error #2031: Socket Error. {detail}")
+        });
     }
 
     /// Not if a listener has closed the socket meanwhile, or connected it anew. A server's close event is always due.

@@ -4,13 +4,15 @@
 //! [`Loop::next`] says which function of the host is to be called next, and goes on when it has returned. What is left of a
 //! turn that is cut short, since a listener threw or jumped away, is left to the next one.
 
+use std::io;
 use std::time::Duration;
 
 use super::Loop;
 use super::state::{After, Running, Stage, Step};
 use crate::core::events::dispatch::check_depth;
-use crate::core::events::{Detail, EventType, Events};
+use crate::core::events::{Cause, Detail, EventType, Events};
 use crate::core::host::{Due, HostCall, NextCall};
+use crate::core::server::Server;
 use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind};
 use crate::inject;
@@ -418,9 +420,9 @@ impl Loop {
         }
         socket.look_up();
         if let Some(os_error) = socket.take_failure() {
-            self.turn.announce(key, EventType::IO_ERROR, Detail::IoError { os_error });
+            self.turn.announce(key, EventType::IO_ERROR, Detail::IoError { os_error, cause: Cause::Connect });
         } else if socket.socket.close_due {
-            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0 });
+            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0, cause: Cause::Ended });
         }
     }
 
@@ -436,11 +438,10 @@ impl Loop {
     /// In a turn that brought nothing: whether each server still has its descriptor. A host that closes it by mistake is
     /// not told by the kernel, and neither are we.
     fn look_for_lost_servers(&mut self) {
-        let lost =
-            self.servers.iter().filter(|(_, server)| server.probe().is_err_and(|error| sys::is_not_ours(&error)));
-        let lost: Vec<Key> = lost.map(|(key, _)| key).collect();
-        for key in lost {
-            self.lose_server(key, true);
+        let probe = |(key, server): (Key, &Server)| Some((key, server.probe().err().filter(sys::is_not_ours)?));
+        let lost: Vec<(Key, io::Error)> = self.servers.iter().filter_map(probe).collect();
+        for (key, error) in lost {
+            self.lose_server(key, &error);
         }
     }
 }

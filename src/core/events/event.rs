@@ -1,12 +1,14 @@
 //! Event, and what each kind of event carries.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt::{self, Write};
 
+use super::cause::Cause;
 use super::types::EventType;
 use crate::core::host::UserData;
-use crate::error::SOCKET_ERROR_TEXT;
+use crate::error::{Result, SOCKET_ERROR_TEXT};
 use crate::handle::{Key, Kind, Object};
+use crate::memory;
 
 /// Whose references keep an object alive.
 #[derive(Default)]
@@ -42,8 +44,8 @@ impl Life {
 pub(crate) enum Detail {
     /// Event
     Plain,
-    /// Event, of a connection that is over: the system's number, 0 after a good end.
-    Close { os_error: i32 },
+    /// Event, of a connection that is over, or of a server that was lost: the system's number, 0 after a good end.
+    Close { os_error: i32, cause: Cause },
     /// ServerSocketConnectEvent
     Connect { socket: Key },
     /// ProgressEvent
@@ -51,7 +53,7 @@ pub(crate) enum Detail {
     /// OutputProgressEvent
     Output { pending: u64, total: u64 },
     /// IOErrorEvent
-    IoError { os_error: i32 },
+    IoError { os_error: i32, cause: Cause },
 }
 
 pub(crate) struct Event {
@@ -65,8 +67,19 @@ pub(crate) struct Event {
     /// `None` before the dispatch.
     pub target: Option<Key>,
     pub detail: Detail,
-    /// Hardly any event has one.
-    pub user: Option<Box<UserData>>,
+    /// Hardly any event has it.
+    pub rare: Option<Box<Rare>>,
+}
+
+/// What few events have.
+pub(crate) struct Rare {
+    pub user: UserData,
+    /// What it tells people, once somebody has asked.
+    pub told: Option<CString>,
+}
+
+impl Rare {
+    pub(crate) const NONE: Rare = Rare { user: UserData::NONE, told: None };
 }
 
 impl Object for Event {
@@ -85,7 +98,7 @@ impl Event {
             stopped: false,
             target: None,
             detail,
-            user: None,
+            rare: None,
         }
     }
 
@@ -102,6 +115,22 @@ impl Event {
     /// `clone()`: the same in all that the constructor sets, fresh in all that a dispatch leaves behind.
     pub(crate) fn duplicate(&self) -> Self {
         Event { bubbles: self.bubbles, cancelable: self.cancelable, ..Event::new(self.kind, self.detail) }
+    }
+
+    /// Why it came, if it tells of an end or an error.
+    pub(crate) fn cause(&self) -> Option<(Cause, i32)> {
+        match self.detail {
+            Detail::Close { os_error, cause } | Detail::IoError { os_error, cause } => Some((cause, os_error)),
+            _ => None,
+        }
+    }
+
+    /// Room for what is rare.
+    pub(crate) fn make_rare(&mut self) -> Result<&mut Rare> {
+        match &mut self.rare {
+            Some(rare) => Ok(rare),
+            none => Ok(none.insert(memory::boxed(Rare::NONE)?)),
+        }
     }
 
     pub(crate) fn text(&self) -> Option<&'static CStr> {

@@ -1,13 +1,15 @@
 //! Events, and the listeners that hear them.
 //!
-//! `types` numbers the event types, `event` is what a listener gets, `listeners` the list of one target, `dispatch` one
+//! `types` numbers the event types, `event` is what a listener gets, `cause` what it tells of an error, `listeners` the list of one target, `dispatch` one
 //! event on its way along that list.
 
+mod cause;
 pub(crate) mod dispatch;
 pub(crate) mod event;
 pub(crate) mod listeners;
 pub(crate) mod types;
 
+pub(crate) use cause::Cause;
 pub(crate) use event::{Detail, Event, Keep, Life};
 pub(crate) use types::EventType;
 
@@ -195,7 +197,7 @@ impl Events {
         };
         if let Some(event) = event {
             self.types.release(event.kind);
-            due.add(event.user.and_then(|user| user.into_destructor()));
+            due.add(event.rare.and_then(|rare| rare.user.into_destructor()));
         }
     }
 

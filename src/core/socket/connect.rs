@@ -12,6 +12,7 @@ use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
 use crate::address::{self, Ends};
 use crate::core::connection::close::End;
 use crate::core::connection::{Connection, Happening, Phase};
+use crate::core::events::Cause;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
@@ -28,9 +29,12 @@ const LONGEST_NAME: usize = 1024;
 
 /// An attempt to connect: the addresses still to be tried, and those being tried.
 pub(super) struct Attempt {
+    /// Whom it is to be connected to, as the host said.
+    host: String,
+    port: u16,
     started: Instant,
-    /// The name that is to be looked up, and the port. That begins with the next turn: many an attempt is given up at once.
-    name: Option<(String, u16)>,
+    /// The host is a name that is to be looked up. That begins with the next turn: many an attempt is given up at once.
+    to_look_up: bool,
     /// It is being looked up.
     lookup: Option<Lookup>,
     addresses: VecDeque<SocketAddr>,
@@ -39,31 +43,36 @@ pub(super) struct Attempt {
     next_start: Option<Instant>,
     /// What the system said to those that failed: the answer that says most.
     error: i32,
+    /// What failed is the look-up of the name.
+    unknown_name: bool,
     /// Nothing is left to be tried; the listeners are about to be told.
     failed: bool,
 }
 
 impl Attempt {
     fn is_resolving(&self) -> bool {
-        self.name.is_some() || self.lookup.is_some()
+        self.to_look_up || self.lookup.is_some()
     }
 
     /// Copies what it needs of the host: that may be the library's own text, of the connection that ends before this begins.
     fn begin(host: &str, port: u16) -> Result<Self> {
         let mut attempt = Attempt {
+            host: memory::text(host)?,
+            port,
             started: net::now(),
-            name: None,
+            to_look_up: false,
             lookup: None,
             addresses: VecDeque::new(),
             racing: Vec::new(),
             next_start: None,
             error: 0,
+            unknown_name: false,
             failed: false,
         };
         match address::parse(host, port) {
             Ok(address) => attempt.addresses.push_back(address),
-            Err(_) if host.len() > LONGEST_NAME => attempt.error = sys::NO_SUCH_NAME,
-            Err(_) => attempt.name = Some((memory::text(host)?, port)),
+            Err(_) if host.len() > LONGEST_NAME => attempt.fail_to_look_up(sys::NO_SUCH_NAME),
+            Err(_) => attempt.to_look_up = true,
         }
         Ok(attempt)
     }
@@ -85,6 +94,20 @@ impl Attempt {
         order
     }
 
+    fn fail_to_look_up(&mut self, number: i32) {
+        (self.error, self.unknown_name) = (number, true);
+    }
+
+    /// Why it has failed, for people.
+    fn describe(&self) -> String {
+        let Attempt { host, port, error, .. } = self;
+        if self.unknown_name {
+            return format!("look up {host}: {}", sys::name_error(*error));
+        }
+        let bracketed = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        Cause::Connect.describe(Some(bracketed), *error)
+    }
+
     /// One address has failed. A host that refuses was reached, which says more than silence, and that more than a
     /// network which has no way there.
     fn note_failure(&mut self, error: i32) {
@@ -101,6 +124,20 @@ impl Attempt {
 }
 
 impl Socket {
+    /// What an event of its own has to say to people. `dispatched`: its listeners are being told of it; later there may have been
+    /// another connection.
+    pub(crate) fn explain(&self, cause: Cause, os_error: i32, dispatched: bool) -> String {
+        let is_of_now = self.connection.is_none() && !self.is_connecting();
+        let failure =
+            self.cold().filter(|_| is_of_now && cause == Cause::Connect).and_then(|cold| cold.failure.as_ref());
+        if let Some(failure) = failure {
+            return failure.to_string();
+        }
+        let was_never_another = self.cold().is_none_or(|cold| !cold.was_tried);
+        let peer = self.peer().filter(|_| is_of_now && cause != Cause::Connect && (dispatched || was_never_another));
+        cause.describe(peer, os_error)
+    }
+
     pub(super) fn attempt(&self) -> Option<&Attempt> {
         self.cold()?.attempt.as_deref()
     }
@@ -158,7 +195,8 @@ impl SocketRef<'_> {
         // Before anything is given up: the host may be a text of the connection's that ends here.
         let attempt = memory::boxed(Attempt::begin(host, port)?)?;
         self.leave_former()?;
-        self.socket.make_cold()?.attempt = Some(attempt);
+        let cold = self.socket.make_cold()?;
+        (cold.attempt, cold.failure, cold.was_tried) = (Some(attempt), None, true);
         self.socket.begin_keep();
         self.transport.active += 1;
         if self.socket.attempt().is_some_and(Attempt::is_resolving) {
@@ -197,11 +235,17 @@ impl SocketRef<'_> {
         inject::point();
         let reply_to = Arc::downgrade(self.transport.reactor.remote());
         let Some(attempt) = self.socket.attempt_mut() else { return };
-        let Some((host, port)) = attempt.name.take() else { return };
-        match resolve(Request { socket: self.key, host, port, reply_to }) {
+        if !std::mem::take(&mut attempt.to_look_up) {
+            return;
+        }
+        let Ok(host) = memory::text(&attempt.host) else {
+            attempt.error = sys::NO_MEMORY;
+            return self.race();
+        };
+        match resolve(Request { socket: self.key, host, port: attempt.port, reply_to }) {
             Ok(lookup) => attempt.lookup = Some(lookup),
             Err(error) => {
-                attempt.error = error.raw_os_error().unwrap_or(0);
+                attempt.fail_to_look_up(error.raw_os_error().unwrap_or(0));
                 self.race();
             }
         }
@@ -216,7 +260,7 @@ impl SocketRef<'_> {
         attempt.lookup = None;
         match answer.outcome {
             Ok(addresses) => attempt.addresses = Attempt::interleave(addresses),
-            Err(number) => attempt.error = number,
+            Err(number) => attempt.fail_to_look_up(number),
         }
         self.race();
     }
@@ -316,7 +360,7 @@ impl SocketRef<'_> {
         }
         let Some(attempt) = self.socket.attempt_mut() else { return false };
         attempt.note_failure(sys::TIMED_OUT);
-        (attempt.name, attempt.lookup) = (None, None);
+        (attempt.to_look_up, attempt.lookup, attempt.unknown_name) = (false, None, false);
         for racing in std::mem::take(&mut attempt.racing) {
             self.lose(racing, false);
         }
@@ -326,10 +370,14 @@ impl SocketRef<'_> {
 
     /// An attempt that has failed, to be reported: the system's error number.
     pub(crate) fn take_failure(&mut self) -> Option<i32> {
-        match self.socket.has_failed() {
-            true => self.end_attempt().map(|attempt| attempt.error),
-            false => None,
+        if !self.socket.has_failed() {
+            return None;
         }
+        let attempt = self.end_attempt()?;
+        if let Some(cold) = self.socket.cold_mut() {
+            cold.failure = Some(attempt.describe().into_boxed_str());
+        }
+        Some(attempt.error)
     }
 
     /// Ends an attempt without an event, whatever it was at.

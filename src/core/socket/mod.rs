@@ -68,6 +68,10 @@ pub(crate) struct Cold {
     pub user: UserData,
     /// `Some` while it is being connected.
     attempt: Option<Box<Attempt>>,
+    /// Why the last one has failed, for people.
+    failure: Option<Box<str>>,
+    /// There was an attempt.
+    was_tried: bool,
     /// It is in the loop's list of the ready.
     pub queued: bool,
     /// The attempt's next deadline.
@@ -88,6 +92,8 @@ impl Default for Cold {
         Cold {
             user: UserData::NONE,
             attempt: None,
+            failure: None,
+            was_tried: false,
             queued: false,
             timer: Deadline::NONE,
             timeout: DEFAULT_TIMEOUT,

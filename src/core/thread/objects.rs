@@ -1,6 +1,6 @@
 //! The steps on one object of a thread, whatever loop it is on: references, user data, listeners, values.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, CString, c_void};
 
 use super::{Thread, no_object, no_target};
 use crate::core::event_loop::Loop;
@@ -11,7 +11,6 @@ use crate::core::socket::SocketRef;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind};
 use crate::inject;
-use crate::memory;
 
 /// A listener that is to be added.
 pub(crate) struct NewListener<'a> {
@@ -112,11 +111,7 @@ impl Thread {
             Some(Kind::Loop) => std::mem::replace(&mut self.event_loop(key)?.user, user),
             Some(Kind::Server) => std::mem::replace(&mut self.server(key)?.server.user, user),
             Some(Kind::Socket) => std::mem::replace(&mut self.socket(key)?.socket.make_cold()?.user, user),
-            Some(Kind::Event) => {
-                let event = self.events.find_mut(key)?;
-                let old = event.user.replace(memory::boxed(user)?);
-                old.map_or(UserData::NONE, |old| *old)
-            }
+            Some(Kind::Event) => std::mem::replace(&mut self.events.find_mut(key)?.make_rare()?.user, user),
             Some(Kind::Value) => std::mem::replace(self.values.user(key)?, user),
             Some(Kind::Timer) => std::mem::replace(&mut self.timer(key)?.timer.user, user),
             _ => return Err(no_object(key)),
@@ -130,7 +125,9 @@ impl Thread {
             Some(Kind::Loop) => self.event_loop(key)?.user.data,
             Some(Kind::Server) => self.server(key)?.server.user.data,
             Some(Kind::Socket) => self.socket(key)?.socket.user(),
-            Some(Kind::Event) => self.events.find(key)?.user.as_ref().map_or(std::ptr::null_mut(), |user| user.data),
+            Some(Kind::Event) => {
+                self.events.find(key)?.rare.as_ref().map_or(std::ptr::null_mut(), |rare| rare.user.data)
+            }
             Some(Kind::Value) => self.values.user(key)?.data,
             Some(Kind::Timer) => self.timer(key)?.timer.user.data,
             _ => return Err(no_object(key)),
@@ -181,6 +178,23 @@ impl Thread {
             return Ok(Some(target));
         }
         Ok(None)
+    }
+
+    /// What an event that tells of an end or an error has to say to people; `None` for others.
+    pub(crate) fn event_detail(&mut self, key: Key) -> Result<Option<&CStr>> {
+        let event = self.events.find(key)?;
+        let Some((cause, os_error)) = event.cause() else { return Ok(None) };
+        if event.rare.as_ref().is_none_or(|rare| rare.told.is_none()) {
+            let (target, dispatched) = (event.target, event.is_being_dispatched());
+            let socket = target.filter(|target| target.kind() == Some(Kind::Socket));
+            let text = match socket.and_then(|socket| self.socket(socket).ok()) {
+                Some(socket) => socket.socket.explain(cause, os_error, dispatched),
+                None => cause.describe(None::<&str>, os_error),
+            };
+            let told = CString::new(text).unwrap_or_default();
+            self.events.find_mut(key)?.make_rare()?.told = Some(told);
+        }
+        Ok(self.events.find(key)?.rare.as_ref().and_then(|rare| rare.told.as_deref()))
     }
 
     /// Whether an object that was remembered, a target say, is still there.
