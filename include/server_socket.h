@@ -796,6 +796,23 @@ SS_API ss_server *ss_new(ss_loop *loop);
 SS_API ss_status ss_bind(ss_server *server, int32_t local_port, const char *local_address);
 
 /**
+ * Binds a Unix-domain socket in place of ss_bind: path is that of a file, or on Linux "@name" an abstract name, which is no file.
+ * Everything else is as with ports; accepted sockets have no addresses, but see ss_socket_peer_credentials.
+ *
+ * A file that a former server has left there is replaced, if nobody has its socket any more; no other file ever is. ss_close and
+ * the end of the server remove the file, unless another one has taken its place or the descriptor was asked for with
+ * ss_native_handle. Who may connect is decided by the file's permissions: set umask before, or chmod it before ss_listen.
+ * ss_local_address is the path as given, ss_local_port 0. SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT, SS_OPT_NO_DELAY and SS_OPT_KEEP_ALIVE
+ * mean nothing here, and these connections know no reset: the peer of one that is aborted, or of which output is dropped, sees its
+ * end.
+ * SS_ERR_TYPE 2007: path is NULL. SS_ERR_ARGUMENT 2004: it is empty, or longer than the system takes (about 100 bytes).
+ * SS_ERR_IO 2002: bound already, closed, or refused by the system: ss_last_os_error() is EADDRINUSE where a server or a file of
+ * another kind is. SS_ERR_UNSUPPORTED: Windows; abstract names on other systems than Linux.
+ */
+SS_API ss_status ss_bind_path(ss_server *server,
+                              const char *path);
+
+/**
  * ServerSocket.listen: from now on the system takes connections in; up to about backlog of them (0 = the
  * system's maximum) wait there until they are accepted, further ones are turned away by the system.
  *
@@ -835,11 +852,11 @@ SS_API ss_status ss_drain(ss_server *server,
                           uint32_t timeout_ms);
 
 /**
- * Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+ * Takes over a socket, of TCP or the Unix domain, that is bound already, as a service manager hands it to the process (systemd's socket activation),
  * in place of ss_bind, and if listening is true of ss_listen.
  *
  * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
- * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection (see ss_socket_adopt), listening is not what it is, or
+ * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound stream socket, a connection (see ss_socket_adopt), listening is not what it is, or
  * an object of this thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
  */
 SS_API ss_status ss_adopt(ss_server *server,
@@ -867,14 +884,14 @@ SS_API bool ss_bound(ss_server *server);
 SS_API bool ss_listening(ss_server *server);
 
 /**
- * ServerSocket.localAddress, in digits; NULL when not bound.
+ * ServerSocket.localAddress, in digits, or the path of ss_bind_path; NULL when not bound.
  *
  * The text is the library's and is valid until the server is closed or destroyed.
  */
 SS_API const char *ss_local_address(ss_server *server);
 
 /**
- * ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+ * ServerSocket.localPort; 0 when not bound, and of a path. The real port as soon as bind has returned, also when 0 was asked for.
  */
 SS_API int32_t ss_local_port(ss_server *server);
 
@@ -1141,6 +1158,31 @@ SS_API ss_status ss_socket_connect(ss_socket *socket,
                                    int32_t port);
 
 /**
+ * Connects to a Unix-domain socket: path is that of a file, or on Linux "@name" an abstract name. What comes of it is an event, as
+ * with ss_socket_connect; Socket.timeout holds. Such a connection has no addresses (NULL) and no ports (0).
+ *
+ * SS_ERR_TYPE 2007: path is NULL. SS_ERR_ARGUMENT 2004: it is empty, or longer than the system takes (about 100 bytes).
+ * SS_ERR_UNSUPPORTED: Windows; abstract names on other systems than Linux.
+ */
+SS_API ss_status ss_socket_connect_path(ss_socket *socket,
+                                        const char *path);
+
+/**
+ * Chooses the local end of the connections that ss_socket_connect makes from now on: a port (0 = any free one, as without
+ * this) and an address of this machine, given in digits; NULL, "" and "0.0.0.0" mean any IPv4 address, "::" any IPv6 address.
+ *
+ * The end is tried at once, so that an error is told here, and taken anew by each connection: then it may be in use, which is an
+ * ioError. Only hosts of the same family of addresses can be connected to: another address is SS_ERR_ARGUMENT 2004 from
+ * ss_socket_connect, a name without such an address an ioError with EAFNOSUPPORT. A port is no hindrance while old connections of
+ * it linger. Unix-domain connections take no notice of it.
+ * SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address. SS_ERR_IO 2002: the socket is connected or
+ * connecting, or the system refused: then ss_last_os_error() says why.
+ */
+SS_API ss_status ss_socket_bind(ss_socket *socket,
+                                int32_t local_port,
+                                const char *local_address);
+
+/**
  * Takes over a connection: a connected stream socket, TCP or Unix-domain. inetd and systemd (Accept=yes) hand a program one as
  * descriptor 0 or 3, socketpair makes two, SCM_RIGHTS passes one.
  *
@@ -1247,6 +1289,17 @@ SS_API int32_t ss_socket_local_port(ss_socket *socket);
  * Socket.remotePort; 0 where ss_socket_remote_address is NULL.
  */
 SS_API int32_t ss_socket_remote_port(ss_socket *socket);
+
+/**
+ * Who the peer of a Unix-domain connection is: the user, the group and the process that connected, or made the pair, as the system
+ * saw them then. Each place may be NULL; *pid receives -1 where the system does not tell (the BSDs). They are written on SS_OK only.
+ *
+ * SS_ERR_IO 2002: it is not connected. SS_ERR_UNSUPPORTED: a connection by TCP, or Windows.
+ */
+SS_API ss_status ss_socket_peer_credentials(ss_socket *socket,
+                                            uint32_t *uid,
+                                            uint32_t *gid,
+                                            int32_t *pid);
 
 /**
  * Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.

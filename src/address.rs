@@ -1,11 +1,12 @@
 //! IP addresses as text: what `bind` takes, and what the address properties give.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, SystemError};
 use crate::sys;
+use crate::sys::paths;
 
 /// No interface has a longer name.
 const LONGEST_SCOPE: usize = 255;
@@ -63,6 +64,31 @@ pub(crate) fn text(address: &SocketAddr) -> CString {
         },
     };
     CString::new(text).expect("an address in digits has no NUL")
+}
+
+/// Reads a path of a Unix-domain socket, or an abstract name.
+pub(crate) fn of_path(path: &CStr) -> Result<paths::Address> {
+    paths::Address::new(path).map_err(|error| match error.kind() {
+        io::ErrorKind::Unsupported if path.to_bytes().starts_with(b"@") => Failure::unsupported()
+            .because("only Linux has abstract names; give a path, which begins with another letter than @"),
+        io::ErrorKind::Unsupported => {
+            Failure::unsupported().because("this system, or its poller, has no Unix-domain sockets")
+        }
+        _ => Failure::invalid_parameter().because(error.to_string()),
+    })
+}
+
+/// What can be done where a call was refused that is part of binding a socket to a port.
+pub(crate) fn advice(failed: &SystemError, port: u16) -> &'static str {
+    match failed.error.kind() {
+        io::ErrorKind::AddrInUse => "another socket has this port; choose another one, or 0 for any free one",
+        io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
+        io::ErrorKind::PermissionDenied if failed.call == "bind" && sys::needs_privilege(&failed.error, port) => {
+            "this port needs a privilege; choose one from 1024 up"
+        }
+        io::ErrorKind::PermissionDenied => "the system forbids this call here: see the sandbox or container it runs in",
+        _ => "",
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A descriptor that the host hands over: looked at before it is taken, and the host's own until then.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 
 use socket2::{SockAddr, SockRef, Socket, Type};
 
 use crate::address::Ends;
 use crate::error::{Failure, Result, SystemError, of_call};
 use crate::sys;
+use crate::sys::paths::Address;
 
 /// A stream socket that the host offers.
 pub(crate) struct Offer {
@@ -41,13 +41,17 @@ impl Offer {
     }
 
     /// Where a server's socket is bound. `listening`: whether the host says that it listens.
-    pub(crate) fn bound_to(&self, listening: bool) -> Result<SocketAddr> {
+    pub(crate) fn bound_to(&self, listening: bool) -> Result<SockAddr> {
         if self.socket().peer_addr().is_ok() {
             return Err(unfit("the descriptor is a connection; ss_socket_adopt takes that"));
         }
         let local = self.local()?;
-        let local = local.as_socket().ok_or_else(|| unfit("the descriptor is not a TCP socket's"))?;
-        if local.port() == 0 {
+        let is_bound = match local.as_socket() {
+            Some(address) => address.port() != 0,
+            None if local.is_unix() && cfg!(unix) => !Address::text_of(&local).is_empty(),
+            None => return Err(unfit("the descriptor is neither a TCP socket's nor a Unix-domain socket's")),
+        };
+        if !is_bound {
             return Err(unfit("the socket is not bound"));
         }
         match self.listens()? {

@@ -177,6 +177,23 @@ pub(super) unsafe fn c_string<'a>(text: *const c_char, parameter: &str) -> Resul
     }
 }
 
+/// A localAddress: NULL and "" are all of IPv4.
+///
+/// # Safety
+/// `text` is NULL or points to a NUL-terminated string that lives through the call.
+pub(super) unsafe fn local_address_text<'a>(text: *const c_char) -> Result<&'a str> {
+    if text.is_null() {
+        return Ok("0.0.0.0");
+    }
+    // SAFETY: the same contract.
+    match unsafe { c_string(text, "localAddress") }?.to_str() {
+        Ok("") => Ok("0.0.0.0"),
+        Ok(address) => Ok(address),
+        // Reported after the port, which is checked first.
+        Err(_) => Ok("\u{fffd}"),
+    }
+}
+
 /// Bytes that the host lends for reading.
 ///
 /// # Safety

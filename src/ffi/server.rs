@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::border::{c_string, get, handle, key, loop_key, status, value};
+use super::border::{c_string, get, handle, key, local_address_text, loop_key, status, value};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
 use crate::core::thread::with;
@@ -33,17 +33,30 @@ pub extern "C" fn ss_new(r#loop: *mut ss_loop) -> *mut ss_server {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_bind(server: *mut ss_server, local_port: i32, local_address: *const c_char) -> ss_status {
     status(|| {
-        let address: &str = match local_address.is_null() {
-            true => "0.0.0.0",
-            // SAFETY: a NUL-terminated string, by contract.
-            false => match unsafe { c_string(local_address, "localAddress") }?.to_str() {
-                Ok("") => "0.0.0.0",
-                Ok(address) => address,
-                // Reported after the port, which is checked first.
-                Err(_) => "\u{fffd}",
-            },
-        };
+        // SAFETY: NULL or a NUL-terminated string, by contract.
+        let address = unsafe { local_address_text(local_address) }?;
         with(|thread| thread.server(key(server))?.bind(local_port, address))
+    })
+}
+
+/// Binds a Unix-domain socket in place of ss_bind: path is that of a file, or on Linux "@name" an abstract name, which is no file.
+/// Everything else is as with ports; accepted sockets have no addresses, but see ss_socket_peer_credentials.
+///
+/// A file that a former server has left there is replaced, if nobody has its socket any more; no other file ever is. ss_close and
+/// the end of the server remove the file, unless another one has taken its place or the descriptor was asked for with
+/// ss_native_handle. Who may connect is decided by the file's permissions: set umask before, or chmod it before ss_listen.
+/// ss_local_address is the path as given, ss_local_port 0. SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT, SS_OPT_NO_DELAY and SS_OPT_KEEP_ALIVE
+/// mean nothing here, and these connections know no reset: the peer of one that is aborted, or of which output is dropped, sees its
+/// end.
+/// SS_ERR_TYPE 2007: path is NULL. SS_ERR_ARGUMENT 2004: it is empty, or longer than the system takes (about 100 bytes).
+/// SS_ERR_IO 2002: bound already, closed, or refused by the system: ss_last_os_error() is EADDRINUSE where a server or a file of
+/// another kind is. SS_ERR_UNSUPPORTED: Windows; abstract names on other systems than Linux.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_bind_path(server: *mut ss_server, path: *const c_char) -> ss_status {
+    status(|| {
+        // SAFETY: a NUL-terminated string, by contract.
+        let path = unsafe { c_string(path, "path") }?.to_owned();
+        with(|thread| thread.server(key(server))?.bind_path(&path))
     })
 }
 
@@ -88,11 +101,11 @@ pub extern "C" fn ss_drain(server: *mut ss_server, timeout_ms: u32) -> ss_status
     status(|| with(|thread| thread.server(key(server))?.drain(timeout_ms)))
 }
 
-/// Takes over a socket that is bound already, as a service manager hands it to the process (systemd's socket activation),
+/// Takes over a socket, of TCP or the Unix domain, that is bound already, as a service manager hands it to the process (systemd's socket activation),
 /// in place of ss_bind, and if listening is true of ss_listen.
 ///
 /// On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
-/// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound TCP socket, a connection (see ss_socket_adopt), listening is not what it is, or
+/// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound stream socket, a connection (see ss_socket_adopt), listening is not what it is, or
 /// an object of this thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_adopt(server: *mut ss_server, fd: i64, listening: bool) -> ss_status {
@@ -123,22 +136,22 @@ pub extern "C" fn ss_listening(server: *mut ss_server) -> bool {
     get(false, |thread| Ok(thread.server(key(server))?.server.is_listening()))
 }
 
-/// ServerSocket.localAddress, in digits; NULL when not bound.
+/// ServerSocket.localAddress, in digits, or the path of ss_bind_path; NULL when not bound.
 ///
 /// The text is the library's and is valid until the server is closed or destroyed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_local_address(server: *mut ss_server) -> *const c_char {
     get(std::ptr::null(), |thread| {
         let local = thread.server(key(server))?.server.local();
-        Ok(local.map_or(std::ptr::null(), |(_, text)| text.as_ptr()))
+        Ok(local.map_or(std::ptr::null(), |local| local.text.as_ptr()))
     })
 }
 
-/// ServerSocket.localPort; 0 when not bound. The real port as soon as bind has returned, also when 0 was asked for.
+/// ServerSocket.localPort; 0 when not bound, and of a path. The real port as soon as bind has returned, also when 0 was asked for.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_local_port(server: *mut ss_server) -> i32 {
     get(0, |thread| {
         let local = thread.server(key(server))?.server.local();
-        Ok(local.map_or(0, |(address, _)| address.port().into()))
+        Ok(local.and_then(|local| local.address).map_or(0, |address| address.port().into()))
     })
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::border::{bytes, c_string, change, check_room, get, glance_at, handle, key, loop_key, status, value};
+use super::border::{
+    bytes, c_string, change, check_room, get, glance_at, handle, key, local_address_text, loop_key, status, store, value,
+};
 use super::event_loop::ss_loop;
 use super::status::ss_status;
 use crate::core::socket::SocketRef;
@@ -45,6 +47,42 @@ pub unsafe extern "C" fn ss_socket_connect(socket: *mut ss_socket, host: *const 
             false => unsafe { c_string(host, "host") }?.to_str().unwrap_or("\u{fffd}"),
         };
         with(|thread| thread.socket(key(socket))?.connect(host, port))
+    })
+}
+
+/// Connects to a Unix-domain socket: path is that of a file, or on Linux "@name" an abstract name. What comes of it is an event, as
+/// with ss_socket_connect; Socket.timeout holds. Such a connection has no addresses (NULL) and no ports (0).
+///
+/// SS_ERR_TYPE 2007: path is NULL. SS_ERR_ARGUMENT 2004: it is empty, or longer than the system takes (about 100 bytes).
+/// SS_ERR_UNSUPPORTED: Windows; abstract names on other systems than Linux.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_socket_connect_path(socket: *mut ss_socket, path: *const c_char) -> ss_status {
+    status(|| {
+        // SAFETY: a NUL-terminated string, by contract. A copy, as above.
+        let path = unsafe { c_string(path, "path") }?.to_owned();
+        with(|thread| thread.socket(key(socket))?.connect_path(&path))
+    })
+}
+
+/// Chooses the local end of the connections that ss_socket_connect makes from now on: a port (0 = any free one, as without
+/// this) and an address of this machine, given in digits; NULL, "" and "0.0.0.0" mean any IPv4 address, "::" any IPv6 address.
+///
+/// The end is tried at once, so that an error is told here, and taken anew by each connection: then it may be in use, which is an
+/// ioError. Only hosts of the same family of addresses can be connected to: another address is SS_ERR_ARGUMENT 2004 from
+/// ss_socket_connect, a name without such an address an ioError with EAFNOSUPPORT. A port is no hindrance while old connections of
+/// it linger. Unix-domain connections take no notice of it.
+/// SS_ERR_RANGE 2003: no such port. SS_ERR_ARGUMENT 2004: not an IP address. SS_ERR_IO 2002: the socket is connected or
+/// connecting, or the system refused: then ss_last_os_error() says why.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_socket_bind(
+    socket: *mut ss_socket,
+    local_port: i32,
+    local_address: *const c_char,
+) -> ss_status {
+    status(|| {
+        // SAFETY: NULL or a NUL-terminated string, by contract.
+        let address = unsafe { local_address_text(local_address) }?;
+        with(|thread| thread.socket(key(socket))?.bind(local_port, address))
     })
 }
 
@@ -181,6 +219,29 @@ pub extern "C" fn ss_socket_local_port(socket: *mut ss_socket) -> i32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_remote_port(socket: *mut ss_socket) -> i32 {
     get(0, |thread| Ok(port(thread.socket(key(socket))?.socket.remote_endpoint()?)))
+}
+
+/// Who the peer of a Unix-domain connection is: the user, the group and the process that connected, or made the pair, as the system
+/// saw them then. Each place may be NULL; *pid receives -1 where the system does not tell (the BSDs). They are written on SS_OK only.
+///
+/// SS_ERR_IO 2002: it is not connected. SS_ERR_UNSUPPORTED: a connection by TCP, or Windows.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ss_socket_peer_credentials(
+    socket: *mut ss_socket,
+    uid: *mut u32,
+    gid: *mut u32,
+    pid: *mut i32,
+) -> ss_status {
+    status(|| {
+        let peer = with(|thread| thread.socket(key(socket))?.peer_credentials())?;
+        // SAFETY: each is NULL or the caller's, by contract.
+        unsafe {
+            store(uid, peer.user);
+            store(gid, peer.group);
+            store(pid, peer.process);
+        }
+        Ok(())
+    })
 }
 
 /// Socket.timeout: how many milliseconds connecting may take, looking the name up included; 0: as long as the system tries.

@@ -27,12 +27,20 @@
 //! - `listens(socket)`, `still_listens(listener)`; `CAN_SHARE_PORTS`, `share_port(socket)`.
 //! - `pass_over_newcomers(listener)`: nobody begins to connect at it any more, where there is a way that loses nobody.
 //! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
-//! - `TIMED_OUT`, `REFUSED`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out ourselves.
+//! - `is_under_way(error)`: what connecting says when it does not wait.
+//! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out
+//!   ourselves.
+//! - `paths`: Unix-domain sockets. `Address::new(text)`, `bind(socket, address)`, `SocketFile::remove`; `net` connects and accepts.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
 #[cfg(not(feature = "simulate"))]
 pub(crate) mod net;
+#[cfg(not(all(unix, not(feature = "simulate"))))]
+#[path = "no_paths.rs"]
+pub(crate) mod paths;
+#[cfg(all(unix, not(feature = "simulate")))]
+pub(crate) mod paths;
 mod readiness;
 #[cfg(feature = "simulate")]
 pub(crate) mod simulated;
@@ -55,6 +63,20 @@ pub(crate) struct LastAnswer {
     pub ago: std::time::Duration,
     /// Something was sent again, or the window probed, since: an answer is due.
     pub one_is_due: bool,
+}
+
+/// Why a path could not be bound.
+pub(crate) struct PathInUse {
+    pub error: std::io::Error,
+    /// What is there, and what to do; "": the error says it.
+    pub why: &'static str,
+}
+
+/// Who a peer is: numbers of the system's. -1 where it does not tell a process.
+pub(crate) struct Credentials {
+    pub user: u32,
+    pub group: u32,
+    pub process: i32,
 }
 
 /// What an error of accept means for the listening socket.

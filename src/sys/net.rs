@@ -63,11 +63,11 @@ impl Poller {
     }
 
     pub(crate) fn register_listener(&self, listener: &mut Listener, key: Key) -> io::Result<()> {
-        self.registry()?.register(&mut listener.0, Token(key.bits()), Interest::READABLE)
+        self.registry()?.register(&mut listener.socket, Token(key.bits()), Interest::READABLE)
     }
 
     pub(crate) fn deregister_listener(&self, listener: &mut Listener) {
-        let _ = self.registry().and_then(|registry| registry.deregister(&mut listener.0));
+        let _ = self.registry().and_then(|registry| registry.deregister(&mut listener.socket));
     }
 
     pub(crate) fn take_out(&mut self) -> Option<Wait> {
@@ -120,58 +120,65 @@ fn rare_news(event: &Event) -> News {
 }
 
 /// A listening socket.
-pub(crate) struct Listener(TcpListener);
+pub(crate) struct Listener {
+    socket: TcpListener,
+    unix_domain: bool,
+}
 
 impl Listener {
     /// Of a socket that listens already.
-    pub(crate) fn new(socket: Socket) -> Self {
-        Listener(TcpListener::from_std(socket.into()))
+    pub(crate) fn new(socket: Socket, unix_domain: bool) -> Self {
+        Listener { socket: TcpListener::from_std(socket.into()), unix_domain }
     }
 
     pub(crate) fn into_socket(self) -> Socket {
-        std::net::TcpListener::from(self.0).into()
+        std::net::TcpListener::from(self.socket).into()
     }
 
+    /// Takes one peer out of the system's queue. One of a Unix-domain socket has no address.
     #[inline]
-    pub(crate) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
-        sys::accept(&self.0).map(|(stream, remote)| (Stream(stream), remote))
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        if self.unix_domain {
+            return sys::paths::accept(&self.socket).map(|stream| (Stream(stream), None));
+        }
+        sys::accept(&self.socket).map(|(stream, remote)| (Stream(stream), Some(remote)))
     }
 
     /// Changes the backlog.
     pub(crate) fn listen(&self, backlog: i32) -> io::Result<()> {
-        SockRef::from(&self.0).listen(backlog)
+        SockRef::from(&self.socket).listen(backlog)
     }
 
     pub(crate) fn set_no_delay(&self, yes: bool) -> io::Result<()> {
-        SockRef::from(&self.0).set_tcp_nodelay(yes)
+        SockRef::from(&self.socket).set_tcp_nodelay(yes)
     }
 
     /// Nobody begins to connect at it any more; who has come can be accepted. Where there is no such thing it fails.
     pub(crate) fn pass_over_newcomers(&self) -> io::Result<()> {
-        sys::pass_over_newcomers(&self.0)
+        sys::pass_over_newcomers(&self.socket)
     }
 
     /// Whether the descriptor still is a listening socket. `Err` says why not.
     pub(crate) fn probe(&self) -> io::Result<()> {
-        sys::still_listens(&self.0)
+        sys::still_listens(&self.socket)
     }
 
     pub(crate) fn raw(&self) -> i64 {
-        sys::raw(&self.0)
+        sys::raw(&self.socket)
     }
 
     /// Nobody can connect from now on, whoever else holds the descriptor, where the system has such a call.
     pub(crate) fn refuse(&self) {
-        let _ = SockRef::from(&self.0).shutdown(Shutdown::Both);
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Both);
     }
 
     pub(crate) fn close(self) {
-        sys::close(self.0);
+        sys::close(self.socket);
     }
 
     /// Gives the descriptor up without closing it.
     pub(crate) fn forget(self) {
-        sys::forget(self.0);
+        sys::forget(self.socket);
     }
 }
 
@@ -181,6 +188,24 @@ pub(crate) struct Stream(TcpStream);
 impl Stream {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         sys::uncancelled(|| TcpStream::connect(address)).map(Stream)
+    }
+
+    /// Connects a socket whose local end is chosen.
+    pub(crate) fn connect_from(socket: Socket, remote: SocketAddr) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        match sys::uncancelled(|| socket.connect(&remote.into())) {
+            Err(error) if !sys::is_under_way(&error) => Err(error),
+            _ => Stream::adopt(socket),
+        }
+    }
+
+    pub(crate) fn connect_path(address: &sys::paths::Address) -> io::Result<Self> {
+        sys::paths::connect(address).and_then(Stream::adopt)
+    }
+
+    /// Who the peer is, for a Unix-domain socket.
+    pub(crate) fn peer_credentials(&self) -> io::Result<sys::Credentials> {
+        sys::paths::peer_credentials(&self.0)
     }
 
     /// Of a connection that the host has handed over.

@@ -468,6 +468,7 @@ pub(crate) fn is_not_ours(error: &io::Error) -> bool {
 
 pub(crate) const TIMED_OUT: i32 = libc::ETIMEDOUT;
 pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
+pub(crate) const OTHER_FAMILY: i32 = libc::EAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
 pub(crate) const NO_SUCH_NAME: i32 = libc::EAI_NONAME;
@@ -478,6 +479,11 @@ pub(crate) fn needs_privilege(error: &io::Error, port: u16) -> bool {
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
+}
+
+/// What connecting says when it does not wait.
+pub(crate) fn is_under_way(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 /// The index of a network interface, for the part of an IPv6 address behind '%'.

@@ -228,6 +228,7 @@ pub(crate) fn is_not_ours(error: &io::Error) -> bool {
 
 pub(crate) const TIMED_OUT: i32 = WinSock::WSAETIMEDOUT;
 pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
+pub(crate) const OTHER_FAMILY: i32 = WinSock::WSAEAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
 pub(crate) const NO_SUCH_NAME: i32 = WinSock::WSAHOST_NOT_FOUND;
@@ -239,6 +240,11 @@ pub(crate) fn needs_privilege(_error: &io::Error, _port: u16) -> bool {
 
 pub(crate) fn is_in_use(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
+}
+
+/// What connecting says when it does not wait.
+pub(crate) fn is_under_way(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(WinSock::WSAEWOULDBLOCK)
 }
 
 /// Windows writes interfaces as numbers, which need no look-up.

@@ -63,6 +63,7 @@ static void use_as_server(void *h)
 {
     ss_server *server = (ss_server *)h;
     REFUSED(ss_bind(server, 0, "127.0.0.1"));
+    REFUSED(ss_bind_path(server, "/no/such/folder/server"));
     REFUSED(ss_listen(server, 0));
     REFUSED(ss_close(server));
     EMPTY(ss_bound(server));
@@ -121,6 +122,9 @@ static void use_as_socket(void *h)
 #ifdef HAVE_ss_socket_connect
     REFUSED(ss_socket_connect(socket, "127.0.0.1", 9));
     REFUSED(ss_socket_adopt(socket, -1));
+    REFUSED(ss_socket_connect_path(socket, "/no/such/server"));
+    REFUSED(ss_socket_bind(socket, 0, "127.0.0.1"));
+    REFUSED(ss_socket_peer_credentials(socket, NULL, NULL, NULL));
 #endif
 #ifdef HAVE_ss_socket_pause
     REFUSED(ss_socket_pause(socket));

@@ -165,6 +165,10 @@ impl Connection {
         Connection { unix_domain, ..self }
     }
 
+    pub(crate) fn is_unix_domain(&self) -> bool {
+        self.unix_domain
+    }
+
     #[inline]
     pub(crate) fn phase(&self) -> Phase {
         self.phase

@@ -123,12 +123,13 @@ impl ServerRef<'_> {
     }
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
-    fn welcome(&mut self, sockets: &mut Table<Socket>, stream: Stream, remote: SocketAddr) -> Result<Key> {
+    fn welcome(&mut self, sockets: &mut Table<Socket>, stream: Stream, remote: Option<SocketAddr>) -> Result<Key> {
         let config = self.server.config()?;
         let share = &self.server.share;
         let entry = sockets.vacant_entry()?;
         let key = entry.key;
-        let mut connection = Connection::new(stream, key, Some(share.clone()), Phase::Accepted);
+        let connection = Connection::new(stream, key, Some(share.clone()), Phase::Accepted);
+        let mut connection = connection.over(remote.is_none());
         // A peer that is gone already makes this fail; its end is met when reading.
         let _ = connection.apply(&self.server.options, sys::INHERITS_SETTINGS, &mut self.transport.refusals);
         let connection = self.transport.add(connection)?;

@@ -1,18 +1,21 @@
 //! How a server comes by its port: by bind, or from a socket that the host hands over.
 
+use std::ffi::{CStr, CString};
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::{Server, ServerRef, State};
+use super::{Local, Server, ServerRef, State};
 use crate::address;
 use crate::core::adoption::Offer;
 use crate::core::connection::settings::{self, Refusals};
 use crate::error::{Failure, Result, SystemError, of_call};
+use crate::inject;
 use crate::options::{Options, ServerOptions};
 use crate::sys;
 use crate::sys::net::Listener;
+use crate::sys::paths::{self, Address};
 
 impl Server {
     pub(crate) fn check_fresh(&self) -> Result<()> {
@@ -36,9 +39,28 @@ impl ServerRef<'_> {
         let bound = bind(&address, &self.server.options, &self.server.server_options, refusals);
         let (socket, local) = bound.map_err(|failed| {
             let attempt = format!("{} {address}", failed.call);
-            Failure::invalid_socket().with_system(attempt, &failed.error, advice(&failed, port))
+            Failure::invalid_socket().with_system(attempt, &failed.error, address::advice(&failed, port))
         })?;
-        self.server.local = Some((local, address::text(&local)));
+        self.server.local = Some(Local::at_address(local));
+        self.server.state = State::Bound(socket);
+        Ok(())
+    }
+
+    /// Binds it to a path, or on Linux to an abstract name.
+    pub(crate) fn bind_path(&mut self, path: &CStr) -> Result<()> {
+        inject::point();
+        let address = address::of_path(path)?;
+        self.server.check_fresh()?;
+        let refused = |failed: SystemError, advice: &str| {
+            let attempt = format!("{} {}", failed.call, path.to_string_lossy());
+            Failure::invalid_socket().with_system(attempt, &failed.error, advice)
+        };
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(of_call("socket"));
+        let socket = socket.map_err(|failed| refused(failed, ""))?;
+        socket.set_nonblocking(true).map_err(|error| refused(of_call("fcntl O_NONBLOCK")(error), ""))?;
+        let file =
+            paths::bind(&socket, &address).map_err(|in_use| refused(of_call("bind")(in_use.error), in_use.why))?;
+        self.server.local = Some(Local::at_path(path.to_owned(), file));
         self.server.state = State::Bound(socket);
         Ok(())
     }
@@ -47,11 +69,17 @@ impl ServerRef<'_> {
     pub(crate) fn adopt(&mut self, descriptor: i64, listening: bool) -> Result<()> {
         self.server.check_fresh()?;
         let offer = Offer::new(descriptor)?;
-        let local = offer.bound_to(listening)?;
+        let bound_to = offer.bound_to(listening)?;
+        let local = match bound_to.as_socket() {
+            Some(address) => Local::at_address(address),
+            None => Local::at_path(CString::new(Address::text_of(&bound_to)).unwrap_or_default(), None),
+        };
         offer.settle()?;
-        settings::prepare(&offer.socket(), &self.server.options, &mut self.transport.refusals);
+        if local.address.is_some() {
+            settings::prepare(&offer.socket(), &self.server.options, &mut self.transport.refusals);
+        }
         if listening {
-            let mut listener = Listener::new(offer.take());
+            let mut listener = Listener::new(offer.take(), local.address.is_none());
             if let Err(error) = self.transport.reactor.poller.register_listener(&mut listener, self.key) {
                 listener.forget();
                 return Err(offer.refused(&of_call("watch")(error)));
@@ -61,7 +89,7 @@ impl ServerRef<'_> {
         } else {
             self.server.state = State::Bound(offer.take());
         }
-        self.server.local = Some((local, address::text(&local)));
+        self.server.local = Some(local);
         self.server.shared = true;
         Ok(())
     }
@@ -105,17 +133,5 @@ fn take_only_v6(socket: &Socket, address: &SocketAddr, yes: bool) -> io::Result<
     match socket.set_only_v6(yes) {
         Err(error) if address.ip().is_unspecified() && socket.only_v6().ok() != Some(yes) => Err(error),
         _ => Ok(()),
-    }
-}
-
-fn advice(failed: &SystemError, port: u16) -> &'static str {
-    match failed.error.kind() {
-        io::ErrorKind::AddrInUse => "another socket has this port; choose another one, or 0 for any free one",
-        io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
-        io::ErrorKind::PermissionDenied if failed.call == "bind" && sys::needs_privilege(&failed.error, port) => {
-            "this port needs a privilege; choose one from 1024 up"
-        }
-        io::ErrorKind::PermissionDenied => "the system forbids this call here: see the sandbox or container it runs in",
-        _ => "",
     }
 }

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use socket2::Socket;
 
+use crate::address;
 use crate::core::connection::settings::Optional;
 use crate::core::connection::{ServerShare, Transport};
 use crate::core::events::Life;
@@ -29,6 +30,7 @@ use crate::options::{Name, Options, ServerOptions};
 use crate::reactor::Deadline;
 use crate::sys;
 use crate::sys::net::Listener;
+use crate::sys::paths::SocketFile;
 
 pub(crate) struct Server {
     pub life: Life,
@@ -42,7 +44,7 @@ pub(crate) struct Server {
     /// Its figures, which its connections count, too.
     share: Rc<ServerShare>,
     state: State,
-    local: Option<(SocketAddr, CString)>,
+    local: Option<Local>,
     /// Others may have the descriptor on purpose: it was adopted, or the host has asked for it.
     shared: bool,
     /// The system said that peers wait, and nothing has shown since that none is left.
@@ -65,6 +67,26 @@ pub(crate) struct Server {
 
 impl Object for Server {
     const KIND: Kind = Kind::Server;
+}
+
+/// Where a server is to be found.
+pub(crate) struct Local {
+    /// `None`: at a path.
+    pub address: Option<SocketAddr>,
+    /// The address in digits, or the path.
+    pub text: CString,
+    /// What the path's socket has made there, if it is ours.
+    file: Option<SocketFile>,
+}
+
+impl Local {
+    fn at_address(address: SocketAddr) -> Self {
+        Local { address: Some(address), text: address::text(&address), file: None }
+    }
+
+    fn at_path(text: CString, file: Option<SocketFile>) -> Self {
+        Local { address: None, text, file }
+    }
 }
 
 enum State {
@@ -119,8 +141,19 @@ impl Server {
         self.drain.is_some()
     }
 
-    pub(crate) fn local(&self) -> Option<&(SocketAddr, CString)> {
+    pub(crate) fn local(&self) -> Option<&Local> {
         self.local.as_ref()
+    }
+
+    /// Nobody finds it by its path any more. To be called while its socket is open.
+    fn remove_file(&mut self) {
+        if let Some(file) = self.local.as_mut().and_then(|local| local.file.take()) {
+            file.remove();
+        }
+    }
+
+    fn is_at_path(&self) -> bool {
+        self.local.as_ref().is_some_and(|local| local.address.is_none())
     }
 
     pub(crate) fn share(&self) -> &Rc<ServerShare> {
@@ -151,7 +184,8 @@ impl Server {
         if let Some(config) = &self.config {
             return Ok(config.clone());
         }
-        let local = self.local.as_ref().map(|(address, _)| *address).filter(|address| !address.ip().is_unspecified());
+        let local =
+            self.local.as_ref().and_then(|local| local.address).filter(|address| !address.ip().is_unspecified());
         let config = memory::shared(SharedConfig { options: self.options, local })?;
         Ok(self.config.insert(config).clone())
     }
@@ -184,7 +218,7 @@ impl ServerRef<'_> {
             None => server.server_options.set(name, value)?,
             Some(outcome) => outcome?,
         }
-        if name == Name::NoDelay {
+        if name == Name::NoDelay && !server.is_at_path() {
             // Where accepted sockets inherit it, the listening socket must know.
             let outcome = match &server.state {
                 State::Bound(socket) => socket.set_tcp_nodelay(options.no_delay),
@@ -250,13 +284,16 @@ impl ServerRef<'_> {
 
     fn start_listening(&mut self, socket: Socket, backlog: i32) -> io::Result<()> {
         // Inherited by accepted sockets: else what remains of them would block a restart of the server.
-        self.transport.refusals.note(Optional::ReuseAddress, sys::may_share(&socket, true));
+        let unix_domain = self.server.is_at_path();
+        if !unix_domain {
+            self.transport.refusals.note(Optional::ReuseAddress, sys::may_share(&socket, true));
+        }
         if let Err(error) = socket.listen(backlog) {
             let _ = sys::may_share(&socket, false);
             self.server.state = State::Bound(socket);
             return Err(error);
         }
-        let mut listener = Listener::new(socket);
+        let mut listener = Listener::new(socket, unix_domain);
         if let Err(error) = self.transport.reactor.poller.register_listener(&mut listener, self.key) {
             // The system's queue stays open, but to the host this is a bound socket whose listen may be tried again.
             self.server.state = State::Bound(listener.into_socket());
@@ -280,6 +317,9 @@ impl ServerRef<'_> {
 
     /// Gives the port back, if it has one still.
     fn close_port(&mut self) {
+        if !self.server.shared {
+            self.server.remove_file();
+        }
         // A child may hold a copy of the descriptor, without knowing.
         let leaked = sys::has_forked() && !self.server.shared;
         match self.end() {

@@ -3,11 +3,13 @@
 //! Nothing of this is ever reported inside `connect`: a failure, however early, waits for the loop's next turn.
 
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bind::open_at;
 use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
 use crate::address::{self, Ends};
 use crate::core::connection::close::End;
@@ -20,24 +22,34 @@ use crate::memory;
 use crate::reactor::{Answer, Lookup, Reactor, Request, resolve};
 use crate::sys;
 use crate::sys::net::{self, Stream};
+use crate::sys::paths;
 
 /// How long an address is tried before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
+/// How long a Unix-domain server has to take somebody out of its full queue before it is tried again.
+const FULL_QUEUE: Duration = Duration::from_millis(20);
+
+/// What a socket connects to.
+pub(super) enum Target {
+    Address(SocketAddr),
+    Path(paths::Address),
+}
 
 /// No host has a longer name: NI_MAXHOST.
 const LONGEST_NAME: usize = 1024;
 
 /// An attempt to connect: the addresses still to be tried, and those being tried.
 pub(super) struct Attempt {
-    /// Whom it is to be connected to, as the host said.
+    /// Whom it is to be connected to, as the host said: a name or an address, or the path of a Unix-domain socket.
     host: String,
-    port: u16,
+    /// A path has none.
+    port: Option<u16>,
     started: Instant,
     /// The host is a name that is to be looked up. That begins with the next turn: many an attempt is given up at once.
     to_look_up: bool,
     /// It is being looked up.
     lookup: Option<Lookup>,
-    addresses: VecDeque<SocketAddr>,
+    targets: VecDeque<Target>,
     racing: Vec<Key>,
     /// When the next address is tried, even though the ones before have not failed.
     next_start: Option<Instant>,
@@ -55,26 +67,20 @@ impl Attempt {
     }
 
     /// Copies what it needs of the host: that may be the library's own text, of the connection that ends before this begins.
-    fn begin(host: &str, port: u16) -> Result<Self> {
-        let mut attempt = Attempt {
+    fn new(host: &str, port: Option<u16>) -> Result<Box<Self>> {
+        memory::boxed(Attempt {
             host: memory::text(host)?,
             port,
             started: net::now(),
             to_look_up: false,
             lookup: None,
-            addresses: VecDeque::new(),
+            targets: VecDeque::new(),
             racing: Vec::new(),
             next_start: None,
             error: 0,
             unknown_name: false,
             failed: false,
-        };
-        match address::parse(host, port) {
-            Ok(address) => attempt.addresses.push_back(address),
-            Err(_) if host.len() > LONGEST_NAME => attempt.fail_to_look_up(sys::NO_SUCH_NAME),
-            Err(_) => attempt.to_look_up = true,
-        }
-        Ok(attempt)
+        })
     }
 
     /// Prepares addresses for the race: the families take turns, beginning with the one that the system prefers
@@ -104,8 +110,12 @@ impl Attempt {
         if self.unknown_name {
             return format!("look up {host}: {}", sys::name_error(*error));
         }
-        let bracketed = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        Cause::Connect.describe(Some(bracketed), *error)
+        let peer = match port {
+            None => host.clone(),
+            Some(port) if host.contains(':') => format!("[{host}]:{port}"),
+            Some(port) => format!("{host}:{port}"),
+        };
+        Cause::Connect.describe(Some(peer), *error)
     }
 
     /// One address has failed. A host that refuses was reached, which says more than silence, and that more than a
@@ -175,7 +185,7 @@ impl Socket {
 
     /// Sets the attempt's timer to whatever comes first.
     pub(crate) fn arm(&mut self, key: Key, reactor: &mut Reactor) {
-        let waiting = self.attempt().filter(|attempt| !attempt.addresses.is_empty());
+        let waiting = self.attempt().filter(|attempt| !attempt.targets.is_empty());
         let next_start = waiting.and_then(|attempt| attempt.next_start);
         let due = [next_start, self.deadline()].into_iter().flatten().min();
         if let Some(cold) = self.cold_mut() {
@@ -192,10 +202,33 @@ impl SocketRef<'_> {
         if host.is_empty() {
             return Err(Failure::invalid_socket().because("give the name or the address of the host to connect to"));
         }
+        let literal = address::parse(host, port).ok();
+        literal.as_ref().map_or(Ok(()), |address| self.check_family(address))?;
         // Before anything is given up: the host may be a text of the connection's that ends here.
-        let attempt = memory::boxed(Attempt::begin(host, port)?)?;
+        let mut attempt = Attempt::new(host, Some(port))?;
+        match literal {
+            Some(address) => attempt.targets.push_back(Target::Address(address)),
+            None if host.len() > LONGEST_NAME => attempt.fail_to_look_up(sys::NO_SUCH_NAME),
+            None => attempt.to_look_up = true,
+        }
         self.leave_former()?;
-        let cold = self.socket.make_cold()?;
+        self.launch(attempt);
+        Ok(())
+    }
+
+    /// Connects to a Unix-domain socket.
+    pub(crate) fn connect_path(&mut self, path: &CStr) -> Result<()> {
+        inject::point();
+        let address = address::of_path(path)?;
+        let mut attempt = Attempt::new(&path.to_string_lossy(), None)?;
+        attempt.targets.push_back(Target::Path(address));
+        self.leave_former()?;
+        self.launch(attempt);
+        Ok(())
+    }
+
+    fn launch(&mut self, attempt: Box<Attempt>) {
+        let Some(cold) = self.socket.cold_mut() else { return };
         (cold.attempt, cold.failure, cold.was_tried) = (Some(attempt), None, true);
         self.socket.begin_keep();
         self.transport.active += 1;
@@ -203,7 +236,6 @@ impl SocketRef<'_> {
             self.queue();
         }
         self.race();
-        Ok(())
     }
 
     /// Whatever the socket was connected to, it will be connected anew. What was before ends without an event.
@@ -242,7 +274,7 @@ impl SocketRef<'_> {
             attempt.error = sys::NO_MEMORY;
             return self.race();
         };
-        match resolve(Request { socket: self.key, host, port: attempt.port, reply_to }) {
+        match resolve(Request { socket: self.key, host, port: attempt.port.unwrap_or(0), reply_to }) {
             Ok(lookup) => attempt.lookup = Some(lookup),
             Err(error) => {
                 attempt.fail_to_look_up(error.raw_os_error().unwrap_or(0));
@@ -254,12 +286,19 @@ impl SocketRef<'_> {
     /// A name was looked up. The answer may be one that nobody waits for any more.
     pub(crate) fn resolved(&mut self, answer: Answer) {
         inject::point();
+        let local = self.local_end();
         let is_waited_for =
             |attempt: &&mut Attempt| attempt.lookup.as_ref().is_some_and(|lookup| lookup.is_answered_by(&answer));
         let Some(attempt) = self.socket.attempt_mut().filter(is_waited_for) else { return };
         attempt.lookup = None;
         match answer.outcome {
-            Ok(addresses) => attempt.addresses = Attempt::interleave(addresses),
+            Ok(mut addresses) => {
+                addresses.retain(|address| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4()));
+                if addresses.is_empty() {
+                    attempt.error = sys::OTHER_FAMILY;
+                }
+                attempt.targets = Attempt::interleave(addresses).into_iter().map(Target::Address).collect();
+            }
             Err(number) => attempt.fail_to_look_up(number),
         }
         self.race();
@@ -268,8 +307,8 @@ impl SocketRef<'_> {
     /// Tries the next address. Without one, and with none being tried, the attempt has failed.
     fn race(&mut self) {
         inject::point();
-        while let Some(address) = self.socket.attempt_mut().and_then(|attempt| attempt.addresses.pop_front()) {
-            let outcome = self.start(address);
+        while let Some(target) = self.socket.attempt_mut().and_then(|attempt| attempt.targets.pop_front()) {
+            let outcome = self.start(&target);
             let Some(attempt) = self.socket.attempt_mut() else { return };
             match outcome {
                 Ok(connection) => {
@@ -277,11 +316,18 @@ impl SocketRef<'_> {
                     attempt.next_start = Some(net::now() + HEAD_START);
                     break;
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && matches!(target, Target::Path(_)) => {
+                    // The server's queue is full, and the system will not tell when there is room.
+                    attempt.targets.push_front(target);
+                    attempt.next_start = Some(net::now() + FULL_QUEUE);
+                    break;
+                }
                 Err(error) => attempt.note_failure(error.raw_os_error().unwrap_or(0)),
             }
         }
         if let Some(attempt) = self.socket.attempt_mut() {
-            if attempt.racing.is_empty() && !attempt.is_resolving() && !attempt.failed {
+            let is_over = attempt.racing.is_empty() && attempt.targets.is_empty() && !attempt.is_resolving();
+            if is_over && !attempt.failed {
                 attempt.failed = true;
                 self.queue();
             }
@@ -289,9 +335,17 @@ impl SocketRef<'_> {
         self.socket.arm(self.key, &mut self.transport.reactor);
     }
 
-    fn start(&mut self, address: SocketAddr) -> io::Result<Key> {
+    fn start(&mut self, target: &Target) -> io::Result<Key> {
         inject::point();
-        let mut connection = Connection::new(Stream::connect(address)?, self.key, None, Phase::Connecting);
+        let stream = match (target, self.local_end()) {
+            (Target::Path(path), _) => Stream::connect_path(path)?,
+            (Target::Address(remote), None) => Stream::connect(*remote)?,
+            (Target::Address(remote), Some(local)) => {
+                Stream::connect_from(open_at(&local).map_err(|failed| failed.error)?, *remote)?
+            }
+        };
+        let connection = Connection::new(stream, self.key, None, Phase::Connecting);
+        let mut connection = connection.over(matches!(target, Target::Path(_)));
         connection.apply(self.socket.options(), false, &mut self.transport.refusals)?;
         let key = self.transport.add(connection).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         self.transport.register(key).inspect_err(|_| self.lose(key, false))?;
@@ -352,7 +406,7 @@ impl SocketRef<'_> {
             self.race();
             return false;
         }
-        attempt.addresses.clear();
+        attempt.targets.clear();
         for racing in attempt.racing.clone() {
             if self.check_attempt(racing) {
                 return true;

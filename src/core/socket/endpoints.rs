@@ -38,11 +38,12 @@ impl Endpoint {
 impl Socket {
     /// One that a server has accepted: alive through the connect event.
     #[inline]
-    pub(crate) fn accepted(config: Rc<SharedConfig>, peer: SocketAddr, connection: Key) -> Result<Self> {
+    pub(crate) fn accepted(config: Rc<SharedConfig>, peer: Option<SocketAddr>, connection: Key) -> Result<Self> {
         let socket = Socket { connection: Some(connection), ..Socket::new(config, Life::PINNED) };
         match peer {
-            SocketAddr::V4(peer) => Ok(Socket { peer, ..socket }),
-            SocketAddr::V6(_) => socket.with_peer(peer),
+            Some(SocketAddr::V4(peer)) => Ok(Socket { peer, ..socket }),
+            Some(peer) => socket.with_peer(peer),
+            None => Ok(socket),
         }
     }
 

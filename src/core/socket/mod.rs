@@ -1,12 +1,13 @@
 //! Socket: AIR's object, one end of one connection.
 //!
 //! `input` is its unread bytes, `output` what it writes, `connect` and `adopt` the ways to a connection, `close` the ways out of one,
-//! `typed` numbers and texts, `endpoints` the two addresses.
+//! `bind` the local end of connections to come, `typed` numbers and texts, `endpoints` the two addresses.
 //!
 //! A socket that is connected and idle is small: what is the same for many is in its [`SharedConfig`], what few have in
 //! [`Cold`]. Its verbs are methods of a [`SocketRef`], which has in hand all that they work on.
 
 mod adopt;
+mod bind;
 pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod endpoints;
@@ -29,6 +30,7 @@ use crate::handle::{Key, Kind, Object};
 use crate::memory;
 use crate::options::{Name, Options};
 use crate::reactor::Deadline;
+use crate::sys::Credentials;
 use connect::Attempt;
 use endpoints::Endpoints;
 use input::Kept;
@@ -76,6 +78,8 @@ pub(crate) struct Cold {
     pub queued: bool,
     /// The attempt's next deadline.
     timer: Deadline,
+    /// Where its connections are to come from.
+    local_end: Option<SocketAddr>,
     /// Milliseconds that connecting may take; 0 = as long as the system tries.
     timeout: u32,
     endpoints: Option<Box<Endpoints>>,
@@ -96,6 +100,7 @@ impl Default for Cold {
             was_tried: false,
             queued: false,
             timer: Deadline::NONE,
+            local_end: None,
             timeout: DEFAULT_TIMEOUT,
             endpoints: None,
             kept: Kept::default(),
@@ -168,6 +173,16 @@ impl SocketRef<'_> {
 
     pub(crate) fn native_handle(&mut self) -> Option<i64> {
         self.connection().ok().map(|(_, connection)| connection.raw())
+    }
+
+    /// Who the peer of a Unix-domain connection is.
+    pub(crate) fn peer_credentials(&mut self) -> Result<Credentials> {
+        let (_, connection) = self.connection()?;
+        if !connection.is_unix_domain() {
+            return Err(Failure::unsupported().because("only a Unix-domain connection tells who the peer is"));
+        }
+        let found = connection.stream().peer_credentials().map_err(of_call("getsockopt"));
+        found.map_err(|failed| Failure::invalid_socket().with_call(&failed, ""))
     }
 
     /// Its listeners have changed.

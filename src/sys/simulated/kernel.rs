@@ -10,11 +10,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::link::{Link, Stage, error};
-use super::{News, Ready};
+use super::{EVENTS, News, Ready};
 use crate::handle::Key;
 
-/// How many readiness events one wait takes.
-const EVENTS: usize = 1024;
 /// How many peers wait at a listening socket.
 const BACKLOG: usize = 128;
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-pub(crate) use super::readiness::{News, Ready};
+pub(crate) use super::readiness::{EVENTS, News, Ready};
 use crate::handle::Key;
 use crate::sys::{self, LastAnswer};
 use kernel::{Entry, Trouble, with};
@@ -109,7 +109,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket, _unix_domain: bool) -> Self {
         let port = socket.local_addr().ok().and_then(|address| address.as_socket()).map_or(0, |address| address.port());
         with(|kernel| kernel.listen(port));
         Listener { socket, port }
@@ -120,8 +120,8 @@ impl Listener {
         self.socket
     }
 
-    pub(crate) fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
-        with(|kernel| kernel.accept(self.port)).map(|(number, remote)| (Stream(number), remote))
+    pub(crate) fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        with(|kernel| kernel.accept(self.port)).map(|(number, remote)| (Stream(number), Some(remote)))
     }
 
     pub(crate) fn listen(&self, backlog: i32) -> io::Result<()> {
@@ -161,6 +161,19 @@ pub(crate) struct Stream(u32);
 impl Stream {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         with(|kernel| kernel.connect(address)).map(Stream)
+    }
+
+    /// The local end is made up, as everything is.
+    pub(crate) fn connect_from(_socket: Socket, remote: SocketAddr) -> io::Result<Self> {
+        Stream::connect(remote)
+    }
+
+    pub(crate) fn connect_path(_address: &sys::paths::Address) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn peer_credentials(&self) -> io::Result<sys::Credentials> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// The made-up network has no such connection: it stays the host's.
