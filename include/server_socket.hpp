@@ -1317,6 +1317,14 @@ inline parts<property> value::properties() const { return {*this, property_count
 
 /* ---- Socket ----------------------------------------------------------------------------------------------- */
 
+/** Who the peer of a Unix-domain connection is. */
+struct credentials {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    /** -1 where the system does not tell. */
+    std::int32_t pid = -1;
+};
+
 /** AIR's Socket: one end of a TCP connection. */
 class socket : public dispatcher<socket, ss_socket> {
 public:
@@ -1332,6 +1340,27 @@ public:
     {
         if (host.is_whole(out, "ss::socket::connect: a host with a NUL"))
             out(ss_socket_connect(get(), host.c_str(), port));
+    }
+    /** As connect(), to a Unix-domain socket: a file, or on Linux "@name". */
+    void connect_path(const text &path, failure out = {}) const
+    {
+        if (path.is_whole(out, "ss::socket::connect_path: a path with a NUL"))
+            out(ss_socket_connect_path(get(), path.c_str()));
+    }
+    /** Where connect() comes from. Port 0: any free one. Address in digits; "": any of IPv4, "::": any of IPv6. */
+    void bind(std::int32_t port, const text &address = "", failure out = {}) const
+    {
+        if (address.is_whole(out, "ss::socket::bind: an address with a NUL"))
+            out(ss_socket_bind(get(), port, address.c_str()));
+    }
+    /** Takes over a connected stream socket: it is connected at once, and no event says so; see ss_socket_adopt. */
+    void adopt_descriptor(std::int64_t descriptor, failure out = {}) const { out(ss_socket_adopt(get(), descriptor)); }
+    /** Who the peer of a Unix-domain connection is. */
+    credentials peer_credentials(failure out = {}) const
+    {
+        credentials peer;
+        out(ss_socket_peer_credentials(get(), &peer.uid, &peer.gid, &peer.pid));
+        return peer;
     }
     /** What was written is still sent, in the background. No event follows. */
     void close(failure out = {}) const { out(ss_socket_close(get())); }
@@ -1600,6 +1629,12 @@ public:
     {
         if (address.is_whole(out, "ss::server::bind: an address with a NUL"))
             out(ss_bind(get(), port, address.c_str()));
+    }
+    /** A Unix-domain socket: a file, or on Linux "@name". */
+    void bind_path(const text &path, failure out = {}) const
+    {
+        if (path.is_whole(out, "ss::server::bind_path: a path with a NUL"))
+            out(ss_bind_path(get(), path.c_str()));
     }
     void listen(std::int32_t backlog = 0, failure out = {}) const { out(ss_listen(get(), backlog)); }
     void close(failure out = {}) const { out(ss_close(get())); }

@@ -54,6 +54,12 @@ static value hss_bind(value server_, value local_port_, value local_address_)
 }
 DEFINE_PRIM(hss_bind, 3)
 
+static value hss_bind_path(value server_, value path_)
+{
+	return integer((int)ss_bind_path(object_of(server_), c_text(path_)));
+}
+DEFINE_PRIM(hss_bind_path, 2)
+
 static value hss_listen(value server_, value backlog_)
 {
 	return integer((int)ss_listen(object_of(server_), (int32_t)val_any_int(backlog_)));
@@ -164,6 +170,18 @@ static value hss_socket_connect(value socket_, value host_, value port_)
 	return integer((int)ss_socket_connect(object_of(socket_), c_text(host_), (int32_t)val_any_int(port_)));
 }
 DEFINE_PRIM(hss_socket_connect, 3)
+
+static value hss_socket_connect_path(value socket_, value path_)
+{
+	return integer((int)ss_socket_connect_path(object_of(socket_), c_text(path_)));
+}
+DEFINE_PRIM(hss_socket_connect_path, 2)
+
+static value hss_socket_bind(value socket_, value local_port_, value local_address_)
+{
+	return integer((int)ss_socket_bind(object_of(socket_), (int32_t)val_any_int(local_port_), c_text(local_address_)));
+}
+DEFINE_PRIM(hss_socket_bind, 3)
 
 static value hss_socket_adopt(value socket_, value fd_)
 {

@@ -1666,6 +1666,71 @@ void a_refused_connection_is_an_event()
     CHECK(os_error == connection_refused && !out.connected());
 }
 
+#ifndef _WIN32
+void a_path_is_bound_and_connected_to()
+{
+    ss::loop loop;
+    const std::string path =
+        (std::filesystem::temp_directory_path() / ("ss-cpp-" + std::to_string(getpid()))).string();
+    ss::server server(loop);
+    server.bind_path(path);
+    CHECK(server.local_address() == path && server.local_port() == 0);
+    THROWN(ss::io_error, ss::server(loop).bind_path(path));
+    THROWN(std::invalid_argument, ss::server(loop).bind_path(std::string("/a\0b", 4)));
+    server.listen();
+    ss::credentials seen;
+    server.on_connect([&](ss::event &event) {
+        const ss::socket peer = event.socket();
+        seen = peer.peer_credentials();
+        peer.keep();
+        peer.write("hello");
+    });
+    ss::socket out(loop);
+    THROWN(std::invalid_argument, out.connect_path(std::string("/a\0b", 4)));
+    out.connect_path(path);
+    pump_until(loop, [&] { return out.bytes_available() == 5; });
+    CHECK(out.read_all() == "hello" && out.remote_address().empty());
+    CHECK(seen.uid == geteuid() && seen.gid == getegid());
+    server.close();
+    CHECK(!std::filesystem::exists(path));
+}
+
+void a_connection_is_taken_over()
+{
+    ss::loop loop;
+    int ends[2];
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    ss::socket socket(loop);
+    std::error_code code;
+    socket.adopt_descriptor(-1, code);
+    CHECK(code && !socket.connected());
+    socket.adopt_descriptor(ends[0]);
+    CHECK(socket.connected() && socket.peer_credentials().uid == geteuid());
+    CHECK(::write(ends[1], "hello", 5) == 5);
+    pump_until(loop, [&] { return socket.bytes_available() == 5; });
+    CHECK(socket.read_all() == "hello");
+    ::close(ends[1]);
+    pump_until(loop, [&] { return !socket.connected(); });
+}
+#endif
+
+void a_socket_is_bound_before_it_connects()
+{
+    ss::loop loop;
+    ss::server server = listening(loop);
+    int from = 0;
+    server.on_connect([&](ss::event &event) { from = event.socket().remote_port(); });
+    ss::socket out(loop);
+    THROWN(ss::range_error, out.bind(-1));
+    THROWN(std::invalid_argument, out.bind(0, std::string("127.0.0.1\0", 10)));
+    out.bind(0, "127.0.0.1");
+    THROWN(ss::argument_error, out.connect("::1", server.local_port()));
+    out.connect("127.0.0.1", server.local_port());
+    pump_until(loop, [&] { return from != 0; });
+    CHECK(out.local_port() == from);
+    THROWN(ss::unsupported_error, out.peer_credentials());
+}
+
 void the_descriptor_and_the_timeout_are_for_other_loops()
 {
     ss::loop loop;
@@ -1765,6 +1830,11 @@ int main()
     options_and_waits_are_durations();
     the_log_is_a_callable();
     a_refused_connection_is_an_event();
+#ifndef _WIN32
+    a_path_is_bound_and_connected_to();
+    a_connection_is_taken_over();
+#endif
+    a_socket_is_bound_before_it_connects();
     the_descriptor_and_the_timeout_are_for_other_loops();
     threads_for_names_end_by_themselves(threads_at_first);
     std::puts("all passed");

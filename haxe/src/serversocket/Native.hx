@@ -98,6 +98,7 @@ extern class Native {
 	@:native("::ss_timer_stop") static function ss_timer_stop(timer:TimerHandle):Status;
 	@:native("::ss_new") static function ss_new(loop:LoopHandle):ServerHandle;
 	@:native("::ss_bind") static function ss_bind(server:ServerHandle, localPort:cpp.Int32, localAddress:cpp.ConstCharStar):Status;
+	@:native("::ss_bind_path") static function ss_bind_path(server:ServerHandle, path:cpp.ConstCharStar):Status;
 	@:native("::ss_listen") static function ss_listen(server:ServerHandle, backlog:cpp.Int32):Status;
 	@:native("::ss_close") static function ss_close(server:ServerHandle):Status;
 	@:native("::ss_drain") static function ss_drain(server:ServerHandle, timeoutMs:cpp.UInt32):Status;
@@ -144,6 +145,8 @@ extern class Native {
 	@:native("::ss_event_to_string") static function ss_event_to_string(event:EventHandle, dst:cpp.RawPointer<cpp.Char>, capacity:cpp.SizeT):cpp.SizeT;
 	@:native("::ss_socket_new") static function ss_socket_new(loop:LoopHandle):SocketHandle;
 	@:native("::ss_socket_connect") static function ss_socket_connect(socket:SocketHandle, host:cpp.ConstCharStar, port:cpp.Int32):Status;
+	@:native("::ss_socket_connect_path") static function ss_socket_connect_path(socket:SocketHandle, path:cpp.ConstCharStar):Status;
+	@:native("::ss_socket_bind") static function ss_socket_bind(socket:SocketHandle, localPort:cpp.Int32, localAddress:cpp.ConstCharStar):Status;
 	@:native("::ss_socket_adopt") static function ss_socket_adopt(socket:SocketHandle, fd:cpp.Int64):Status;
 	@:native("::ss_socket_close") static function ss_socket_close(socket:SocketHandle):Status;
 	@:native("::ss_socket_shutdown") static function ss_socket_shutdown(socket:SocketHandle):Status;
@@ -159,6 +162,7 @@ extern class Native {
 	@:native("::ss_socket_remote_address") static function ss_socket_remote_address(socket:SocketHandle):cpp.ConstCharStar;
 	@:native("::ss_socket_local_port") static function ss_socket_local_port(socket:SocketHandle):cpp.Int32;
 	@:native("::ss_socket_remote_port") static function ss_socket_remote_port(socket:SocketHandle):cpp.Int32;
+	@:native("::ss_socket_peer_credentials") static function ss_socket_peer_credentials(socket:SocketHandle, uid:cpp.RawPointer<cpp.UInt32>, gid:cpp.RawPointer<cpp.UInt32>, pid:cpp.RawPointer<cpp.Int32>):Status;
 	@:native("::ss_socket_timeout") static function ss_socket_timeout(socket:SocketHandle):cpp.UInt32;
 	@:native("::ss_socket_set_timeout") static function ss_socket_set_timeout(socket:SocketHandle, timeoutMs:cpp.UInt32):Status;
 	@:native("::ss_socket_read") static function ss_socket_read(socket:SocketHandle, dst:cpp.RawPointer<cpp.Void>, capacity:cpp.SizeT):cpp.SizeT;

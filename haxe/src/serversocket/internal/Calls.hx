@@ -54,6 +54,10 @@ class Calls {
 		return Native.ss_bind(HandleCast.toServer(server.object), localPort, ConstCharStar.fromString(localAddress));
 	}
 
+	public static function bindPath(server:Handle, path:String):Int {
+		return Native.ss_bind_path(HandleCast.toServer(server.object), ConstCharStar.fromString(path));
+	}
+
 	public static function listen(server:Handle, backlog:Int):Int {
 		return Native.ss_listen(HandleCast.toServer(server.object), backlog);
 	}
@@ -126,6 +130,14 @@ class Calls {
 
 	public static function socketConnect(socket:Handle, host:String, port:Int):Int {
 		return Native.ss_socket_connect(HandleCast.toSocket(socket.object), ConstCharStar.fromString(host), port);
+	}
+
+	public static function socketConnectPath(socket:Handle, path:String):Int {
+		return Native.ss_socket_connect_path(HandleCast.toSocket(socket.object), ConstCharStar.fromString(path));
+	}
+
+	public static function socketBind(socket:Handle, localPort:Int, localAddress:String):Int {
+		return Native.ss_socket_bind(HandleCast.toSocket(socket.object), localPort, ConstCharStar.fromString(localAddress));
 	}
 
 	public static function socketAdopt(socket:Handle, fd:Int):Int {
@@ -499,6 +511,10 @@ class Calls {
 		return _bind(server, localPort, NekoBinding.toNeko(localAddress));
 	}
 
+	public static function bindPath(server:Handle, path:String):Int {
+		return _bindPath(server, NekoBinding.toNeko(path));
+	}
+
 	public static function listen(server:Handle, backlog:Int):Int {
 		return _listen(server, backlog);
 	}
@@ -569,6 +585,14 @@ class Calls {
 
 	public static function socketConnect(socket:Handle, host:String, port:Int):Int {
 		return _socketConnect(socket, NekoBinding.toNeko(host), port);
+	}
+
+	public static function socketConnectPath(socket:Handle, path:String):Int {
+		return _socketConnectPath(socket, NekoBinding.toNeko(path));
+	}
+
+	public static function socketBind(socket:Handle, localPort:Int, localAddress:String):Int {
+		return _socketBind(socket, localPort, NekoBinding.toNeko(localAddress));
 	}
 
 	public static function socketAdopt(socket:Handle, fd:Int):Int {
@@ -864,6 +888,7 @@ class Calls {
 	static final _version = Lib.load("serversocket", "hss_version", 0);
 	static final _isSupported = Lib.load("serversocket", "hss_is_supported", 0);
 	static final _bind = Lib.load("serversocket", "hss_bind", 3);
+	static final _bindPath = Lib.load("serversocket", "hss_bind_path", 2);
 	static final _listen = Lib.load("serversocket", "hss_listen", 2);
 	static final _close = Lib.load("serversocket", "hss_close", 1);
 	static final _drain = Lib.load("serversocket", "hss_drain", 2);
@@ -882,6 +907,8 @@ class Calls {
 	static final _hasListener = Lib.load("serversocket", "hss_has_listener", 2);
 	static final _willTrigger = Lib.load("serversocket", "hss_will_trigger", 2);
 	static final _socketConnect = Lib.load("serversocket", "hss_socket_connect", 3);
+	static final _socketConnectPath = Lib.load("serversocket", "hss_socket_connect_path", 2);
+	static final _socketBind = Lib.load("serversocket", "hss_socket_bind", 3);
 	static final _socketAdopt = Lib.load("serversocket", "hss_socket_adopt", 2);
 	static final _socketClose = Lib.load("serversocket", "hss_socket_close", 1);
 	static final _socketShutdown = Lib.load("serversocket", "hss_socket_shutdown", 1);
@@ -994,6 +1021,10 @@ class Calls {
 		throw MacroBinding.NOTHING;
 	}
 
+	public static function bindPath(server:Handle, path:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
 	public static function listen(server:Handle, backlog:Int):Int {
 		throw MacroBinding.NOTHING;
 	}
@@ -1063,6 +1094,14 @@ class Calls {
 	}
 
 	public static function socketConnect(socket:Handle, host:String, port:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketConnectPath(socket:Handle, path:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketBind(socket:Handle, localPort:Int, localAddress:String):Int {
 		throw MacroBinding.NOTHING;
 	}
 
