@@ -168,11 +168,22 @@ static void on_connect(ss_event *event, void *user_data)
     send_to(who, text, (size_t)length);
 }
 
+/* What the library has to say: lost connections, shortages, and hints at what is hardly meant. */
+static void on_log(int32_t level, const char *message, void *user_data)
+{
+    const char *kind = level == SS_LOG_ERROR ? "error" : level == SS_LOG_WARNING ? "warning" : "hint";
+
+    (void)user_data;
+    fprintf(stderr, "chat_server: %s: %s\n", kind, message);
+}
+
 int main(int argc, char **argv)
 {
     int port = argc > 1 ? atoi(argv[1]) : 7001;
-    ss_server *server = ss_new(NULL);
+    ss_server *server;
 
+    ss_set_log(on_log, NULL); /* first, so that nothing is missed */
+    server = ss_new(NULL);
     if (server == NULL ||
         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0) != SS_OK ||
         ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK)

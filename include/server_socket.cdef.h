@@ -25,6 +25,7 @@ enum ss_constants {
     SS_LITTLE_ENDIAN = 1,
     SS_LOG_ERROR = 1,
     SS_LOG_WARNING = 2,
+    SS_LOG_HINT = 3,
     SS_AMF0 = 0,
     SS_AMF3 = 3,
     SS_VALUE_UNDEFINED = 1,

@@ -181,6 +181,12 @@
 #define SS_LOG_WARNING 2
 
 /**
+ * The level of a log message: the program does something that is allowed, and hardly what it means; with what to do. Each of them
+ * comes once: for a server, a loop, or a thread.
+ */
+#define SS_LOG_HINT 3
+
+/**
  * ObjectEncoding.AMF0: that of ActionScript 1 and 2.
  */
 #define SS_AMF0 0

@@ -14,6 +14,8 @@ pub(crate) enum Level {
     Error = 1,
     /// Something is short, and the library copes; or a listener is missing that should have heard.
     Warning = 2,
+    /// Something works as it is written down, and is hardly what the program means.
+    Hint = 3,
 }
 
 /// How often a warning that repeats is put out at most.

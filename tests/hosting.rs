@@ -270,6 +270,31 @@ fn a_forked_child_can_make_a_loop_of_its_own() {
 }
 
 #[test]
+fn a_child_that_drives_the_loop_of_its_parent_is_told() {
+    in_own_process!(|| {
+        let server = ss_new(null_mut());
+        ok(unsafe { ss_bind(server, 0, null_mut()) });
+        ok(ss_listen(server, 0));
+        // As daemon() does.
+        let code = fork_and_wait(|| {
+            let poll = || unsafe { ss_loop_poll(null_mut(), 0, null_mut()) };
+            let refused = [ss_loop_run(null_mut()), poll(), ss_loop_run(null_mut())];
+            if refused != [SS_ERR_FORKED; 3] {
+                return 1;
+            }
+            // It makes something of its own.
+            let own = ss_new(null_mut());
+            if own.is_null() || poll() != SS_OK || ss_loop_run(null_mut()) != SS_OK {
+                return 2;
+            }
+            0
+        });
+        assert_eq!(code, 0);
+        ok(release(server));
+    });
+}
+
+#[test]
 fn a_fork_while_other_threads_post_does_not_hang_the_child() {
     in_own_process!(|| {
         let events = Loop::new();

@@ -164,6 +164,26 @@ pub(super) fn default_loop() -> Result<Key> {
     with(Thread::default_loop)
 }
 
+/// A loop argument of a function that drives the loop.
+pub(super) fn loop_to_drive<T>(handle: *mut T, place: usize) -> Result<Key> {
+    if !handle.is_null() {
+        return Ok(key(handle));
+    }
+    match with(|thread| Ok(thread.known_default_loop())) {
+        Ok(Some(key)) => Ok(key),
+        _ => new_loop_to_drive(place),
+    }
+}
+
+#[cold]
+fn new_loop_to_drive(place: usize) -> Result<Key> {
+    quieten_panics();
+    let found = with(Thread::default_loop_to_drive);
+    // There may be a hint, and the wait may be long.
+    settle_up(place);
+    found
+}
+
 /// A text that the host must give.
 ///
 /// # Safety

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::border::{default_loop, handle, key, loop_in_use, outcome, status, store, value};
+use super::border::{default_loop, handle, key, loop_in_use, loop_to_drive, outcome, status, store, value};
 use super::status::ss_status;
 use crate::core::events::Life;
 use crate::core::host::Call;
@@ -77,7 +77,7 @@ pub unsafe extern "C-unwind" fn ss_loop_poll(r#loop: *mut ss_loop, timeout_ms: i
 /// `events` is NULL or points to a writable uint32_t.
 #[inline(never)]
 unsafe fn poll(r#loop: *mut ss_loop, timeout_ms: i32, events: *mut u32, place: usize) -> ss_status {
-    let polled = loop_in_use(r#loop).and_then(|key| driver::poll(key, timeout_ms, place));
+    let polled = loop_to_drive(r#loop, place).and_then(|key| driver::poll(key, timeout_ms, place));
     outcome(polled.map(|count| {
         // SAFETY: NULL or the caller's, by contract.
         unsafe { store(events, count) };
@@ -95,7 +95,7 @@ pub extern "C-unwind" fn ss_loop_run(r#loop: *mut ss_loop) -> ss_status {
 
 #[inline(never)]
 fn run(r#loop: *mut ss_loop, place: usize) -> ss_status {
-    outcome(loop_in_use(r#loop).and_then(|key| driver::run(key, place)))
+    outcome(loop_to_drive(r#loop, place).and_then(|key| driver::run(key, place)))
 }
 
 /// Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.

@@ -71,6 +71,9 @@ pub unsafe extern "C" fn ss_server_stats(server: *mut ss_server, stats: *mut ss_
 pub const SS_LOG_ERROR: i32 = 1;
 /// The level of a log message: something is short, and the library copes; or an ioError had no listener.
 pub const SS_LOG_WARNING: i32 = 2;
+/// The level of a log message: the program does something that is allowed, and hardly what it means; with what to do. Each of them
+/// comes once: for a server, a loop, or a thread.
+pub const SS_LOG_HINT: i32 = 3;
 
 /// A function that takes log messages; the text is valid during the call. It may run on any thread that uses the
 /// library, also inside a call, and must not throw.

@@ -88,6 +88,11 @@ pub(crate) fn published<T: Any + Send + Sync>(key: Key) -> Option<Arc<T>> {
     object.downcast().ok()
 }
 
+/// Whether one of those objects is like that.
+pub(crate) fn any_published<T: Any + Send + Sync>(is_like_that: impl Fn(&T) -> bool) -> bool {
+    lock().published.values().any(|object| object.downcast_ref().is_some_and(&is_like_that))
+}
+
 /// What all threads of the process share: who owns which block, and the objects any thread may reach.
 pub(super) struct Registry {
     blocks: Vec<Owned>,

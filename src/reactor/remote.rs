@@ -1,7 +1,7 @@
 //! The part of a loop that every thread may touch: wake, stop, post.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::host::Call;
@@ -17,6 +17,10 @@ pub(crate) struct Remote {
     stop: AtomicBool,
     inbox: Mutex<Inbox>,
     epoch: u32,
+    /// How many of its servers listen.
+    servers: AtomicUsize,
+    /// It was polled.
+    polled: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,7 +51,27 @@ impl Remote {
             stop: AtomicBool::new(false),
             inbox: Mutex::default(),
             epoch: sys::fork_epoch(),
+            servers: AtomicUsize::new(0),
+            polled: AtomicBool::new(false),
         }
+    }
+
+    /// A server begins to listen, or ends that.
+    pub(crate) fn count_server(&self, more: bool) {
+        if more {
+            self.servers.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.servers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn note_poll(&self) {
+        self.polled.store(true, Ordering::Relaxed);
+    }
+
+    /// It has servers, and nobody has ever polled it.
+    pub(crate) fn waits_to_be_polled(&self) -> bool {
+        self.servers.load(Ordering::Relaxed) > 0 && !self.polled.load(Ordering::Relaxed) && self.is_of_this_process()
     }
 
     pub(crate) fn is_of_this_process(&self) -> bool {

@@ -26,6 +26,7 @@ extern class Native {
 	static inline final SS_LITTLE_ENDIAN = 1;
 	static inline final SS_LOG_ERROR = 1;
 	static inline final SS_LOG_WARNING = 2;
+	static inline final SS_LOG_HINT = 3;
 	static inline final SS_AMF0 = 0;
 	static inline final SS_AMF3 = 3;
 	static inline final SS_VALUE_UNDEFINED = 1;

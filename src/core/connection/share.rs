@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use crate::core::events::EventType;
 use crate::handle::Key;
 use crate::reactor::Reactor;
 
@@ -31,7 +32,7 @@ pub(crate) struct ServerShare {
     pub notes: Notes,
 }
 
-/// What the log was told of a server and its connections, each once.
+/// What the log was told of a server and its connections, or on a thread, each once.
 #[derive(Default)]
 pub(crate) struct Notes(Cell<u8>);
 
@@ -44,6 +45,16 @@ impl Notes {
     pub(crate) const NO_CONNECT: u8 = 4;
     /// A socket has unread bytes, and nobody listens for them.
     pub(crate) const NO_DATA: u8 = 8;
+
+    /// A listener of a server's for what only sockets dispatch.
+    pub(crate) const SOCKETS_TYPE: u8 = 1;
+
+    pub(crate) const NONE: Notes = Notes(Cell::new(0));
+
+    /// A listener for a type that is nearly one of AIR's.
+    pub(crate) fn meant(kind: EventType) -> u8 {
+        2 << kind.built_in().unwrap_or_default()
+    }
 
     /// Whether that was not noted before.
     pub(crate) fn first_time(&self, note: u8) -> bool {

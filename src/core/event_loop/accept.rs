@@ -2,6 +2,7 @@
 
 use super::Loop;
 use super::state::{After, Step, Turn};
+use crate::core::connection::Notes;
 use crate::core::events::{Detail, EventType, Events, Keep};
 use crate::core::host::{Due, NextCall};
 use crate::core::server::ServerRef;
@@ -9,7 +10,7 @@ use crate::core::server::accept::Accepted;
 use crate::core::socket::SocketRef;
 use crate::handle::Key;
 use crate::inject;
-use crate::log::Level;
+use crate::log::{self, Level};
 
 /// How many peers one server accepts in a turn: hundreds for a host that polls once a frame, and yet no longer
 /// than a few milliseconds for the connections that wait meanwhile.
@@ -88,7 +89,30 @@ impl Loop {
                 self.look_at_drain(key);
                 self.turn.next_server();
             }
+            Accepted::Unheard => {
+                self.look_at_drain(key);
+                self.turn.next_server();
+                self.hint_at_no_listener(key, due);
+            }
         }
+    }
+
+    /// Peers wait, and nobody has ever listened for them.
+    fn hint_at_no_listener(&mut self, key: Key, due: &mut Due) {
+        let Some(server) = self.servers.get(key) else { return };
+        if server.was_heard || !log::is_set() || !server.share().notes.first_time(Notes::NO_CONNECT) {
+            return;
+        }
+        let place = server.local().map_or_else(String::new, |local| match local.address {
+            Some(address) => format!("port {}", address.port()),
+            None => local.text.to_string_lossy().into_owned(),
+        });
+        due.log(Level::Hint, || {
+            format!(
+                "a peer waits at {place}, and the server has no listener for \"connect\": nobody is accepted. Add one with \
+                 ss_add_listener(server, SS_EVENT_CONNECT, ...)"
+            )
+        });
     }
 
     fn back_off(&mut self, key: Key, why: &str, due: &mut Due) {
@@ -111,22 +135,30 @@ impl Loop {
         }
         socket.life.pins = socket.life.pins.saturating_sub(1);
         let over = socket.life.is_over();
+        let forgotten = kept.is_none() && socket.connection.is_some() && !socket.listeners.is_empty();
         if starved {
             // Whoever comes now would not be heard either.
             self.back_off(server, "the poller has no room", due);
         }
         if kept.is_none() {
-            self.count_refused(server);
+            self.count_refused(server, forgotten, due);
         }
         if over {
             self.destroy(key, events, due);
         }
     }
 
-    /// A peer that nobody kept.
-    fn count_refused(&mut self, server: Key) {
-        if let Some(server) = self.servers.get_mut(server) {
-            server.count_refused();
+    /// A peer that nobody kept, though somebody listens to it, perhaps.
+    fn count_refused(&mut self, server: Key, forgotten: bool, due: &mut Due) {
+        let Some(server) = self.servers.get_mut(server) else { return };
+        server.count_refused();
+        if forgotten && log::is_set() && server.share().notes.first_time(Notes::NOT_KEPT) {
+            due.log(Level::Hint, || {
+                String::from(
+                    "an accepted socket got listeners, but was not retained: it is closed when its connect listeners return. \
+                     Call ss_retain in the connect listener, and ss_release when the connection is over",
+                )
+            });
         }
     }
 }

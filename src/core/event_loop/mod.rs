@@ -15,7 +15,7 @@ pub(crate) mod turn;
 
 use std::time::Duration;
 
-use crate::core::connection::{Connection, Transport};
+use crate::core::connection::{Connection, Notes, Transport};
 use crate::core::events::listeners::Listeners;
 use crate::core::events::{EventType, Events, Life};
 use crate::core::host::{Due, UserData};
@@ -41,6 +41,9 @@ pub(crate) struct Loop {
     pub timers: Table<Timer>,
     pub transport: Transport,
     polling: bool,
+    was_polled: bool,
+    /// What the log was told of its outbound connections.
+    notes: Notes,
     /// How many dispatches of the host's on its objects are under way.
     pub dispatches: u32,
     turn: Turn,
@@ -70,6 +73,8 @@ impl Loop {
             timers: Table::new(),
             transport: Transport::new(reactor),
             polling: false,
+            was_polled: false,
+            notes: Notes::NONE,
             dispatches: 0,
             turn: Turn::new()?,
         })
@@ -163,6 +168,7 @@ impl Loop {
             }
         } else if kind == EventType::CONNECT && target.kind() == Some(Kind::Server) {
             if let Ok(mut server) = self.server(target) {
+                server.server.was_heard = true;
                 server.resume_accepting();
             }
         }
@@ -202,6 +208,13 @@ impl Loop {
             due.add(posted.cancelled);
         }
         due.add(self.user.into_destructor());
+    }
+
+    /// How many servers and sockets the host has references to.
+    pub(crate) fn count_held(&self) -> (usize, usize) {
+        let servers = self.servers.iter().filter(|(_, server)| server.life.references > 0).count();
+        let sockets = self.sockets.iter().filter(|(_, socket)| socket.life.references > 0).count();
+        (servers, sockets)
     }
 
     /// Whether a run is to go on: something can still bring an event.

@@ -11,7 +11,7 @@ use crate::core::host::{Due, NextCall};
 use crate::core::socket::{Socket, SocketRef};
 use crate::handle::{Key, Kind};
 use crate::inject;
-use crate::log::{Level, Repeated};
+use crate::log::{self, Level, Repeated};
 use crate::reactor::Reactor;
 use crate::sys;
 use crate::sys::net::{self, News, Ready};
@@ -117,12 +117,50 @@ impl Loop {
     ) -> Step {
         match delivered {
             Delivered::Told => return Step::Call,
-            Delivered::Unheard(owner) => self.settle(owner, due),
+            Delivered::Unheard(owner) => {
+                self.settle(owner, due);
+                if log::is_set() {
+                    self.watch_unheard(owner);
+                }
+            }
             Delivered::NoMemory => self.end_connection(key, Happening::Failed, Some(broken(sys::NO_MEMORY))),
             Delivered::Nothing(Received::TheEnd) => return self.meet_end(key, events, due, call),
             Delivered::Nothing(received) => self.received_nothing(key, received),
         }
         Step::Again
+    }
+
+    /// Nobody listens for what has come. Some read it in their own time, or listen later: whether that happens is seen soon.
+    #[cold]
+    fn watch_unheard(&mut self, key: Key) {
+        let Ok(mut socket) = self.socket(key) else { return };
+        if !socket.is_left_unheard() {
+            return;
+        }
+        let reactor = &mut socket.transport.reactor;
+        if let Some(cold) = socket.socket.cold_mut() {
+            cold.watch_unheard(key, reactor);
+        }
+    }
+
+    /// The time is over in which somebody might have listened, or read.
+    pub(super) fn hint_at_unheard(&mut self, key: Key, due: &mut Due) {
+        let Ok(mut socket) = self.socket(key) else { return };
+        if !socket.is_left_unheard() {
+            return;
+        }
+        let (length, peer) = (socket.bytes_available(), socket.socket.peer());
+        let Ok((_, connection)) = socket.connection() else { return };
+        let server = connection.server.clone();
+        if server.as_ref().map_or(&self.notes, |server| &server.notes).first_time(Notes::NO_DATA) {
+            due.log(Level::Hint, || {
+                let peer = peer.map_or_else(String::new, |peer| format!("{peer}: "));
+                format!(
+                    "{peer}{length} bytes have come, and the socket has no listener for \"socketData\", nor does anybody read them. Add \
+                     one with ss_add_listener(socket, SS_EVENT_SOCKET_DATA, ...), or stop reading with ss_socket_pause"
+                )
+            });
+        }
     }
 
     fn received_nothing(&mut self, key: Key, received: Received) {

@@ -44,6 +44,10 @@ impl Loop {
     pub(crate) fn begin_wait(&mut self, limit: Option<Duration>, due: &Due) -> Result<Waiting> {
         self.check_idle()?;
         check_depth(due)?;
+        if !self.was_polled {
+            self.was_polled = true;
+            self.transport.reactor.remote().note_poll();
+        }
         self.transport.flush_dirty();
         self.transport.reactor.let_go();
         inject::point();
@@ -358,7 +362,7 @@ impl Loop {
         self.turn.quiet = false;
         if key.kind() != Some(Kind::Timer) {
             reactor.timers.pop();
-            self.expire(key);
+            self.expire(key, due);
             return Expired::Other;
         }
         let now = net::now();
@@ -374,13 +378,14 @@ impl Loop {
         Expired::Task(HostCall::Function(task))
     }
 
-    fn expire(&mut self, key: Key) {
+    fn expire(&mut self, key: Key, due: &mut Due) {
         match key.kind() {
             Some(Kind::Server) => self.expire_server(key),
             Some(Kind::Socket) => {
                 if self.socket(key).is_ok_and(|mut socket| socket.expire_attempt()) {
                     self.turn.announce(key, EventType::CONNECT, Detail::Plain);
                 }
+                self.hint_at_unheard(key, due);
             }
             Some(Kind::Loop) => self.end_rest(),
             _ => self.expire_connection(key),

@@ -304,6 +304,10 @@ impl Listeners {
         self.list.as_ref().is_some_and(|list| list.listeners.iter().any(|listener| listener.kind == kind))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.as_ref().is_none_or(|list| list.listeners.is_empty())
+    }
+
     /// Whether an event of this type would reach anybody.
     #[inline]
     pub(crate) fn hears(&self, kind: EventType) -> bool {

@@ -51,6 +51,29 @@ impl EventType {
 pub(crate) const BUILT_IN: usize = 6;
 const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"end"];
 
+/// What other libraries call events that have another name here.
+const OTHER_NAMES: [(&[u8], EventType); 4] = [
+    (b"data", EventType::SOCKET_DATA),
+    (b"connection", EventType::CONNECT),
+    (b"disconnect", EventType::CLOSE),
+    (b"error", EventType::IO_ERROR),
+];
+
+/// The type of the library's that is meant by a name which is none of them: it differs in case or in marks between the words alone, or
+/// is another library's name for it.
+pub(crate) fn meant_by(name: &[u8]) -> Option<(EventType, &'static CStr)> {
+    let letters = |name: &[u8]| {
+        let letters = name.iter().copied().filter(|byte| !matches!(byte, b'_' | b'-' | b' '));
+        letters.map(|byte| byte.to_ascii_lowercase()).take(20).collect::<Vec<u8>>()
+    };
+    let same = BUILT_IN_NAMES.iter().position(|built_in| letters(built_in.to_bytes()) == letters(name));
+    let meant = match same {
+        Some(number) => EventType(number as u32),
+        None => OTHER_NAMES.iter().find(|(other, _)| *other == name)?.1,
+    };
+    Some((meant, BUILT_IN_NAMES[meant.0 as usize]))
+}
+
 /// The types in use on one thread. A type that is not the library's own lives as long as a listener or an event uses it.
 pub(crate) struct EventTypes {
     numbers: BTreeMap<Name, u32>,
@@ -173,6 +196,24 @@ mod tests {
         assert_eq!(types.find(c"ioError"), Some(EventType::IO_ERROR));
         assert_eq!(types.find(c"end"), Some(EventType::END));
         assert_eq!(types.name(EventType::SOCKET_DATA), c"socketData");
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_one_of_airs_is_told_from_a_programs_own() {
+        let meant = |name: &str| meant_by(name.as_bytes()).map(|(_, meant)| meant.to_str().unwrap());
+        for (name, air) in [
+            ("socketdata", "socketData"),
+            ("SOCKET_DATA", "socketData"),
+            ("io-error", "ioError"),
+            ("Connect", "connect"),
+            ("data", "socketData"),
+            ("connection", "connect"),
+        ] {
+            assert_eq!(meant(name), Some(air));
+        }
+        for name in ["", "message", "Data", "connected", "myError", "closed", "socketDataaaaaaaaaaaaaaaaaaaaaaa"] {
+            assert_eq!(meant(name), None);
+        }
     }
 
     #[test]

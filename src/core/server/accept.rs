@@ -20,6 +20,8 @@ pub(crate) enum Accepted {
     Peer(Key),
     /// This attempt brought nobody, but the next one may.
     Nobody(Option<io::Error>),
+    /// Peers may wait, and nobody listens for them.
+    Unheard,
     /// Nothing more to do now.
     Done,
     /// The system has no descriptors or memory, or forbids it: accepting rests, and peers wait.
@@ -70,8 +72,11 @@ impl ServerRef<'_> {
         if self.is_full() {
             self.server.share.wants_place.set(true);
         }
-        if !self.may_accept() || !self.server.listeners.hears(EventType::CONNECT) {
+        if !self.may_accept() {
             return Accepted::Done;
+        }
+        if !self.server.listeners.hears(EventType::CONNECT) {
+            return Accepted::Unheard;
         }
         let outcome = match &self.server.state {
             State::Listening(listener) => listener.accept(),

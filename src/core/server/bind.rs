@@ -86,6 +86,7 @@ impl ServerRef<'_> {
             }
             self.server.state = State::Listening(listener);
             self.transport.active += 1;
+            self.transport.reactor.remote().count_server(true);
         } else {
             self.server.state = State::Bound(offer.take());
         }

@@ -63,6 +63,8 @@ pub(crate) struct Server {
     timer: Deadline,
     /// The host has paused accepting.
     paused: bool,
+    /// Somebody listens, or has listened, for peers.
+    pub was_heard: bool,
 }
 
 impl Object for Server {
@@ -126,6 +128,7 @@ impl Server {
             grace: None,
             timer: Deadline::NONE,
             paused: false,
+            was_heard: false,
         })
     }
 
@@ -301,6 +304,7 @@ impl ServerRef<'_> {
         }
         self.server.state = State::Listening(listener);
         self.transport.active += 1;
+        self.transport.reactor.remote().count_server(true);
         Ok(())
     }
 
@@ -356,6 +360,7 @@ impl ServerRef<'_> {
     fn end(&mut self) -> State {
         if self.server.is_listening() {
             self.transport.active -= 1;
+            self.transport.reactor.remote().count_server(false);
         }
         (self.server.retry, self.server.grace) = (None, None);
         self.arm();

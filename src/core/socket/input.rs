@@ -4,13 +4,19 @@
 //! then is kept by the socket itself, and later bytes are put behind it.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::{Socket, SocketRef};
+use super::{Cold, Socket, SocketRef};
 use crate::core::connection::{Marks, ServerShare};
+use crate::core::events::EventType;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::inject;
 use crate::reactor::{Pool, Reactor};
+use crate::sys::net;
+
+/// In what time bytes are read by those who read in their own time, or listened for by those who do so later.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Bytes that listeners have left unread.
 #[derive(Default)]
@@ -79,6 +85,15 @@ impl Kept {
     fn clear(&mut self, pool: &mut Pool) {
         pool.give(std::mem::take(&mut self.bytes));
         self.head = 0;
+    }
+}
+
+impl Cold {
+    /// It is looked at again soon, unless that is due already.
+    pub(crate) fn watch_unheard(&mut self, key: Key, reactor: &mut Reactor) {
+        if !self.timer.is_set() {
+            reactor.timers.set(key, &mut self.timer, Some(net::now() + SOON));
+        }
     }
 }
 
@@ -191,6 +206,14 @@ impl SocketRef<'_> {
             ));
         }
         Failure::too_few()
+    }
+
+    /// It has unread bytes, for which nobody listens, and of which nobody has ever read any.
+    pub(crate) fn is_left_unheard(&mut self) -> bool {
+        let unread = self.socket.cold().is_some_and(|cold| cold.consumed == 0 && !cold.kept.is_empty());
+        unread
+            && !self.socket.listeners.hears(EventType::SOCKET_DATA)
+            && self.connection().is_ok_and(|(_, connection)| !connection.is(Marks::PAUSED))
     }
 
     /// Where in the stream of which connection the unread bytes begin; `None`: no more will come.

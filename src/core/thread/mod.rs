@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
+use crate::core::connection::Notes;
 use crate::core::event_loop::Loop;
 use crate::core::event_loop::turn::Waiting;
 use crate::core::events::listeners::{List, Registration};
@@ -22,8 +23,9 @@ use crate::core::values::Values;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind, Object, Table};
 use crate::inject;
+use crate::log::{self, Level};
 use crate::memory;
-use crate::reactor::{Reactor, ReceiveBuffer};
+use crate::reactor::{Reactor, ReceiveBuffer, Remote};
 use crate::sys;
 use frames::Frame;
 pub(crate) use frames::{BESIDE, FrameNumber};
@@ -45,6 +47,8 @@ pub(crate) struct Thread {
     /// The listener list that all others begin with.
     no_listeners: Option<Rc<List>>,
     pub due: Due,
+    /// What the log was told on this thread.
+    hints: Notes,
     /// The driver's work under way, one inside the other.
     frames: Vec<Frame>,
     /// How many there were.
@@ -161,6 +165,7 @@ impl Thread {
             values: Values::new(),
             no_listeners: None,
             due: Due::new(),
+            hints: Notes::NONE,
             frames: Vec::new(),
             serial: 0,
             turn: (0, 0),
@@ -229,6 +234,26 @@ impl Thread {
         let key = self.new_loop(Life::PINNED)?;
         self.event_loop(key)?.is_default = true;
         self.default_loop = Some(key);
+        Ok(key)
+    }
+
+    #[inline]
+    pub(crate) fn known_default_loop(&self) -> Option<Key> {
+        self.default_loop
+    }
+
+    /// The loop that `None` stands for, for a caller who wants to drive it and has made nothing on it yet.
+    pub(crate) fn default_loop_to_drive(&mut self) -> Result<Key> {
+        let key = self.inherited_loop()?;
+        if log::is_set() && handle::any_published(Remote::waits_to_be_polled) {
+            self.due.log(Level::Hint, || {
+                String::from(
+                    "this thread's own loop is driven, on which there is nothing, while another thread's loop has a server and was \
+                     never polled. A loop belongs to the thread that has made it, and NULL is the calling thread's own: poll or run \
+                     it there",
+                )
+            });
+        }
         Ok(key)
     }
 
@@ -368,7 +393,24 @@ impl Thread {
         self.loop_keys.remove(key);
         let event_loop = self.loops.remove(place);
         self.look_at_last_frame();
+        if log::is_set() {
+            hint_at_what_is_held(&event_loop, &mut self.due);
+        }
         event_loop.end(&mut self.events, &mut self.due);
+    }
+}
+
+/// The host still has references to what ends with its loop.
+#[cold]
+fn hint_at_what_is_held(event_loop: &Loop, due: &mut Due) {
+    let (servers, sockets) = event_loop.count_held();
+    if servers + sockets > 0 {
+        due.log(Level::Hint, || {
+            format!(
+                "a loop ends with {servers} servers and {sockets} sockets that were not released: their handles are stale from now \
+                 on. Give each reference back with ss_release before, those of accepted sockets when their connection is over"
+            )
+        });
     }
 }
 

@@ -3,14 +3,17 @@
 use std::ffi::{CStr, CString, c_void};
 
 use super::{Thread, no_object, no_target};
+use crate::core::connection::Notes;
 use crate::core::event_loop::Loop;
 use crate::core::events::listeners::{List, Registration, Removed};
-use crate::core::events::{Detail, Event};
+use crate::core::events::types::meant_by;
+use crate::core::events::{Detail, Event, EventType};
 use crate::core::host::{Callback, Function, UserData};
 use crate::core::socket::SocketRef;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind};
 use crate::inject;
+use crate::log::{self, Level};
 
 /// A listener that is to be added.
 pub(crate) struct NewListener<'a> {
@@ -222,10 +225,40 @@ impl Thread {
         let outcome = listeners.add(&new, self.no_listeners.get_or_insert_with(List::empty));
         if matches!(outcome, Ok(true)) {
             event_loop.listeners_changed(target, kind);
+            if log::is_set() {
+                self.hint_at_type(target, kind);
+            }
         } else {
             self.events.types.release(kind);
         }
         outcome.map(|_| ())
+    }
+
+    /// A listener was added for a type that nothing here ever dispatches, perhaps.
+    #[cold]
+    fn hint_at_type(&mut self, target: Key, kind: EventType) {
+        let on_server = target.kind() == Some(Kind::Server);
+        let name = self.events.types.name(kind);
+        if kind.built_in().is_some() {
+            let of_sockets = [EventType::SOCKET_DATA, EventType::OUTPUT_PROGRESS, EventType::IO_ERROR].contains(&kind);
+            if on_server && of_sockets && self.hints.first_time(Notes::SOCKETS_TYPE) {
+                self.due.log(Level::Hint, || {
+                    format!(
+                        "a listener was added for {name:?} on a server, which never dispatches it: add it to the sockets, in the \
+                         server's connect listener (ss_event_socket)"
+                    )
+                });
+            }
+        } else if let Some((meant, air)) = meant_by(name.to_bytes()) {
+            if self.hints.first_time(Notes::meant(meant)) {
+                self.due.log(Level::Hint, || {
+                    format!(
+                        "a listener was added for {name:?}, which the library never dispatches; AIR's type is {air:?}. \
+                         If you dispatch it yourself, with ss_dispatch_event, all is well"
+                    )
+                });
+            }
+        }
     }
 
     pub(crate) fn remove_listener(
