@@ -2,25 +2,93 @@
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh")
+}
+
+/// install.sh, as from a shell and not from inside cargo.
+fn installer() -> Command {
+    let mut install = Command::new(script());
+    install.env("CARGO_TARGET_DIR", harness::scratch_dir("target"));
+    for variable in ["CARGO_MANIFEST_DIR", "CARGO_BUILD_TARGET", "RUSTFLAGS", "DESTDIR", "LD", "NM", "OBJCOPY", "AR"] {
+        install.env_remove(variable);
+    }
+    install
+}
 
 /// Installed once for this file: building the release library takes its time.
 fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
-        let prefix = harness::scratch_dir("installed");
-        let _ = fs::remove_dir_all(&prefix);
-        let mut install = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
-        install.arg("--prefix").arg(&prefix).env("CARGO_TARGET_DIR", harness::scratch_dir("target"));
-        // As from a shell, not from inside cargo.
-        install.env_remove("CARGO_MANIFEST_DIR").env_remove("RUSTFLAGS");
+        let prefix = empty_dir("installed");
+        let mut install = installer();
+        install.arg("--prefix").arg(&prefix);
         harness::compile(install);
         prefix
     })
+}
+
+/// install.sh once more, with what was built for [`prefix`].
+fn again(arguments: &[&str]) -> Command {
+    prefix();
+    let mut install = installer();
+    install.arg("--no-build").args(arguments);
+    install
+}
+
+fn empty_dir(name: &str) -> PathBuf {
+    let dir = harness::scratch_dir(name);
+    fs::remove_dir_all(&dir).expect("a folder can be removed");
+    fs::create_dir_all(&dir).expect("a folder can be made");
+    dir
+}
+
+/// What install.sh says when it fails.
+#[track_caller]
+fn refused(mut install: Command) -> String {
+    let output = install.output().expect("install.sh starts");
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).expect("it says a sentence")
+}
+
+#[track_caller]
+fn said(mut install: Command) -> String {
+    let output = install.output().expect("install.sh starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it says a sentence")
+}
+
+/// A folder for the front of the path, with a script of that name.
+fn with_tool(dir: &Path, name: &str, text: &str) -> String {
+    let tool = dir.join(name);
+    fs::write(&tool, text).expect("a script can be written");
+    fs::set_permissions(&tool, Permissions::from_mode(0o755)).expect("it can be made a program");
+    format!("{}:{}", dir.display(), std::env::var("PATH").expect("there is a path"))
+}
+
+/// Everything but folders below a folder, without its own name.
+fn files_in(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder can be read") {
+            let entry = entry.expect("it has entries");
+            if entry.file_type().expect("they have types").is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.insert(entry.path().strip_prefix(dir).expect("it lies below").to_path_buf());
+            }
+        }
+    }
+    found
 }
 
 /// A program of somebody else's, in a folder of its own.
@@ -61,6 +129,7 @@ fn the_tree_has_everything_in_its_place() {
     for file in [
         "include/server_socket.h",
         "include/server_socket.hpp",
+        "include/server_socket.cdef.h",
         "lib/libserver_socket.a",
         "lib/libserver_socket.so",
         "lib/pkgconfig/server_socket.pc",
@@ -87,34 +156,193 @@ fn the_shared_library_has_a_name_for_its_abi() {
     assert!(prefix().join("lib").join(soname).exists());
 }
 
+// ---- What install.sh refuses, before it builds anything --------------------------------------------------------------
+
 #[test]
 fn an_older_rust_is_refused_before_anything_is_built() {
-    let dir = harness::scratch_dir("older");
-    let rustc = dir.join("rustc");
-    fs::write(&rustc, "#!/bin/sh\necho 'rustc 1.84.1 (e71f9a9a9 2025-01-27)'\n").expect("a script can be written");
-    fs::set_permissions(&rustc, Permissions::from_mode(0o755)).expect("it can be made a program");
-    let mut install = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
-    install.arg("--prefix").arg(dir.join("prefix")).env("CARGO_TARGET_DIR", dir.join("target")).env("RUSTC", rustc);
-    let output = install.output().expect("install.sh starts");
-    assert!(!output.status.success());
+    let dir = empty_dir("older");
+    with_tool(&dir, "rustc", "#!/bin/sh\necho 'rustc 1.84.1 (e71f9a9a9 2025-01-27)'\n");
+    let mut install = installer();
+    install.arg("--prefix").arg(dir.join("prefix")).env("CARGO_TARGET_DIR", dir.join("target"));
+    install.env("RUSTC", dir.join("rustc"));
     let needed = env!("CARGO_PKG_RUST_VERSION");
-    let sentence = format!("install.sh: Rust {needed} or newer is needed, and this is 1.84.1\n");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), sentence);
+    assert_eq!(refused(install), format!("install.sh: Rust {needed} or newer is needed, and this is 1.84.1\n"));
     assert!(!dir.join("prefix").exists() && !dir.join("target").exists());
 }
 
 #[test]
-fn destdir_is_put_in_front_and_not_remembered() {
-    // The tree is built already; this only copies it again.
-    prefix();
-    let destdir = harness::scratch_dir("destdir");
-    let mut install = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("install.sh"));
-    install.args(["--prefix=/opt/somewhere", "--libdir", "lib64", "--destdir"]).arg(&destdir);
-    install.env("CARGO_TARGET_DIR", harness::scratch_dir("target"));
-    harness::compile(install);
-    let pc = fs::read_to_string(destdir.join("opt/somewhere/lib64/pkgconfig/server_socket.pc")).expect("it is there");
-    assert!(pc.contains("libdir=/opt/somewhere/lib64\n") && !pc.contains("destdir"), "{pc}");
+fn a_place_that_cannot_be_written_to_is_refused_before_anything_is_built() {
+    let dir = empty_dir("places");
+    fs::write(dir.join("file"), "").expect("a file can be written");
+    fs::create_dir_all(dir.join("taken/lib/libserver_socket.a")).expect("a folder can be made");
+    let places = [
+        ("/proc/server_socket".to_owned(), "/proc cannot be written to: become root (sudo)"),
+        (format!("{}/file", dir.display()), "file is not a directory"),
+        (format!("{}/taken", dir.display()), "libserver_socket.a is a directory, and a file is to be there"),
+        ("relative".to_owned(), "--prefix must be an absolute path"),
+    ];
+    for (place, sentence) in places {
+        let mut install = installer();
+        install.args(["--prefix", &place]).env("CARGO_TARGET_DIR", dir.join("target"));
+        let said = refused(install);
+        assert!(said.contains(sentence) && said.lines().count() == 1, "{place}: {said}");
+    }
+    assert!(!dir.join("target").exists());
+    assert_eq!(files_in(&dir), BTreeSet::from(["file".into()]), "a probe was left");
 }
+
+#[test]
+fn a_missing_tool_is_named_before_anything_is_built() {
+    let dir = empty_dir("tools");
+    let cases: [(&[&str], &[(&str, &str)], &str); 5] = [
+        (&[], &[("LD", "no-such-tool")], "GNU binutils are needed, and no-such-tool is missing"),
+        (&[], &[("OBJCOPY", "true")], "GNU binutils are needed, and true is missing or another's"),
+        (&[], &[("RUSTC", "no-such-tool")], "and there is no rustc"),
+        (&["--target", "no-such-target"], &[], "rustc knows no target no-such-target"),
+        (&["--no-build"], &[], "nothing has been built in"),
+    ];
+    for (arguments, variables, sentence) in cases {
+        let mut install = installer();
+        install.arg("--prefix").arg(dir.join("prefix")).env("CARGO_TARGET_DIR", dir.join("target"));
+        install.args(arguments).envs(variables.iter().copied());
+        let said = refused(install);
+        assert!(said.contains(sentence) && said.lines().count() == 1, "{arguments:?} {variables:?}: {said}");
+    }
+    assert_eq!(files_in(&dir), BTreeSet::new());
+}
+
+#[test]
+fn what_cargo_is_told_and_its_failure_leaves_nothing_behind() {
+    let dir = empty_dir("cargo");
+    let host = Command::new("rustc").arg("-vV").output().expect("rustc starts").stdout;
+    let host = String::from_utf8(host).expect("it prints text");
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).expect("it names its host");
+    let log = "#!/bin/sh\n[ \"$1\" = --version ] || { printf '%s|' \"$@\" >\"$CARGO_TARGET_DIR.log\"; exit 1; }\n";
+    let mut install = installer();
+    install.args(["--features", "capi", "--target", host, "--prefix"]).arg(dir.join("prefix"));
+    install.env("PATH", with_tool(&dir, "cargo", log)).env("CARGO_TARGET_DIR", dir.join("target"));
+    refused(install);
+    let told = fs::read_to_string(dir.join("target.log")).expect("cargo was started");
+    assert!(told.starts_with("rustc|--locked|--lib|--release|"), "{told}");
+    assert!(told.contains(&format!("|--target|{host}|--features|capi|--crate-type|cdylib|")), "{told}");
+    assert!(!dir.join("prefix").exists());
+}
+
+// ---- The tree -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn destdir_is_put_in_front_and_not_remembered() {
+    let destdir = empty_dir("destdir");
+    let arguments = ["--prefix=/opt/somewhere", "--libdir", "lib64", "--includedir=/opt/headers"];
+    for way in ["option", "environment"] {
+        let mut install = again(&arguments);
+        let dir = destdir.join(way);
+        match way {
+            "option" => install.arg("--destdir").arg(&dir).env("DESTDIR", "/nowhere"),
+            _ => install.env("DESTDIR", &dir),
+        };
+        harness::compile(install);
+        let pc = fs::read_to_string(dir.join("opt/somewhere/lib64/pkgconfig/server_socket.pc")).expect("it is there");
+        assert!(pc.contains("libdir=/opt/somewhere/lib64\n") && !pc.contains("destdir"), "{pc}");
+        assert!(dir.join("opt/headers/server_socket.h").exists());
+    }
+}
+
+#[test]
+fn installing_without_building_needs_no_rust() {
+    let dir = empty_dir("no_build");
+    let mut install = again(&["--prefix"]);
+    install.arg(dir.join("prefix")).env("RUSTC", "no-such-tool");
+    install.env("PATH", with_tool(&dir, "cargo", "#!/bin/sh\nexit 1\n"));
+    harness::compile(install);
+    assert_eq!(files_in(&dir.join("prefix")), files_in(prefix()));
+}
+
+#[test]
+fn uninstalling_removes_what_was_installed_and_nothing_else() {
+    let dir = empty_dir("uninstalled");
+    let prefix = dir.join("prefix");
+    let others = ["include/other.h", "lib/libother.so", "lib/pkgconfig/other.pc"];
+    for other in others {
+        fs::create_dir_all(prefix.join(other).parent().expect("it is in a folder")).expect("a folder can be made");
+        fs::write(prefix.join(other), "").expect("a file can be written");
+    }
+    let arguments = ["--prefix", prefix.to_str().expect("plain text")];
+    harness::compile(again(&arguments));
+    assert_eq!(files_in(&prefix).len(), files_in(self::prefix()).len() + others.len());
+    let mut uninstall = installer();
+    uninstall.arg("--uninstall").args(arguments).env("RUSTC", "no-such-tool");
+    assert!(said(uninstall).starts_with("removed server_socket "));
+    assert_eq!(files_in(&prefix), others.into_iter().map(PathBuf::from).collect());
+    assert!(!prefix.join("lib/cmake").exists());
+    let mut uninstall = installer();
+    uninstall.arg("--uninstall").args(arguments);
+    assert!(refused(uninstall).contains("nothing is installed in"));
+}
+
+#[test]
+fn a_failure_on_the_way_leaves_the_tree_as_it_was() {
+    let dir = empty_dir("halfway");
+    let broken = "#!/bin/sh\ncase $3 in *.pc.new*) exit 1 ;; esac\nexec /bin/cp \"$@\"\n";
+    let path = with_tool(&dir, "cp", broken);
+    let prefix = dir.join("prefix");
+    fs::create_dir_all(prefix.join("include")).expect("a folder can be made");
+    fs::write(prefix.join("include/server_socket.h"), "an older one").expect("a file can be written");
+    let mut install = again(&["--prefix", prefix.to_str().expect("plain text")]);
+    install.env("PATH", path);
+    refused(install);
+    assert_eq!(files_in(&prefix), BTreeSet::from(["include/server_socket.h".into()]));
+    let header = fs::read_to_string(prefix.join("include/server_socket.h")).expect("it can be read");
+    assert_eq!(header, "an older one");
+}
+
+#[test]
+fn the_loader_is_told_or_named() {
+    let dir = empty_dir("loader");
+    let prefix = dir.join("prefix");
+    let arguments = ["--prefix", prefix.to_str().expect("plain text")];
+    let libdir = prefix.join("lib").display().to_string();
+    assert!(said(again(&arguments)).contains(&format!("-Wl,-rpath,{libdir}")));
+    let ldconfig = |result| {
+        format!(
+            "#!/bin/sh\n[ $# = 3 ] && echo '{libdir}: (from nowhere)' && exit\necho told >'{libdir}/log'\nexit {result}\n"
+        )
+    };
+    for result in [0, 1] {
+        let path = with_tool(&dir, "ldconfig", &ldconfig(result));
+        let mut install = again(&arguments);
+        install.env("PATH", path);
+        assert_eq!(said(install).contains("Run ldconfig as root"), result == 1);
+        fs::remove_file(prefix.join("lib/log")).expect("ldconfig was run");
+    }
+}
+
+/// As pkg-config's own quoting asks for, but without a shell, to which a $ would be more: pkgconf leaves it as it is.
+fn pkg_config_through_xargs(dir: &Path, prefix: &Path) {
+    let command = "pkg-config --cflags --libs server_socket | xargs cc main.c -o main";
+    let mut sh = Command::new("sh");
+    sh.args(["-c", command]).current_dir(dir).env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
+    harness::compile(sh);
+}
+
+#[test]
+fn odd_names_of_folders_are_quoted() {
+    if !harness::have_tool("pkg-config") {
+        return;
+    }
+    let dir = consumer("odd");
+    for name in ["with space", "it's", "\"quoted\"", "$HOME", "a&b|c", "a\\cb", "#*?[]~"] {
+        let prefix = dir.join(name);
+        harness::compile(again(&["--prefix", prefix.to_str().expect("plain text")]));
+        assert_eq!(files_in(&prefix), files_in(self::prefix()));
+        pkg_config_through_xargs(&dir, &prefix);
+        let mut program = Command::new(dir.join("main"));
+        program.env("LD_LIBRARY_PATH", prefix.join("lib"));
+        harness::check_echo(program);
+    }
+}
+
+// ---- Consumers ------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_program_finds_it_by_pkg_config() {
@@ -144,12 +372,9 @@ fn a_program_links_it_statically() {
     harness::check_echo(Command::new(dir.join("main")));
 }
 
-#[test]
-fn a_program_finds_it_by_cmake() {
-    if !harness::have_tool("cmake") {
-        return;
-    }
-    let dir = consumer("by_cmake");
+/// A project that links both libraries, built.
+fn built_by_cmake(name: &str, prefix: &Path) -> PathBuf {
+    let dir = consumer(name);
     let version: Vec<&str> = env!("CARGO_PKG_VERSION").split('.').collect();
     let project = format!(
         "cmake_minimum_required(VERSION 3.10)\nproject(consumer C)\n\
@@ -163,13 +388,63 @@ fn a_program_finds_it_by_cmake() {
     fs::write(dir.join("CMakeLists.txt"), project).expect("a project can be written");
     let mut configure = Command::new("cmake");
     configure.arg("-S").arg(&dir).arg("-B").arg(dir.join("build"));
-    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix().display()));
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
     harness::compile(configure);
     let mut build = Command::new("cmake");
     build.arg("--build").arg(dir.join("build"));
     harness::compile(build);
-    serves(&dir.join("build/main_ServerSocket"));
-    serves(&dir.join("build/main_Static"));
+    dir.join("build")
+}
+
+#[test]
+fn a_program_finds_it_by_cmake() {
+    if !harness::have_tool("cmake") {
+        return;
+    }
+    let build = built_by_cmake("by_cmake", prefix());
+    serves(&build.join("main_ServerSocket"));
+    serves(&build.join("main_Static"));
+    // What CMake itself has no trouble with: make and lists of paths have it with others.
+    let odd = empty_dir("odd_for_cmake").join("it's \"quoted\" $HOME & more");
+    harness::compile(again(&["--prefix", odd.to_str().expect("plain text")]));
+    let build = built_by_cmake("by_cmake_from_odd", &odd);
+    harness::check_echo(Command::new(build.join("main_ServerSocket")));
+}
+
+/// Both have Rust's standard library inside, optimised as a whole with the rest.
+#[test]
+fn two_static_libraries_of_rust_link_into_one_program() {
+    let source = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archives").join(name);
+    let dir = empty_dir("archives");
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
+    rustc.args(["--edition", "2024", "--crate-type", "staticlib", "-O", "-C", "lto"]).arg(source("other.rs"));
+    rustc.arg("-o").arg(dir.join("libother.a"));
+    harness::compile(rustc);
+    let ours = prefix().join("lib/libserver_socket.a");
+    for archives in [[ours.clone(), dir.join("libother.a")], [dir.join("libother.a"), ours.clone()]] {
+        let mut cc = Command::new("c++");
+        cc.arg(source("both.cpp")).arg("-I").arg(prefix().join("include")).args(archives);
+        cc.args(["-pthread", "-ldl", "-lm", "-o"]).arg(dir.join("both"));
+        harness::compile(cc);
+        harness::run(Command::new(dir.join("both")), Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn only_our_functions_are_global_in_the_static_library() {
+    if !harness::have_tool("nm") {
+        return;
+    }
+    let output = Command::new("nm")
+        .args(["-g", "--defined-only", "--format=posix"])
+        .arg(prefix().join("lib/libserver_socket.a"))
+        .output();
+    let listing = String::from_utf8(output.expect("nm starts").stdout).expect("symbols are plain text");
+    let global: BTreeSet<&str> =
+        listing.lines().filter_map(|line| line.split_once(' ')).map(|(name, _)| name).collect();
+    let global: BTreeSet<&str> = global.into_iter().filter(|name| !name.contains(".a[")).collect();
+    let functions = harness::declarations();
+    assert_eq!(global, functions.iter().map(|function| function.name.as_str()).collect());
 }
 
 #[test]
