@@ -18,7 +18,7 @@ ROOT = DOCS.parent
 SITE = DOCS / "site"
 PAGES = [
     "README.md",
-    "docs/EMBEDDING.md", "docs/TROUBLESHOOTING.md", "docs/SEMANTICS.md", "docs/RELIABILITY.md", "docs/CONNECTION.md",
+    "docs/EMBEDDING.md", "docs/LANGUAGES.md", "docs/TROUBLESHOOTING.md", "docs/SEMANTICS.md", "docs/RELIABILITY.md", "docs/CONNECTION.md",
     "docs/PERFORMANCE.md", "docs/experiments/README.md", "docs/experiments/buffers.md", "docs/experiments/release-profile.md",
     "docs/experiments/io_uring.md", "docs/experiments/zerocopy.md", "docs/experiments/busy-poll.md",
     "docs/experiments/instructions.md", "benches/README.md", "docs/PLATFORMS.md", "haxe/README.md",

@@ -51,8 +51,8 @@
  *  1. Handles. ss_loop, ss_timer, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One
  *     that is NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false,
  *     NULL). They use all 64 bits (32 where pointers have 32), and may be odd. Where a runtime's pointers are for
- *     addresses only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned pointers
- *     and JavaScript's numbers cannot hold them.
+ *     addresses only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned
+ *     pointers, Go's unsafe.Pointer and JavaScript's numbers cannot hold them.
  *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
  *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
