@@ -1,26 +1,39 @@
-/* A client: connects by name, sends its input, prints what comes back, and ends when the other side does.
+/* A client: connects by name, sends its input, prints what comes back, and ends when the other side does. Its exit status
+ * is 0 if everything was sent and the other side has ended as it should.
  *
  *     build/client HOST PORT < FILE
  *
  * The whole input may be larger than the write limit: it is read in pieces, the next one when the last was sent.
  */
+#define _XOPEN_SOURCE 600
 #include <server_socket.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+enum { SILENCE = 60000 }; /* milliseconds after which the other side is given up */
 
 struct transfer {
     ss_socket *socket;
-    unsigned long long sent, received;
-    int input_ended, failed;
+    int input_ended, sent, failed;
     char piece[65536];
 };
 
-/* Everything was sent, and as much came back: an echo server has answered. */
-static void end_if_answered(struct transfer *transfer)
+static void fail(struct transfer *transfer, const char *what)
 {
-    if (transfer->input_ended && transfer->received >= transfer->sent)
-        ss_socket_close(transfer->socket); /* no event follows; with nothing left to do the loop ends */
+    fprintf(stderr, "client: %s\n", what);
+    transfer->failed = 1;
+    ss_socket_abort(transfer->socket); /* no event follows; with nothing left to do the loop ends */
+}
+
+/* Ends our side, when all has been handed to the system: the other one reads it, and then the end. Its answer goes on. */
+static void end_sending(struct transfer *transfer)
+{
+    int64_t descriptor;
+
+    if (ss_native_handle(transfer->socket, &descriptor) == SS_OK && shutdown((int)descriptor, SHUT_WR) == 0)
+        transfer->sent = 1;
 }
 
 /* Reads and sends, until there is a good deal on its way. outputProgress brings us back when that has left. */
@@ -32,31 +45,41 @@ static void send_more(ss_event *event, void *user_data)
     while (!transfer->input_ended && ss_socket_bytes_pending(transfer->socket) < sizeof transfer->piece) {
         size_t length = fread(transfer->piece, 1, sizeof transfer->piece, stdin);
 
-        if (length == 0) {
-            transfer->input_ended = 1;
-        } else if (ss_socket_write_bytes(transfer->socket, transfer->piece, length) == SS_OK) {
-            transfer->sent += length;
-        } else {
-            fprintf(stderr, "client: %s\n", ss_last_error_detail());
-            transfer->failed = 1;
-            ss_socket_abort(transfer->socket);
+        if (length == 0 && ferror(stdin)) {
+            fail(transfer, "the input cannot be read");
+            return;
+        }
+        transfer->input_ended = length == 0;
+        if (length > 0 && ss_socket_write_bytes(transfer->socket, transfer->piece, length) != SS_OK) {
+            fail(transfer, ss_last_error_detail());
             return;
         }
     }
-    end_if_answered(transfer);
+    if (transfer->input_ended && !transfer->sent && ss_socket_bytes_pending(transfer->socket) == 0)
+        end_sending(transfer);
 }
 
 static void print(ss_event *event, void *user_data)
 {
     struct transfer *transfer = user_data;
     size_t length = 0;
-    const uint8_t *bytes = ss_socket_peek(transfer->socket, &length);
+    const uint8_t *bytes = ss_socket_take(transfer->socket, &length);
 
     (void)event;
-    fwrite(bytes, 1, length, stdout);
-    ss_socket_skip(transfer->socket, length);
-    transfer->received += length;
-    end_if_answered(transfer);
+    if (fwrite(bytes, 1, length, stdout) != length)
+        fail(transfer, "the output takes no more");
+}
+
+/* The other side has ended: as it should after all of its answer, or because something broke. */
+static void on_close(ss_event *event, void *user_data)
+{
+    struct transfer *transfer = user_data;
+    int number = (int)ss_event_os_error(event);
+
+    if (number != 0 && !transfer->failed) {
+        fprintf(stderr, "client: the connection is broken: %s\n", strerror(number));
+        transfer->failed = 1;
+    }
 }
 
 /* Not found, refused, timed out, reset: the number is the system's, or getaddrinfo's for a name. */
@@ -84,6 +107,8 @@ int main(int argc, char **argv)
         ss_add_listener(transfer.socket, SS_EVENT_OUTPUT_PROGRESS, send_more, &transfer, false, 0) != SS_OK ||
         ss_add_listener(transfer.socket, SS_EVENT_SOCKET_DATA, print, &transfer, false, 0) != SS_OK ||
         ss_add_listener(transfer.socket, SS_EVENT_IO_ERROR, on_error, &transfer, false, 0) != SS_OK ||
+        ss_add_listener(transfer.socket, SS_EVENT_CLOSE, on_close, &transfer, false, 0) != SS_OK ||
+        ss_set_option(transfer.socket, SS_OPT_IDLE_TIMEOUT, SILENCE) != SS_OK ||
         ss_socket_connect(transfer.socket, argv[1], atoi(argv[2])) != SS_OK) {
         fprintf(stderr, "client: %s\n", ss_last_error_detail());
         return EXIT_FAILURE;
@@ -93,7 +118,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     ss_release(transfer.socket);
-    if (!transfer.failed && transfer.received < transfer.sent)
-        fprintf(stderr, "client: the other side ended early\n");
-    return transfer.failed || transfer.received < transfer.sent ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (!transfer.failed && !transfer.sent)
+        fprintf(stderr, "client: the other side ended before it had got everything\n");
+    if (fflush(stdout) != 0)
+        fprintf(stderr, "client: the output takes no more\n");
+    return transfer.failed || !transfer.sent || ferror(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #endif
 
+#define MOST_PENDING 1000000 /* unsent bytes of one connection */
+
 static int fail(const char *what)
 {
     fprintf(stderr, "echo_server: %s: %s\n", what, ss_last_error_detail());
@@ -22,38 +24,28 @@ static void echo(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
     size_t length = 0;
-    const uint8_t *bytes = ss_socket_peek(socket, &length); /* in place: nothing is copied */
-    ss_status status = ss_socket_write_bytes(socket, bytes, length);
+    const uint8_t *bytes = ss_socket_take(socket, &length); /* in place: nothing is copied */
 
     (void)user_data;
-    if (status == SS_OK)
-        status = ss_socket_skip(socket, length); /* they are on their way: count them as read */
-
-    /* Full: this client sends but does not read. Its bytes stay unread, so that it has to wait;
-     * when it reads on, outputProgress brings us back here. */
-    if (status != SS_OK && status != SS_ERR_FULL) {
+    if (ss_socket_write_bytes(socket, bytes, length) != SS_OK) {
         fail("echo");
-        ss_socket_abort(socket); /* no close event follows, so the reference goes back here */
-        ss_release(socket);
+        ss_socket_abort(socket);
+    } else if (ss_socket_bytes_pending(socket) > MOST_PENDING) {
+        /* This client sends but does not read: it has to wait. When it reads on, outputProgress brings us back here. */
+        ss_socket_pause(socket);
+    } else {
+        ss_socket_resume(socket);
     }
-}
-
-/* The client is gone: give back the reference that on_connect took. */
-static void on_close(ss_event *event, void *user_data)
-{
-    (void)user_data;
-    ss_release(ss_event_target(event));
 }
 
 static void on_connect(ss_event *event, void *user_data)
 {
-    ss_socket *socket = ss_event_socket(event); /* borrowed: not retained, it closes on return */
+    ss_socket *socket = ss_event_socket(event); /* borrowed: not kept, it closes on return */
 
     (void)user_data;
     if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, NULL, false, 0) != SS_OK ||
         ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, NULL, false, 0) != SS_OK ||
-        ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0) != SS_OK ||
-        ss_retain(socket) != SS_OK)
+        ss_socket_keep(socket) != SS_OK) /* until its connection ends */
         fail("connect");
 }
 

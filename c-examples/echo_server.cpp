@@ -11,8 +11,6 @@
 #include <server_socket.h>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
-#include <utility>
 
 // A reference to an object of the library, given back when the guard goes.
 struct Release {
@@ -32,53 +30,34 @@ static void check(ss_status status, const char *what)
         fail(what);
 }
 
-// The connections that are open, each with our reference to it.
-using Connections = std::unordered_map<ss_socket *, Ref<ss_socket>>;
+constexpr std::size_t most_pending = 1000000; // unsent bytes of one connection
 
-// Listeners are called from C, through which no exception may pass: noexcept says that they keep
-// to it, and each turns what is thrown inside into an end of its own connection.
+// noexcept: what is thrown in a listener would leave ss_loop_run, and end the server.
 extern "C" {
 
 // Bytes came in, or waiting output went out: send back what is unread.
-static void echo(ss_event *event, void *user_data) noexcept
+static void echo(ss_event *event, void *) noexcept
 {
-    auto &connections = *static_cast<Connections *>(user_data);
     auto *socket = static_cast<ss_socket *>(ss_event_target(event));
-    try {
-        std::size_t length = 0;
-        const std::uint8_t *bytes = ss_socket_peek(socket, &length); // in place: nothing is copied
-        const ss_status status = ss_socket_write_bytes(socket, bytes, length);
-        if (status == SS_ERR_FULL)
-            return; // a client that does not read has to wait; outputProgress brings us back here
-        check(status, "write");
-        check(ss_socket_skip(socket, length), "skip");
-    } catch (const std::exception &error) {
-        std::cerr << "echo_server: " << error.what() << '\n';
+    std::size_t length = 0;
+    const std::uint8_t *bytes = ss_socket_take(socket, &length); // in place: nothing is copied
+    if (ss_socket_write_bytes(socket, bytes, length) != SS_OK) {
+        std::cerr << "echo_server: " << ss_last_error_detail() << '\n';
         ss_socket_abort(socket);
-        connections.erase(socket);
+    } else if (ss_socket_bytes_pending(socket) > most_pending) {
+        ss_socket_pause(socket); // a client that does not read has to wait; outputProgress brings us back here
+    } else {
+        ss_socket_resume(socket);
     }
 }
 
-static void on_close(ss_event *event, void *user_data) noexcept
+static void on_connect(ss_event *event, void *) noexcept
 {
-    auto &connections = *static_cast<Connections *>(user_data);
-    connections.erase(static_cast<ss_socket *>(ss_event_target(event)));
-}
-
-static void on_connect(ss_event *event, void *user_data) noexcept
-{
-    auto &connections = *static_cast<Connections *>(user_data);
-    ss_socket *socket = ss_event_socket(event); // borrowed: not retained, it closes on return
-    try {
-        check(ss_retain(socket), "retain");
-        Ref<ss_socket> reference(socket);
-        check(ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, &connections, false, 0), "listen to data");
-        check(ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, &connections, false, 0), "listen to output");
-        check(ss_add_listener(socket, SS_EVENT_CLOSE, on_close, &connections, false, 0), "listen to close");
-        connections.emplace(socket, std::move(reference));
-    } catch (const std::exception &error) { // the guard has given the reference back
-        std::cerr << "echo_server: a connection is refused: " << error.what() << '\n';
-    }
+    ss_socket *socket = ss_event_socket(event); // borrowed: not kept, it closes on return
+    if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, nullptr, false, 0) != SS_OK ||
+        ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, nullptr, false, 0) != SS_OK ||
+        ss_socket_keep(socket) != SS_OK) // until its connection ends
+        std::cerr << "echo_server: a connection is refused: " << ss_last_error_detail() << '\n';
 }
 
 } // extern "C"
@@ -87,16 +66,15 @@ int main(int argc, char **argv)
 try {
     const int port = argc > 1 ? std::atoi(argv[1]) : 7000;
 
-    // Guards go in the opposite order: first the connections, then the server, then the loop.
+    // Guards go in the opposite order: first the server, then the loop with its connections.
     Ref<ss_loop> loop(ss_loop_new());
     if (!loop)
         fail("loop");
     Ref<ss_server> server(ss_new(loop.get()));
     if (!server)
         fail("server");
-    Connections connections;
 
-    check(ss_add_listener(server.get(), SS_EVENT_CONNECT, on_connect, &connections, false, 0), "listen to connections");
+    check(ss_add_listener(server.get(), SS_EVENT_CONNECT, on_connect, nullptr, false, 0), "listen to connections");
     check(ss_bind(server.get(), port, "127.0.0.1"), "bind");
     check(ss_listen(server.get(), 0), "listen");
     std::cout << "listening on " << ss_local_address(server.get()) << ':' << ss_local_port(server.get()) << std::endl;

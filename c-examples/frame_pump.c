@@ -51,33 +51,24 @@ static void on_data(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
     size_t length = 0;
-    const uint8_t *bytes = ss_socket_peek(socket, &length);
+    const uint8_t *bytes = ss_socket_take(socket, &length);
 
     (void)user_data;
-    if (ss_socket_write_bytes(socket, bytes, length) == SS_OK &&
-        ss_socket_skip(socket, length) == SS_OK)
+    if (ss_socket_write_bytes(socket, bytes, length) == SS_OK)
         return;
     /* Also when it is SS_ERR_FULL: who is so far behind is out of the game. */
     fail("a player is dropped");
     ss_socket_abort(socket);
-    ss_release(socket);
-}
-
-static void on_close(ss_event *event, void *user_data)
-{
-    (void)user_data;
-    ss_release(ss_event_target(event));
 }
 
 static void on_connect(ss_event *event, void *user_data)
 {
-    ss_socket *socket = ss_event_socket(event); /* borrowed: not retained, it closes on return */
+    ss_socket *socket = ss_event_socket(event); /* borrowed: not kept, it closes on return */
     statistics *accepted = user_data;
 
     accepted->this_frame++;
     if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0) != SS_OK ||
-        ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0) != SS_OK ||
-        ss_retain(socket) != SS_OK)
+        ss_socket_keep(socket) != SS_OK) /* until its connection ends */
         fail("connect");
 }
 

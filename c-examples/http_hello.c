@@ -1,23 +1,32 @@
 /* A small web server: one page, HTTP/1.1, connections kept open.
  *
- *     build/http_hello [port; 0 = any, default 8080]
+ *     build/http_hello [port; 0 = any, default 8080] [seconds that a client may be silent, default 10]
  *     curl -i http://127.0.0.1:8080/
  *     ab -k -n 100000 -c 50 http://127.0.0.1:8080/
  *
  * What to copy from here: requests are parsed where they lie, in the socket's unread bytes. An
  * incomplete request is left unread, so it does not matter in how many pieces one arrives, or how
- * many arrive at once; there is no buffer and no parser state per connection.
+ * many arrive at once; there is no buffer and no parser state per connection. And how not to be denied to
+ * everybody by some: see defend().
  */
+#define _XOPEN_SOURCE 600 /* for getrlimit and setrlimit */
 #include <ctype.h>
+#include <limits.h>
 #include <server_socket.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifndef _WIN32
+#include <sys/resource.h>
+#endif
 
 enum {
     LARGEST_HEAD = 8 * 1024,   /* request line and headers */
     MOST_PENDING = 256 * 1024, /* unsent replies at which we stop to answer; see on_data */
-    LARGEST_REPLY = 512
+    LARGEST_REPLY = 512,
+    LEAST_BYTES = 64,     /* in the seconds that a client may be silent; requests and replies are longer */
+    OWN_DESCRIPTORS = 64, /* those that are not connections */
+    MOST_CONNECTIONS = 100000
 };
 
 static const char page[] = "<!doctype html>\n"
@@ -185,12 +194,6 @@ static size_t parse(const char *bytes, size_t length, reply *r)
 
 /* ---- The connection. ---- */
 
-static void on_close(ss_event *event, void *user_data)
-{
-    (void)user_data;
-    ss_release(ss_event_target(event));
-}
-
 /* Sends one reply and counts its request as read. The two go together: each call on a socket ends
  * the validity of what was peeked from it. */
 static ss_status send_reply(ss_socket *socket, const reply *r, size_t request_length)
@@ -207,8 +210,8 @@ static ss_status send_reply(ss_socket *socket, const reply *r, size_t request_le
 
 /* Called when bytes came in, and when waiting output went out. Clients may send many requests
  * without waiting for the replies (pipelining), so this answers all that are there. Who sends on
- * and on without reading is not answered further until it reads: MOST_PENDING is the bound, and
- * the outputProgress event continues from there. */
+ * and on without reading is neither answered nor read from until it reads: MOST_PENDING is the
+ * bound, and the outputProgress event continues from there. */
 static void on_data(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
@@ -220,35 +223,74 @@ static void on_data(ss_event *event, void *user_data)
         reply r;
         size_t used = length > 0 ? parse(bytes, length, &r) : 0;
 
-        if (used == 0)
+        if (used == 0) {
+            ss_socket_resume(socket);
             return;
+        }
         if (send_reply(socket, &r, used) != SS_OK) {
             fail("reply");
             ss_socket_abort(socket);
-            ss_release(socket);
             return;
         }
         if (!r.keep_alive) {
-            /* The reply is still sent, in the background. No close event follows our own close,
-             * so the reference goes back here. */
-            if (ss_socket_close(socket) != SS_OK)
-                fail("close");
-            ss_release(socket);
+            ss_socket_close(socket); /* the reply is still sent, in the background */
             return;
         }
     }
+    ss_socket_pause(socket);
 }
 
 static void on_connect(ss_event *event, void *user_data)
 {
-    ss_socket *socket = ss_event_socket(event); /* borrowed: not retained, it closes on return */
+    ss_socket *socket = ss_event_socket(event); /* borrowed: not kept, it closes on return */
 
     (void)user_data;
     if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0) != SS_OK ||
         ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, on_data, NULL, false, 0) != SS_OK ||
-        ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0) != SS_OK ||
-        ss_retain(socket) != SS_OK)
+        ss_socket_keep(socket) != SS_OK) /* until its connection ends, whoever ends it */
         fail("connect");
+}
+
+/* ---- The server. ---- */
+
+/* How many connections the system lets us have: the usual limit is low, and is raised as far as allowed. */
+static long most_connections(void)
+{
+    long most = MOST_CONNECTIONS + OWN_DESCRIPTORS;
+#ifndef _WIN32 /* which has no such limit */
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        rlim_t wanted = limit.rlim_max < (rlim_t)most ? limit.rlim_max : (rlim_t)most;
+#ifdef OPEN_MAX /* macOS refuses more than this */
+        wanted = wanted < OPEN_MAX ? wanted : OPEN_MAX;
+#endif
+        limit.rlim_cur = limit.rlim_cur < wanted ? wanted : limit.rlim_cur;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            perror("http_hello: the descriptor limit stays as it was");
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < (rlim_t)most)
+            most = (long)limit.rlim_cur;
+    }
+#endif
+    return most > 2 * OWN_DESCRIPTORS ? most - OWN_DESCRIPTORS : OWN_DESCRIPTORS;
+}
+
+/* Who is silent, who does not read, and who sends a byte now and then: each of them would hold its connection for
+ * ever, and some thousand of them all that there are. They are given up after some seconds; at the limit others
+ * wait in the system's queue for so long, and are not refused. */
+static ss_status defend(ss_server *server, int seconds)
+{
+    ss_status status = ss_set_option(server, SS_OPT_MAX_CONNECTIONS, most_connections());
+
+    if (status == SS_OK)
+        status = ss_set_option(server, SS_OPT_IDLE_TIMEOUT, (int64_t)seconds * 1000);
+    if (status == SS_OK)
+        status = ss_set_option(server, SS_OPT_IDLE_BYTES, LEAST_BYTES);
+    if (status == SS_OK)
+        status = ss_set_option(server, SS_OPT_LINGER, (int64_t)seconds * 1000);
+    if (status == SS_OK)
+        status = ss_set_option(server, SS_OPT_READ_LIMIT, 16 * LARGEST_HEAD);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -256,7 +298,7 @@ int main(int argc, char **argv)
     int port = argc > 1 ? atoi(argv[1]) : 8080;
     ss_server *server = ss_new(NULL);
 
-    if (server == NULL ||
+    if (server == NULL || defend(server, argc > 2 ? atoi(argv[2]) : 10) != SS_OK ||
         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0) != SS_OK ||
         ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK)
         return fail("cannot start");

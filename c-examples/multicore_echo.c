@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define MAX_THREADS 1024
+#define MOST_PENDING 1000000 /* unsent bytes of one connection */
 
 struct worker {
     pthread_t thread;
@@ -29,25 +30,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int started; /* so many workers have told */
 
-static void on_data(ss_event *event, void *user_data)
+static void echo(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
     size_t length = 0;
-    const uint8_t *bytes = ss_socket_peek(socket, &length);
+    const uint8_t *bytes = ss_socket_take(socket, &length);
 
     (void)user_data;
-    if (ss_socket_write_bytes(socket, bytes, length) == SS_OK) {
-        ss_socket_skip(socket, length);
-    } else { /* it does not read what we send, and the write limit is reached; no close event follows */
+    if (ss_socket_write_bytes(socket, bytes, length) != SS_OK)
         ss_socket_abort(socket);
-        ss_release(socket);
-    }
-}
-
-static void on_close(ss_event *event, void *user_data)
-{
-    (void)user_data;
-    ss_release(ss_event_target(event));
+    else if (ss_socket_bytes_pending(socket) > MOST_PENDING)
+        ss_socket_pause(socket); /* who does not read is not read from, until outputProgress brings us back */
+    else
+        ss_socket_resume(socket);
 }
 
 static void on_connect(ss_event *event, void *user_data)
@@ -55,9 +50,9 @@ static void on_connect(ss_event *event, void *user_data)
     ss_socket *socket = ss_event_socket(event);
 
     (void)user_data;
-    if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0) != SS_OK ||
-        ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0) != SS_OK ||
-        ss_retain(socket) != SS_OK)
+    if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, NULL, false, 0) != SS_OK ||
+        ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, NULL, false, 0) != SS_OK ||
+        ss_socket_keep(socket) != SS_OK)
         fprintf(stderr, "multicore_echo: %s\n", ss_last_error_detail());
 }
 

@@ -10,22 +10,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MOST_PENDING 1000000 /* unsent bytes of one connection */
+
 static void echo(ss_event *event, void *user_data)
 {
     ss_socket *socket = ss_event_target(event);
     size_t length = 0;
-    const uint8_t *bytes = ss_socket_peek(socket, &length);
+    const uint8_t *bytes = ss_socket_take(socket, &length);
 
     (void)user_data;
-    /* Full: the bytes stay unread until outputProgress brings us back here. */
-    if (ss_socket_write_bytes(socket, bytes, length) == SS_OK)
-        ss_socket_skip(socket, length);
-}
-
-static void on_close(ss_event *event, void *user_data)
-{
-    (void)user_data;
-    ss_release(ss_event_target(event));
+    if (ss_socket_write_bytes(socket, bytes, length) != SS_OK)
+        ss_socket_abort(socket);
+    else if (ss_socket_bytes_pending(socket) > MOST_PENDING)
+        ss_socket_pause(socket); /* who does not read is not read from, until outputProgress brings us back */
+    else
+        ss_socket_resume(socket);
 }
 
 static void on_connect(ss_event *event, void *user_data)
@@ -34,9 +33,8 @@ static void on_connect(ss_event *event, void *user_data)
 
     (void)user_data;
     if (ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, NULL, false, 0) == SS_OK &&
-        ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, NULL, false, 0) == SS_OK &&
-        ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0) == SS_OK)
-        ss_retain(socket); /* else it is closed when this returns */
+        ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, NULL, false, 0) == SS_OK)
+        ss_socket_keep(socket); /* until its connection ends; else it is closed when this returns */
 }
 
 /* The host's own business: whether to go on. */

@@ -4,46 +4,53 @@
  * A whole program, an echo server:
  *
  *     #include <server_socket.h>
+ *     #include <signal.h>
  *     #include <stdio.h>
  *
- *     static void on_data(ss_event *event, void *user_data)
+ *     static ss_loop *loop;
+ *
+ *     static void stop(int number)
+ *     {
+ *         (void)number;
+ *         ss_loop_stop(loop);
+ *     }
+ *
+ *     static void echo(ss_event *event, void *user_data)               // bytes came in, or waiting output went out
  *     {
  *         ss_socket *socket = (ss_socket *)ss_event_target(event);
  *         size_t length;
- *         const uint8_t *bytes = ss_socket_peek(socket, &length);      // in place, no copy
+ *         const uint8_t *bytes = ss_socket_take(socket, &length);      // in place, no copy
  *         (void)user_data;
- *         if (ss_socket_write_bytes(socket, bytes, length) == SS_OK)   // sent when this listener ends
- *             ss_socket_skip(socket, length);
+ *         if (ss_socket_write_bytes(socket, bytes, length) != SS_OK)   // sent when this listener ends
+ *             ss_socket_abort(socket);
+ *         else if (ss_socket_bytes_pending(socket) > 1000000)          // who does not read is not read from
+ *             ss_socket_pause(socket);
  *         else
- *             ss_socket_abort(socket);                                 // it never reads what we send
- *     }
- *
- *     static void on_close(ss_event *event, void *user_data)
- *     {
- *         (void)user_data;
- *         ss_release(ss_event_target(event));                          // gives back what on_connect retained
+ *             ss_socket_resume(socket);
  *     }
  *
  *     static void on_connect(ss_event *event, void *user_data)
  *     {
  *         ss_socket *socket = ss_event_socket(event);
  *         (void)user_data;
- *         ss_retain(socket);                                           // else it is closed when this returns
- *         ss_add_listener(socket, SS_EVENT_SOCKET_DATA, on_data, NULL, false, 0);
- *         ss_add_listener(socket, SS_EVENT_CLOSE, on_close, NULL, false, 0);
+ *         ss_socket_keep(socket);                                      // until its connection ends; else it is closed now
+ *         ss_add_listener(socket, SS_EVENT_SOCKET_DATA, echo, NULL, false, 0);
+ *         ss_add_listener(socket, SS_EVENT_OUTPUT_PROGRESS, echo, NULL, false, 0);
  *     }
  *
  *     int main(void)
  *     {
  *         ss_server *server = ss_new(NULL);                            // NULL: this thread's own loop
+ *         loop = ss_loop_default();
+ *         signal(SIGINT, stop);
  *         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+ *         ss_set_option(server, SS_OPT_IDLE_TIMEOUT, 60000);           // ends who is silent, or does not read, for a minute
  *         if (ss_bind(server, 0, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK) {
  *             fprintf(stderr, "%s\n", ss_last_error_detail());
  *             return 1;
  *         }
  *         printf("port %d\n", (int)ss_local_port(server));
- *         ss_loop_run(NULL);
- *         return 0;
+ *         return ss_loop_run(NULL) == SS_OK ? 0 : 1;
  *     }
  *
  * The rules:

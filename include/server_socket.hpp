@@ -9,9 +9,12 @@
  *     static void echo(ss::event &event)
  *     {
  *         const ss::socket &peer = event.target_socket();
- *         const ss::bytes unread = peer.peek();           // in place, no copy
- *         if (peer.try_write(unread))                     // sent when this listener ends
- *             peer.skip(unread.size());                   // else the peer does not read: outputProgress comes when it does
+ *         if (!peer.try_write(peer.take()))               // in place, no copy; sent when this listener ends
+ *             peer.abort();
+ *         else if (peer.bytes_pending() > 1000000)        // who does not read is not read from, until it does
+ *             peer.pause();
+ *         else
+ *             peer.resume();
  *     }
  *
  *     int main()
@@ -23,6 +26,7 @@
  *             peer.on_data(echo);
  *             peer.on_output_progress(echo);
  *         });
+ *         server.set_idle_timeout(std::chrono::minutes(1)); // ends who is silent, or does not read
  *         server.bind(0, "127.0.0.1");
  *         server.listen();
  *         std::printf("port %d\n", server.local_port());

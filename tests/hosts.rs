@@ -3,35 +3,13 @@
 
 mod harness;
 
-use harness::Running;
+use harness::{Running, example};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Builds an example with the project's Makefile. `None` where the package that it needs is not installed.
-fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_installed = |package: &str| {
-        Command::new("pkg-config").args(["--exists", package]).status().is_ok_and(|status| status.success())
-    };
-    if let Some(package) = package.filter(|package| !is_installed(package)) {
-        assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{package} is not installed");
-        println!("SKIPPED: {package} is not installed");
-        return None;
-    }
-    let build = harness::scratch_dir("build");
-    let mut make = Command::new("make");
-    make.arg("-C").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("c-examples")).arg(name);
-    make.arg(format!("LIBDIR={}", harness::library_dir().display())).arg(format!("BUILD={}", build.display()));
-    make.args(["CFLAGS=-g -Werror"]).env_remove("MAKEFLAGS");
-    harness::compile(make);
-    Some(build.join(name))
-}
 
 struct Server {
     running: Running,

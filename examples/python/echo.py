@@ -19,7 +19,7 @@ def declare(name, result, *arguments):
     """A handle must be a c_void_p: left to itself ctypes would cut it down to an int."""
     function = getattr(ss, name)
     function.restype, function.argtypes = result, arguments
-    if name in ("ss_add_listener", "ss_bind", "ss_listen", "ss_retain", "ss_loop_poll", "ss_socket_skip"):
+    if name in ("ss_add_listener", "ss_bind", "ss_listen", "ss_socket_keep", "ss_loop_poll"):
         function.errcheck = check
     return function
 
@@ -35,39 +35,39 @@ bind = declare("ss_bind", c_int32, c_void_p, c_int32, c_char_p)
 listen = declare("ss_listen", c_int32, c_void_p, c_int32)
 local_port = declare("ss_local_port", c_int32, c_void_p)
 add_listener = declare("ss_add_listener", c_int32, c_void_p, c_char_p, Listener, c_void_p, c_bool, c_int32)
-retain = declare("ss_retain", c_int32, c_void_p)
 release = declare("ss_release", c_int32, c_void_p)
 poll = declare("ss_loop_poll", c_int32, c_void_p, c_int32, POINTER(c_uint32))
 event_target = declare("ss_event_target", c_void_p, c_void_p)
 event_socket = declare("ss_event_socket", c_void_p, c_void_p)
-peek = declare("ss_socket_peek", c_void_p, c_void_p, POINTER(c_size_t))
+keep = declare("ss_socket_keep", c_int32, c_void_p)
+take = declare("ss_socket_take", c_void_p, c_void_p, POINTER(c_size_t))
 write_bytes = declare("ss_socket_write_bytes", c_int32, c_void_p, c_void_p, c_size_t)
-skip = declare("ss_socket_skip", c_int32, c_void_p, c_size_t)
+bytes_pending = declare("ss_socket_bytes_pending", c_size_t, c_void_p)
+pause = declare("ss_socket_pause", c_int32, c_void_p)
+resume = declare("ss_socket_resume", c_int32, c_void_p)
 abort = declare("ss_socket_abort", c_int32, c_void_p)
+MOST_PENDING = 1000000  # unsent bytes of one connection
 
 
 @Listener
-def on_data(event, _):
+def echo(event, _):
+    """Bytes came in, or waiting output went out."""
     socket, length = event_target(event), c_size_t()
-    unread = peek(socket, byref(length))  # in place: ctypes.string_at(unread, length.value) would copy it
-    if write_bytes(socket, unread, length) == 0:
-        skip(socket, length)
-    else:  # the peer sends, but does not read
+    unread = take(socket, byref(length))  # in place: ctypes.string_at(unread, length.value) would copy it
+    if write_bytes(socket, unread, length) != 0:
         abort(socket)
-        release(socket)
-
-
-@Listener
-def on_close(event, _):
-    release(event_target(event))
+    elif bytes_pending(socket) > MOST_PENDING:
+        pause(socket)  # who does not read is not read from, until outputProgress brings us back here
+    else:
+        resume(socket)
 
 
 @Listener
 def on_connect(event, _):
     socket = event_socket(event)
-    retain(socket)  # else it is closed when this returns
-    add_listener(socket, b"socketData", on_data, None, False, 0)
-    add_listener(socket, b"close", on_close, None, False, 0)
+    keep(socket)  # until its connection ends; else it is closed when this returns
+    add_listener(socket, b"socketData", echo, None, False, 0)
+    add_listener(socket, b"outputProgress", echo, None, False, 0)
 
 
 server = new(None)

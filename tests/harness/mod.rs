@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -108,6 +109,27 @@ pub fn link(command: &mut Command) {
     let library_dir = library().parent().expect("it lies in a folder").to_path_buf();
     command.arg("-L").arg(&library_dir).arg("-lserver_socket");
     command.arg(format!("-Wl,-rpath,{}", library_dir.display()));
+}
+
+/// Builds an example with the project's Makefile. `None` where the package that it needs is not installed.
+pub fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_installed = |package: &str| {
+        Command::new("pkg-config").args(["--exists", package]).status().is_ok_and(|status| status.success())
+    };
+    if let Some(package) = package.filter(|package| !is_installed(package)) {
+        assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{package} is not installed");
+        println!("SKIPPED: {package} is not installed");
+        return None;
+    }
+    let build = scratch_dir("build");
+    let mut make = Command::new("make");
+    make.arg("-C").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("c-examples")).arg(name);
+    make.arg(format!("LIBDIR={}", library_dir().display())).arg(format!("BUILD={}", build.display()));
+    make.args(["CFLAGS=-g -Werror"]).env_remove("MAKEFLAGS");
+    compile(make);
+    Some(build.join(name))
 }
 
 /// A process that is ended with the test, whatever becomes of it.
