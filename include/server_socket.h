@@ -850,7 +850,7 @@ SS_API ss_status ss_close(ss_server *server);
  * accepted has ended, those included that were closed and still send. ss_event_os_error of it is 0 then.
  *
  * After timeout_ms milliseconds those that are left are reset, those that wait included: each open socket gets ioError and
- * close, and the server close, all with ETIMEDOUT. With 0 that happens in the next turn. Until then ss_loop_run goes on.
+ * close, and the server close behind them, all with ETIMEDOUT. With 0 that begins with the next turn. Until then ss_loop_run goes on.
  * Called again it sets another deadline. ss_close ends it, and so does the last ss_release: the port is given back,
  * connections live on, and no event follows.
  *

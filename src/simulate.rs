@@ -8,6 +8,7 @@ use std::time::Duration;
 pub use crate::sys::simulated::kernel::Odds;
 use crate::sys::simulated::kernel::{Kernel, with};
 pub use crate::sys::simulated::link::Ending;
+use crate::sys::simulated::link::Stage;
 
 /// Makes a new network, in which nothing is there yet. What `seed` decides is when the system does what `Odds` allow.
 pub fn begin(seed: u64) {
@@ -94,6 +95,8 @@ pub struct Facts {
     pub at_peer: usize,
     /// The peer's end has arrived at the library's.
     pub fin_here: bool,
+    /// Nothing comes or goes any more, after a reset say.
+    pub dead: bool,
     /// When bytes last went either way.
     pub last_traffic: Duration,
     /// The library is registered with a poller.
@@ -190,6 +193,7 @@ impl Peer {
                 room: link.outbound_room.saturating_sub(link.outbound.len()),
                 at_peer: link.unread_by_peer(),
                 fin_here: link.fin_here,
+                dead: link.stage == Stage::Dead,
                 last_traffic: link.heard.max(link.moved),
                 registered: link.poller.is_some(),
             }

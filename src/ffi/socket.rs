@@ -3,7 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use super::border::{
-    bytes, c_string, change, check_room, get, glance_at, handle, key, local_address_text, loop_key, status, store, value,
+    bytes, c_string, change, check_room, get, glance_at, handle, key, local_address_text, loop_key, status, store,
+    value,
 };
 use super::event_loop::ss_loop;
 use super::status::ss_status;

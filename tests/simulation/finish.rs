@@ -16,6 +16,7 @@ pub fn finish() -> World {
         let status = ss_loop_run(events);
         rethrow();
         assert_eq!(status, SS_OK, "the loop does not come to its end: {:?}", last_error());
+        with(|world| assert_eq!(world.draining.len(), 0, "a server drains on: {:?}", world.draining));
     } else {
         with(World::is_abandoned);
     }

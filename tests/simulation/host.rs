@@ -6,7 +6,9 @@ use server_socket::simulate;
 use server_socket::*;
 
 use super::life::{Life, Phase, check, fill};
-use super::world::{World, owe, serve, trace};
+use std::time::Duration;
+
+use super::world::{Draining, World, milliseconds, owe, serve, trace};
 use crate::support::*;
 
 impl World {
@@ -40,6 +42,7 @@ impl World {
         check(&bytes, number * 2, life.read);
         life.read += bytes.len() as u64;
         life.unread -= bytes.len() as u64;
+        life.reads_on();
         trace!(self, "life {number}: host reads {} of {available}", bytes.len());
     }
 
@@ -52,7 +55,7 @@ impl World {
         let bytes = fill(number * 2 + 1, life.written, length);
         let status = socket.write(&bytes);
         let expected = match () {
-            () if !life.is_connected() => SS_ERR_IO,
+            () if !life.is_connected() || life.shut => SS_ERR_IO,
             () if length > life.limits.write => SS_ERR_RANGE,
             () if before + length > life.limits.write => SS_ERR_FULL,
             () => SS_OK,
@@ -72,6 +75,7 @@ impl World {
         if status == SS_OK {
             life.paused = paused;
             life.was_paused |= paused;
+            life.reads_on();
         }
         trace!(self, "life {number}: host pauses: {paused}");
     }
@@ -96,6 +100,14 @@ impl World {
         if status == SS_OK {
             self.has_closed(number, Phase::Closed);
         }
+    }
+
+    pub fn host_shuts_down(&mut self, number: usize) {
+        let life = &mut self.lives[number];
+        let status = life.handle().shutdown();
+        assert_eq!(status == SS_OK, life.is_connected(), "{life:?}: shutdown: {status:?}");
+        life.shut |= status == SS_OK;
+        trace!(self, "life {number}: host ends our side: {status:?}");
     }
 
     pub fn host_aborts(&mut self, number: usize) {
@@ -136,7 +148,7 @@ impl World {
         if !self.mood.has_limits {
             return;
         }
-        let (choice, size, clocks) = (self.random.below(6), self.size(self.mood.message * 4), self.mood.has_clocks);
+        let (choice, size, clocks) = (self.random.below(8), self.size(self.mood.message * 4), self.mood.has_clocks);
         let time = [0, 1, 50, 1_000, 30_000][self.random.below(5)];
         let life = &mut self.lives[number];
         let (option, value) = match choice {
@@ -167,6 +179,18 @@ impl World {
                 life.has_rate = true;
                 (SS_OPT_IDLE_BYTES, size as i64)
             }
+            6 => {
+                let half_open = time > 0;
+                life.set_half_open(half_open);
+                (SS_OPT_HALF_OPEN, half_open.into())
+            }
+            7 if clocks => {
+                life.limits.read_time = time;
+                life.clocks_set = simulate::clock();
+                life.reads_on();
+                life.shortest_read = [life.shortest_read, (time > 0).then_some(time)].into_iter().flatten().min();
+                (SS_OPT_READ_TIMEOUT, time.into())
+            }
             _ => return,
         };
         ok(ss_set_option(life.socket.cast(), option, value));
@@ -175,16 +199,62 @@ impl World {
 
     /// Another server takes the place of the one that is there, whose connections go on.
     fn host_changes_server(&mut self) {
-        if self.chance(50) {
-            ok(ss_close(self.server));
+        match self.random.below(4) {
+            0 => ok(ss_release(self.server.cast())),
+            1 => {
+                ok(ss_close(self.server));
+                ok(ss_release(self.server.cast()));
+            }
+            _ => self.host_drains(),
         }
-        ok(ss_release(self.server.cast()));
-        self.server = serve(self.events);
+        self.server = serve(self.events, self.defaults);
         self.port = ss_local_port(self.server) as u16;
         self.server_number += 1;
         (self.accepted, self.refused, self.errors) = (0, 0, 0);
         (self.server_paused, self.max_connections, self.linger_bytes) = (false, 0, 256 << 20);
         trace!(self, "server {}", self.server_number);
+    }
+
+    /// The server ends in its time, and another one takes its place.
+    fn host_drains(&mut self) {
+        let (server, number) = (self.server, self.server_number);
+        let deadline = self.set_deadline(server, number);
+        self.draining.push(Draining { server, number, port: self.port, deadline });
+    }
+
+    fn set_deadline(&mut self, server: *mut ss_server, number: usize) -> Duration {
+        let time = [0, 5_000, 600_000, 600_000][self.random.below(4)];
+        ok(ss_drain(server, time));
+        let deadline = simulate::clock() + milliseconds(time.into());
+        self.set_deadlines(number, Some(deadline));
+        trace!(self, "server {number} drains until {deadline:?}");
+        deadline
+    }
+
+    fn set_deadlines(&mut self, server: usize, deadline: Option<Duration>) {
+        for life in self.lives.iter_mut().filter(|life| life.is_of(server)) {
+            life.deadline = deadline;
+        }
+    }
+
+    /// A server that drains gets another time, or is closed.
+    fn host_turns_to_draining(&mut self) {
+        let chosen = self.random.below(self.draining.len().max(1));
+        let Some(Draining { server, number, deadline, .. }) = self.draining.get(chosen).copied() else { return };
+        if simulate::clock() >= deadline {
+            return;
+        }
+        if self.chance(70) {
+            self.draining[chosen].deadline = self.set_deadline(server, number);
+            return;
+        }
+        if self.chance(50) {
+            ok(ss_close(server));
+        }
+        ok(ss_release(server.cast()));
+        self.draining.remove(chosen);
+        self.set_deadlines(number, None);
+        trace!(self, "server {number} drains no more");
     }
 
     /// The server is as full as it may be when it goes on, and then a place is free.
@@ -200,7 +270,8 @@ impl World {
     }
 
     pub fn host_sets_server(&mut self) {
-        match self.random.below(6) {
+        match self.random.below(7) {
+            6 => self.host_turns_to_draining(),
             0 => {
                 self.server_paused = self.chance(30);
                 ok(if self.server_paused { ss_pause(self.server) } else { ss_resume(self.server) });

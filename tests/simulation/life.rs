@@ -33,6 +33,21 @@ pub struct Limits {
     pub linger: u32,
     pub idle: u32,
     pub keep_alive: u32,
+    pub read_time: u32,
+    pub half_open: bool,
+}
+
+impl Limits {
+    /// What a socket starts with that no server has accepted.
+    pub const DEFAULT: Limits = Limits {
+        read: 16 << 20,
+        write: 64 << 20,
+        linger: 30_000,
+        idle: 0,
+        keep_alive: 0,
+        read_time: 0,
+        half_open: false,
+    };
 }
 
 #[derive(Debug)]
@@ -44,6 +59,19 @@ pub struct Life {
     pub limits: Limits,
     /// The smallest time-outs that were ever set, which may still run.
     pub shortest_idle: Option<u32>,
+    pub shortest_read: Option<u32>,
+    /// Whether it was ever half-open, and ever not.
+    pub was_half_open: bool,
+    pub was_whole: bool,
+    /// The host has ended our side.
+    pub shut: bool,
+    /// It was told of the peer's end.
+    pub heard_end: bool,
+    /// When the peer last said something; since when it may be called silent, at the latest: reading went on.
+    pub heard_at: Duration,
+    pub hears_since: Duration,
+    /// When its server's time is over, if that drains.
+    pub deadline: Option<Duration>,
     /// More than a byte was asked for in that time.
     pub has_rate: bool,
     /// How long connecting may take, in milliseconds.
@@ -102,6 +130,14 @@ impl Life {
             phase,
             limits,
             shortest_idle: (limits.idle > 0).then_some(limits.idle),
+            shortest_read: (limits.read_time > 0).then_some(limits.read_time),
+            was_half_open: limits.half_open,
+            was_whole: !limits.half_open,
+            shut: false,
+            heard_end: false,
+            heard_at: simulate::clock(),
+            hears_since: simulate::clock(),
+            deadline: None,
             has_rate: false,
             timeout: 20_000,
             shortest_timeout: 20_000,
@@ -141,6 +177,24 @@ impl Life {
     /// It has not ended yet. Between an error and the close event that follows it has.
     pub fn is_connected(&self) -> bool {
         self.is_open() && self.error.is_none()
+    }
+
+    /// The time of its server's drain is over.
+    pub fn is_evicted(&self) -> bool {
+        self.deadline.is_some_and(|deadline| simulate::clock() >= deadline)
+    }
+
+    /// What kept the peer from being heard may be gone.
+    pub fn reads_on(&mut self) {
+        if self.is_connected() {
+            self.hears_since = simulate::clock();
+        }
+    }
+
+    pub fn set_half_open(&mut self, half_open: bool) {
+        self.limits.half_open = half_open;
+        self.was_half_open |= half_open;
+        self.was_whole |= !half_open;
     }
 
     pub fn peer(&self) -> Peer {
@@ -184,12 +238,24 @@ impl Life {
     pub fn hear_data(&mut self, loaded: u64, turn: u64) {
         assert!(self.is_connected(), "{self:?}: bytes without a connection");
         assert!(!self.paused, "{self:?}: bytes for one that is paused");
+        assert!(!self.heard_end, "{self:?}: bytes behind the end");
         assert!(loaded > 0, "{self:?}: an event without bytes");
         let available = self.count_unread(loaded);
         let end = self.peer_ended || self.peer_reset || self.was_silent;
         assert!(available <= self.limits.read as u64 || end, "{self:?}: {available} bytes are beyond the limit");
         assert!(self.told_in_turn != turn || end || self.urgent, "{self:?}: told of bytes twice in a turn");
         self.told_in_turn = turn;
+        (self.heard_at, self.hears_since) = (simulate::clock(), simulate::clock());
+    }
+
+    /// An end event: everything that the peer has sent has come, and writing goes on.
+    pub fn hear_end(&mut self) {
+        assert!(self.is_connected() && self.handle().connected(), "{self:?}: an end without a connection");
+        assert!(!self.heard_end && self.was_half_open && self.peer_ended, "{self:?}: an end that is not due");
+        assert!(!self.paused, "{self:?}: an end for one that is paused");
+        self.count_unread(0);
+        assert_eq!(self.read + self.unread, self.sent, "{self:?}: an end before all has come");
+        self.heard_end = true;
     }
 
     pub fn hear_progress(&mut self, pending: u64, total: u64, turn: u64) {
@@ -223,6 +289,9 @@ impl Life {
             assert!(self.peer_ended, "{self:?}: the peer has not ended its side");
             assert_eq!(self.read + self.unread, self.sent, "{self:?}: a good end before all has come");
             assert_eq!(self.error, None, "{self:?}: an error and a good end");
+            assert!(!self.heard_end || self.shut, "{self:?}: a good end, though ours goes on");
+            assert!(!self.heard_end || !dropped, "{self:?}: a good end before all is sent");
+            assert!(self.heard_end || self.was_whole, "{self:?}: half-open, and nobody told of the end");
         } else {
             self.check_cause(os_error);
             assert!(!dropped || self.error.is_some(), "{self:?}: output was dropped in silence");
@@ -239,7 +308,10 @@ impl Life {
             libc::ECONNRESET | libc::EPIPE => {
                 assert!(self.peer_reset || self.peer_gone, "{self:?}: nobody has reset it");
             }
-            libc::ETIMEDOUT => assert!(self.was_silent || self.has_been_idle(), "{self:?}: it was not silent"),
+            libc::ETIMEDOUT => {
+                let over = self.has_been_idle() || self.has_been_unheard() || self.is_evicted();
+                assert!(self.was_silent || over, "{self:?}: it was not silent");
+            }
             other => panic!("{self:?}: error {other}"),
         }
     }
@@ -256,6 +328,11 @@ impl Life {
             libc::ENETUNREACH | libc::ENOMEM | libc::ENOSPC => {}
             other => panic!("{self:?}: error {other}"),
         }
+    }
+
+    fn has_been_unheard(&self) -> bool {
+        let unheard = simulate::clock() - self.heard_at;
+        self.shortest_read.is_some_and(|limit| unheard >= Duration::from_millis(limit.into()))
     }
 
     fn has_been_idle(&self) -> bool {
@@ -293,17 +370,19 @@ impl Life {
         let closed = matches!(self.phase, Phase::Closed | Phase::Ended) || self.error.is_some();
         match ending {
             Ending::Fin => {
-                assert!(closed, "{self:?}: a FIN that nobody has sent");
+                assert!(closed || self.shut, "{self:?}: a FIN that nobody has sent");
                 assert_eq!(self.got, self.written, "{self:?}: a good end, and bytes are missing");
             }
             Ending::Reset => {
                 let refused = matches!(self.phase, Phase::Waiting);
-                let lost = closed && (self.has_lingered() || self.at_once || self.may_be_cut || self.error.is_some());
+                let cut = self.has_lingered() || self.at_once || self.may_be_cut || self.is_evicted();
+                let lost = closed && (cut || self.error.is_some());
                 assert!(self.phase == Phase::Aborted || refused || lost, "{self:?}: reset without a reason");
             }
             Ending::Unread | Ending::TooLate => {
                 let too_much = self.sent - self.read > 8 << 20;
-                let unheard = self.written == 0 || self.at_once || self.has_lingered() || self.may_be_cut || too_much;
+                let cut = self.at_once || self.has_lingered() || self.may_be_cut || self.is_evicted();
+                let unheard = self.written == 0 || cut || too_much;
                 let idle = self.error.is_some();
                 assert!(closed && (unheard || idle), "{self:?}: {ending:?}, and the peer may not have read all");
             }

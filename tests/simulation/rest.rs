@@ -21,7 +21,14 @@ impl World {
             }
         }
         self.check_figures();
-        if !self.active.iter().any(|number| self.lives[*number].has_clocks()) {
+        for draining in &self.draining {
+            let over = simulate::clock() > draining.deadline + SOON;
+            assert!(!over, "{draining:?}: its time is over since long");
+            let is_there = |life: &Life| life.is_of(draining.number) && life.peer().facts().open;
+            let waits = simulate::waiting(draining.port) > 0;
+            assert!(waits || self.lives.iter().any(is_there), "{draining:?}: it has nobody, and goes on");
+        }
+        if self.draining.is_empty() && !self.active.iter().any(|number| self.lives[*number].has_clocks()) {
             let (now, timeout) = (simulate::clock(), ss_loop_timeout(self.events));
             assert_eq!(timeout, -1, "nothing can happen, and the loop does not sleep, at {now:?}");
         }
@@ -77,7 +84,7 @@ impl Life {
     fn has_clocks(&self) -> bool {
         match self.phase {
             Phase::Waiting => false,
-            Phase::Open => self.limits.idle > 0 || self.limits.keep_alive > 0,
+            Phase::Open => self.limits.idle > 0 || self.limits.keep_alive > 0 || self.limits.read_time > 0,
             _ => self.phase == Phase::Connecting || self.peer.is_some_and(|peer| peer.facts().open),
         }
     }
@@ -99,19 +106,38 @@ impl Life {
             let began = self.last_traffic.max(facts.last_traffic);
             self.check_time(self.limits.idle.saturating_mul(2), began);
         }
+        let full = self.unread >= self.limits.read as u64;
+        if !self.paused && !full && !self.heard_end {
+            self.check_time(self.limits.read_time, self.hears_since);
+        }
         if self.silent {
             return;
         }
-        assert!(!self.peer_reset, "{self:?}: its reset was not noticed");
-        let full = self.unread >= self.limits.read as u64;
+        assert!(!self.peer_reset && !facts.dead, "{self:?}: its reset was not noticed, {facts:?}");
         if !self.paused {
-            assert!(!facts.fin_here, "{self:?}: its end was not met, {facts:?}");
+            assert!(!facts.fin_here || self.heard_end, "{self:?}: its end was not met, {facts:?}");
             assert!(full || facts.inbound == 0, "{self:?}: nobody reads, {facts:?}");
         }
         assert_eq!(self.progress, facts.written, "{self:?}: nobody told of progress, {facts:?}");
         let pending = socket.pending() as u64;
+        self.check_shut(pending);
         assert_eq!(pending, self.written - facts.written, "{self:?}: pending, {facts:?}");
         assert!(pending == 0 || facts.room * 3 < facts.room + facts.outbound, "{self:?}: nobody sends, {facts:?}");
+    }
+
+    /// Our side has ended when all is sent, and with both sides the connection.
+    fn check_shut(&mut self, pending: u64) {
+        self.look_at_end();
+        if !self.shut || pending > 0 {
+            return;
+        }
+        let facts = self.peer().facts();
+        let all_got = facts.outbound == 0 && facts.at_peer == 0;
+        assert!(
+            !all_got || self.ending.is_some() || self.peer_gone,
+            "{self:?}: its peer was not told of our end, {facts:?}"
+        );
+        assert!(!self.heard_end, "{self:?}: both sides have ended, and it is open still");
     }
 
     /// What the host does not care for any more goes on by itself.

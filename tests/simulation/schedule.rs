@@ -27,6 +27,7 @@ impl Mood {
             population: pick(&[2, 20, 100, 400]),
             has_limits: pick(&[0, 1]) == 1,
             has_clocks: pick(&[0, 0, 1]) == 1,
+            half_open: pick(&[0, 1]) == 1,
             wait: pick(&[1, 30, 1_000, 40_000]),
         }
     }
@@ -65,7 +66,8 @@ fn host_acts(world: &mut World, number: usize) {
         83 => world.host_aborts(number),
         84..86 => world.host_releases(number),
         86..91 => world.host_sets_option(number),
-        91..94 => either_way(ss_socket_flush(world.lives[number].socket)),
+        91..93 => world.host_shuts_down(number),
+        93 => either_way(ss_socket_flush(world.lives[number].socket)),
         94 => world.call(Some(number)),
         95..97 => world.host_sets_timeout(number),
         97..100 => {}

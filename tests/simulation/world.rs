@@ -34,8 +34,19 @@ pub struct Mood {
     pub population: usize,
     pub has_limits: bool,
     pub has_clocks: bool,
+    /// Connections are half-open from the beginning.
+    pub half_open: bool,
     /// How long a turn may wait, at most, in milliseconds.
     pub wait: usize,
+}
+
+/// A server that ends in its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Draining {
+    pub server: *mut ss_server,
+    pub number: usize,
+    pub port: u16,
+    pub deadline: Duration,
 }
 
 pub struct World {
@@ -45,6 +56,7 @@ pub struct World {
     pub server: *mut ss_server,
     /// There were as many before.
     pub server_number: usize,
+    pub draining: Vec<Draining>,
     pub port: u16,
     pub lives: Vec<Life>,
     /// Lives that go on at one of their ends.
@@ -109,13 +121,15 @@ fn listen(target: *mut c_void, kind: &std::ffi::CStr, listener: extern "C-unwind
 }
 
 /// A new server that listens.
-pub fn serve(events: *mut ss_loop) -> *mut ss_server {
+pub fn serve(events: *mut ss_loop, defaults: Limits) -> *mut ss_server {
     let server = ss_new(events);
+    ok(ss_set_option(server.cast(), SS_OPT_HALF_OPEN, defaults.half_open.into()));
     ok(unsafe { ss_bind(server, 0, c"127.0.0.1".as_ptr()) });
     while ss_listen(server, 0) != SS_OK {
         assert!([libc::ENOMEM, libc::ENOSPC].contains(&ss_last_os_error()), "{:?}", last_error());
     }
     listen(server.cast(), CONNECT, on_accepted);
+    listen(server.cast(), CLOSE, on_drained);
     server
 }
 
@@ -124,14 +138,15 @@ impl World {
         MADE.set(0);
         FREED.set(0);
         let events = ss_loop_new();
-        let server = serve(events);
-        let defaults = Limits { read: 16 << 20, write: 64 << 20, linger: 30_000, idle: 0, keep_alive: 0 };
+        let defaults = Limits { half_open: mood.half_open, ..Limits::DEFAULT };
+        let server = serve(events, defaults);
         World {
             random: Random(seed),
             mood,
             events,
             server,
             server_number: 0,
+            draining: Vec::new(),
             port: ss_local_port(server) as u16,
             lives: Vec::new(),
             active: Vec::new(),
@@ -184,6 +199,7 @@ impl World {
         let mut life = Life::new(self.lives.len(), Phase::Waiting, self.defaults);
         life.peer = Some(peer);
         life.may_be_cut = self.mood.has_limits;
+        life.server = self.server_number;
         self.give_buffers(peer);
         self.of_port.insert(peer.address().port(), life.number);
         trace!(self, "life {} waits", life.number);
@@ -196,10 +212,7 @@ impl World {
         if let Some(old) = socket {
             self.has_closed(old, Phase::Closed);
         }
-        let limits = socket
-            .map_or(Limits { read: 16 << 20, write: 64 << 20, linger: 30_000, idle: 0, keep_alive: 0 }, |old| {
-                self.lives[old].limits
-            });
+        let limits = socket.map_or(Limits::DEFAULT, |old| self.lives[old].limits);
         let mut life = Life::new(number, Phase::Connecting, limits);
         life.kept = true;
         life.socket = match socket {
@@ -249,6 +262,7 @@ impl World {
         listen(socket.cast(), SOCKET_DATA, on_data);
         listen(socket.cast(), OUTPUT_PROGRESS, on_progress);
         listen(socket.cast(), CLOSE, on_close);
+        listen(socket.cast(), END, on_end);
         listen(socket.cast(), IO_ERROR, on_error);
         listen(socket.cast(), MINE, on_mine);
     }
@@ -256,23 +270,55 @@ impl World {
     fn accept(&mut self, event: *mut ss_event) -> usize {
         let socket = ss_event_socket(event);
         let number = self.of_port[&(ss_socket_remote_port(socket) as u16)];
-        let stats = self.figures();
-        assert!(!self.server_paused, "accepted although the server is paused");
-        if self.max_connections > 0 {
-            assert!(stats.open + stats.lingering <= self.max_connections, "too many connections: {stats:?}");
+        let target = ss_event_target(event).cast::<ss_server>();
+        let draining = self.draining.iter().find(|draining| draining.server == target).copied();
+        if draining.is_none() {
+            self.check_accepting();
         }
         let limits = self.defaults;
         let life = &mut self.lives[number];
         assert_eq!(life.phase, Phase::Waiting, "{life:?}: accepted twice");
         (life.phase, life.socket, life.limits, life.kept) = (Phase::Open, socket, limits, true);
-        life.server = self.server_number;
+        life.server = draining.map_or(self.server_number, |draining| draining.number);
+        life.deadline = draining.map(|draining| draining.deadline);
+        (life.was_half_open, life.was_whole, life.hears_since) =
+            (limits.half_open, !limits.half_open, simulate::clock());
         (life.shortest_idle, life.last_traffic) = ((limits.idle > 0).then_some(limits.idle), simulate::clock());
         self.of_socket.insert(socket as usize, number);
-        self.accepted += 1;
+        self.accepted += u64::from(draining.is_none());
         ok(ss_retain(socket.cast()));
         self.furnish(socket);
         trace!(self, "life {number} is accepted");
         number
+    }
+
+    fn check_accepting(&self) {
+        let stats = self.figures();
+        assert!(!self.server_paused, "accepted although the server is paused");
+        if self.max_connections > 0 {
+            assert!(stats.open + stats.lingering <= self.max_connections, "too many connections: {stats:?}");
+        }
+    }
+
+    /// A server that drains is told that it has drained, or that its time is over.
+    fn drained(&mut self, event: *mut ss_event) {
+        let (target, os_error) = (ss_event_target(event).cast::<ss_server>(), ss_event_os_error(event));
+        let place = self.draining.iter().position(|draining| draining.server == target).expect("a server that drains");
+        let Draining { server, number, deadline, .. } = self.draining.remove(place);
+        trace!(self, "server {number} has drained: {os_error}");
+        assert!(!ss_bound(server), "its port is in use");
+        for life in self.lives.iter().filter(|life| life.is_of(number)) {
+            assert!(!life.peer().facts().open && !life.is_connected(), "{life:?}: its server has drained");
+        }
+        match os_error {
+            0 if self.mood.odds.aborted == 0 => {
+                let waits = |life: &&Life| life.phase == Phase::Waiting && life.server == number && !life.peer_gone;
+                assert_eq!(self.lives.iter().find(waits).map(|life| life.number), None, "who waited was lost");
+            }
+            0 => {}
+            error => assert!(error == libc::ETIMEDOUT && simulate::clock() >= deadline, "{error} at {deadline:?}"),
+        }
+        ok(ss_release(server.cast()));
     }
 }
 
@@ -330,6 +376,7 @@ extern "C-unwind" fn on_connected(event: *mut ss_event, _: *mut c_void) {
         let life = &mut world.lives[number];
         assert_eq!(life.phase, Phase::Connecting, "{life:?}: connected");
         (life.phase, life.last_traffic) = (Phase::Open, simulate::clock());
+        life.hears_since = simulate::clock();
         trace!(world, "life {number} is connected");
         Some(number)
     });
@@ -364,6 +411,22 @@ extern "C-unwind" fn on_close(event: *mut ss_event, _: *mut c_void) {
         life.hear_close(os_error);
         world.errors += u64::from(counts);
         Some(number)
+    });
+}
+
+extern "C-unwind" fn on_end(event: *mut ss_event, _: *mut c_void) {
+    hear(|world| {
+        let number = world.life_of(event);
+        trace!(world, "life {number}: told of its peer's end");
+        world.lives[number].hear_end();
+        Some(number)
+    });
+}
+
+extern "C-unwind" fn on_drained(event: *mut ss_event, _: *mut c_void) {
+    hear(|world| {
+        world.drained(event);
+        None
     });
 }
 

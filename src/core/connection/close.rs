@@ -3,7 +3,7 @@
 use super::phase::{Happening, Phase, Told, Wire};
 use super::receive::Drained;
 use super::share::{add, subtract};
-use super::{Connection, Marks, Sending, ServerShare, Transport};
+use super::{Connection, ErrorNumber, Marks, Sending, ServerShare, Transport};
 use crate::handle::Key;
 use crate::inject;
 use crate::reactor::RECEIVE_BUFFER;
@@ -40,7 +40,6 @@ impl Transport {
                     }
                     // It is broken, and the listeners hear of that next.
                     connection.meet_broken(&error, &mut self.reactor, key);
-                    return Told::Nothing;
                 }
             }
             Wire::Close => self.drop_connection(key, end.not_ours),
@@ -190,9 +189,17 @@ impl Transport {
         self.connections.iter().filter(|(_, connection)| is_its(connection)).map(|(key, _)| key).collect()
     }
 
-    /// Whether the connection is an open socket's.
-    pub(crate) fn has_owner(&self, key: Key) -> bool {
-        self.connections.get(key).is_some_and(|connection| connection.owner.is_some())
+    /// Its server's time is over. If the connection is an open socket's, the listeners are told when its turn comes.
+    pub(crate) fn evict(&mut self, key: Key) {
+        match self.connections.get_mut(key) {
+            Some(connection) if connection.owner.is_some() => {
+                connection.mark(Marks::GIVEN_UP, true);
+                connection.fail(ErrorNumber::new(sys::TIMED_OUT), &mut self.reactor, key);
+            }
+            _ => {
+                self.happen(key, Happening::Cut, End::default());
+            }
+        }
     }
 
     /// What was written is handed to the system, as far as it takes it, before the loop ends; what it does not take is
@@ -209,9 +216,9 @@ impl Transport {
     /// and the peer must not take it for a good end.
     pub(crate) fn break_connection(&mut self, key: Key) {
         if let Some(connection) = self.connections.get_mut(key) {
-            connection.mark(Marks::HALF_SERVED, true);
+            connection.mark(Marks::GIVEN_UP, true);
             connection.inbound = News::Broken;
-            connection.sending = Sending::failed(super::ErrorNumber::new(sys::BROKEN));
+            connection.sending = Sending::failed(ErrorNumber::new(sys::BROKEN));
         }
     }
 }

@@ -87,8 +87,8 @@ impl Marks {
     pub(crate) const PROGRESS_DUE: Marks = Marks(8);
     /// The log has a warning that its unread input is full.
     pub(crate) const WARNED: Marks = Marks(16);
-    /// A fault of the library's own has left it half served: it is given up.
-    pub(crate) const HALF_SERVED: Marks = Marks(32);
+    /// It is given up, with the error that is noted: nothing more is read.
+    pub(crate) const GIVEN_UP: Marks = Marks(32);
     /// The poller had no room for it, and does not know it yet.
     const UNWATCHED: Marks = Marks(64);
 }

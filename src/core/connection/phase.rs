@@ -80,8 +80,6 @@ pub(crate) enum Happening {
     Aborted,
     /// It was silent, or went without progress, for too long.
     TimedOut,
-    /// The time in which its server's connections were to end is over.
-    Evicted,
     /// Its place is needed for others, or its loop ends.
     Cut,
 }
@@ -168,7 +166,6 @@ impl Phase {
             (_, H::Failed) if self.is_open() && owed == Owed::Output => over(Wire::Reset, Told::ErrorAndClose),
             (_, H::Failed) if self.is_open() => over(Wire::Close, Told::Close),
             (_, H::TimedOut) if self.is_open() => over(cut_off, Told::ErrorAndClose),
-            (_, H::Evicted) if self.is_open() => over(Wire::Reset, Told::ErrorAndClose),
             (_, H::Aborted) if self.is_open() => over(Wire::Reset, Told::Nothing),
             (_, H::ClosedAtOnce | H::Cut) if self.is_open() => over(cut_off, Told::Nothing),
 
@@ -179,7 +176,6 @@ impl Phase {
                 over(cut_off, Told::Nothing)
             }
             (P::Draining, H::PeerEnded | H::Failed | H::TimedOut | H::Cut) => over(Wire::Close, Told::Nothing),
-            (P::Flushing | P::LastFlush | P::Draining, H::Evicted) => over(Wire::Reset, Told::Nothing),
 
             // What cannot happen in this phase changes nothing.
             _ => goes_on(self, Wire::Nothing, Told::Nothing),
@@ -236,7 +232,7 @@ mod tests {
         Phase::LastFlush,
         Phase::Draining,
     ];
-    const HAPPENINGS: [Happening; 13] = [
+    const HAPPENINGS: [Happening; 12] = [
         Happening::Established,
         Happening::Kept,
         Happening::PeerEnded,
@@ -248,7 +244,6 @@ mod tests {
         Happening::ClosedAtOnce,
         Happening::Aborted,
         Happening::TimedOut,
-        Happening::Evicted,
         Happening::Cut,
     ];
     const OWED: [Owed; 3] = [Owed::Nothing, Owed::ItsReading, Owed::Output];
@@ -368,7 +363,7 @@ mod tests {
     #[test]
     fn every_phase_can_be_cut_and_timed_out() {
         for phase in PHASES {
-            for happening in [Happening::Cut, Happening::TimedOut, Happening::Evicted] {
+            for happening in [Happening::Cut, Happening::TimedOut] {
                 for owed in OWED {
                     assert_eq!(phase.after(happening, owed).phase, None, "{phase:?} {happening:?}");
                 }

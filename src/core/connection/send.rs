@@ -93,7 +93,7 @@ impl Connection {
         key: Key,
     ) -> Result<()> {
         reactor.send_buffer.answering = None;
-        if self.sending == Sending::SHUT_DOWN {
+        if self.phase.is_shut() {
             return Err(Failure::shut_down());
         }
         let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length);

@@ -3,7 +3,6 @@
 use std::io;
 
 use super::Loop;
-use crate::core::connection::Happening;
 use crate::core::events::{Cause, Detail, EventType};
 use crate::handle::Key;
 use crate::sys;
@@ -11,8 +10,9 @@ use crate::sys;
 impl Loop {
     /// A server that drains may have come further.
     pub(super) fn look_at_drain(&mut self, key: Key) {
-        if self.server(key).is_ok_and(|mut server| server.go_on_draining()) {
-            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: 0, cause: Cause::Drain });
+        let ended = self.server(key).ok().and_then(|mut server| server.go_on_draining());
+        if let Some(os_error) = ended {
+            self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error, cause: Cause::Drain });
         }
     }
 
@@ -26,16 +26,12 @@ impl Loop {
     /// The time in which its connections were to end is over: those that are left are reset.
     fn evict(&mut self, key: Key) {
         let Ok(mut server) = self.server(key) else { return };
-        server.end_drain();
+        server.close_port();
         let share = server.server.share().clone();
         for connection in self.transport.connections_of(&share) {
-            if self.transport.has_owner(connection) {
-                self.give_up_connection(connection, Happening::Evicted, sys::TIMED_OUT);
-            } else {
-                self.transport.happen(connection, Happening::Evicted, Default::default());
-            }
+            self.transport.evict(connection);
         }
-        self.turn.announce(key, EventType::CLOSE, Detail::Close { os_error: sys::TIMED_OUT, cause: Cause::Drain });
+        self.look_at_drain(key);
     }
 
     /// The operating system, or somebody with our descriptor, has ended a listening socket.

@@ -63,8 +63,9 @@ impl Loop {
             self.transport.wind_up(key, true);
             return Step::Again;
         };
-        if connection.is(Marks::HALF_SERVED) {
-            self.end_connection(key, Happening::Failed, Some(broken(sys::BROKEN)));
+        if connection.is(Marks::GIVEN_UP) {
+            let error = connection.send_error().map_or(sys::BROKEN, ErrorNumber::get);
+            self.end_connection(key, Happening::Failed, Some(broken(error)));
             return Step::Again;
         }
         if connection.phase() == Phase::Connecting {
@@ -216,13 +217,8 @@ impl Loop {
             Some(happening) if owner.is_none() => {
                 self.transport.happen(key, happening, Default::default());
             }
-            Some(happening) => self.give_up_connection(key, happening, sys::TIMED_OUT),
+            Some(happening) => self.end_connection(key, happening, Some(broken(sys::TIMED_OUT))),
         }
-    }
-
-    /// The connection is given up, though its peer has not ended it.
-    pub(super) fn give_up_connection(&mut self, key: Key, happening: Happening, error: i32) {
-        self.end_connection(key, happening, Some(broken(error)));
     }
 
     /// The connection has ended by itself, or both sides have: its socket's listeners are to be told.
@@ -238,7 +234,8 @@ impl Loop {
         let cause = match (happening, broken) {
             (_, None) => Cause::Ended,
             (Happening::TimedOut, _) => Cause::Wait,
-            _ if os_error == sys::NO_MEMORY || connection.is(Marks::HALF_SERVED) => Cause::Serve,
+            _ if connection.is(Marks::GIVEN_UP) && os_error == sys::TIMED_OUT => Cause::Wait,
+            _ if connection.is(Marks::GIVEN_UP) || os_error == sys::NO_MEMORY => Cause::Serve,
             _ if connection.send_error().is_some() => Cause::Write,
             _ => Cause::Read,
         };

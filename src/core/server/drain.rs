@@ -1,6 +1,6 @@
 //! A server's end in peace: who waits is accepted, the port is given back, and the connections end in their time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{ServerRef, State};
 use crate::core::events::EventType;
@@ -25,13 +25,11 @@ impl ServerRef<'_> {
         Ok(())
     }
 
-    /// Gives the port back when nobody waits any more, or nobody would hear of who does. Returns whether the last connection has
-    /// ended, which ends the drain.
-    pub(crate) fn go_on_draining(&mut self) -> bool {
+    /// Gives the port back when nobody waits any more, or nobody would hear of who does. When the last
+    /// connection has ended, so has the drain: returns the error that the host is told, 0 for none.
+    pub(crate) fn go_on_draining(&mut self) -> Option<i32> {
         inject::point();
-        if self.server.drain.is_none() {
-            return false;
-        }
+        self.server.drain?;
         let hears = self.server.listeners.hears(EventType::CONNECT);
         if !hears || !self.server.peers_wait && !self.waits_for_late_ones() {
             self.close_port();
@@ -40,10 +38,12 @@ impl ServerRef<'_> {
         let over = !self.server.is_bound() && share.open.get() == 0 && share.lingering.get() == 0;
         // The next connection that ends brings us back.
         share.wants_place.set(!over);
-        if over {
-            self.end_drain();
+        if !over {
+            return None;
         }
-        over
+        self.server.drain = None;
+        self.arm();
+        Some(if self.server.overdue { sys::TIMED_OUT } else { 0 })
     }
 
     /// Where servers take turns at a port, whoever comes between the last look at the system's queue and the end of the
@@ -62,12 +62,6 @@ impl ServerRef<'_> {
         self.server.grace.is_some()
     }
 
-    /// It is over, whatever is left.
-    pub(crate) fn end_drain(&mut self) {
-        self.server.drain = None;
-        self.close_port();
-    }
-
     /// The server's time has come: to accept again, to give the port back, or to end. Returns whether the time of its
     /// connections is over.
     pub(crate) fn expire(&mut self) -> bool {
@@ -81,13 +75,20 @@ impl ServerRef<'_> {
             self.server.grace = None;
             self.server.share.queue(&mut self.transport.reactor);
         }
+        let over = self.deadline().is_some_and(|deadline| deadline <= now);
+        self.server.overdue |= over;
         self.arm();
-        self.server.drain.is_some_and(|deadline| deadline <= now)
+        over
+    }
+
+    /// When what is left is reset, unless that has been done.
+    fn deadline(&self) -> Option<Instant> {
+        self.server.drain.filter(|_| !self.server.overdue)
     }
 
     /// Sets the server's timer to whatever comes first.
     pub(super) fn arm(&mut self) {
-        let due = [self.server.retry, self.server.grace, self.server.drain].into_iter().flatten().min();
+        let due = [self.server.retry, self.server.grace, self.deadline()].into_iter().flatten().min();
         self.transport.reactor.timers.set(self.key, &mut self.server.timer, due);
     }
 }

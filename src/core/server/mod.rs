@@ -55,6 +55,8 @@ pub(crate) struct Server {
     rests: Repeated,
     /// It drains, and its connections have until then.
     drain: Option<Instant>,
+    /// That time was over before they had ended.
+    overdue: bool,
     /// Newcomers are passed over since.
     passes_over: bool,
     /// How long those who had begun to connect before have to come.
@@ -124,6 +126,7 @@ impl Server {
             retry: None,
             rests: Repeated::default(),
             drain: None,
+            overdue: false,
             passes_over: false,
             grace: None,
             timer: Deadline::NONE,
@@ -320,7 +323,7 @@ impl ServerRef<'_> {
     }
 
     /// Gives the port back, if it has one still.
-    fn close_port(&mut self) {
+    pub(crate) fn close_port(&mut self) {
         if !self.server.shared {
             self.server.remove_file();
         }
