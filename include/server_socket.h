@@ -63,8 +63,8 @@
  *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
  *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
- *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere. Different threads may have
- *     loops of their own.
+ *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere, and of all functions only the last
+ *     two from signal handlers. Different threads may have loops of their own.
  *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
  *     and close or release anything, their own target included. They may also leave by an exception, by longjmp, or by
  *     ending their thread (pthread_exit, cancellation), and so may tasks and destructors: it passes through to whoever
@@ -383,7 +383,7 @@ typedef struct ss_event ss_event;
 
 /**
  * An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
- * and ss_loop_stop may be called from others.
+ * and ss_loop_stop may be called from others, and the last two from signal handlers.
  */
 typedef struct ss_loop ss_loop;
 
@@ -716,14 +716,17 @@ SS_API ss_status ss_loop_run(ss_loop *loop);
 /**
  * Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
  *
- * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ * Any thread, and signal handlers: it takes no lock and no memory, and errno stays as it is. NULL is the loop of the thread that
+ * calls, in a handler of whichever thread was interrupted: give a handler the handle. SS_ERR_HANDLE when the loop has ended, or for
+ * NULL when the thread has no loop of its own yet. The status is all that is told of a failure: no last error.
  */
 SS_API ss_status ss_loop_stop(ss_loop *loop);
 
 /**
  * Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
  *
- * Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+ * Any thread, and signal handlers, as ss_loop_stop: a handler that sets a flag and calls this ends a wait whenever it comes, also
+ * between a look at the flag and the wait.
  */
 SS_API ss_status ss_loop_wake(ss_loop *loop);
 

@@ -179,22 +179,26 @@ fn a_detail_lives_as_long_as_its_event_and_beside_a_word_of_the_hosts() {
 /// What is asked for too late may know less, and never the wrong peer.
 #[test]
 fn an_event_does_not_name_the_peer_of_a_later_connection() {
-    let Pair { socket, peer, events, server, .. } = Pair::new();
-    let accepted = server.keep_accepted();
-    let (kept, port) = (Rc::new(Cell::new(null_mut())), i32::from(server.port()));
-    on(*socket, CLOSE, {
-        let (kept, socket) = (kept.clone(), *socket);
-        move |event| {
-            ok(unsafe { ss_socket_connect(socket.0, c"127.0.0.1".as_ptr(), port) });
-            ok(retain(event.0));
-            kept.set(event.0);
+    for is_over in [false, true] {
+        let Pair { socket, peer, events, server, .. } = Pair::new();
+        let _accepted = server.keep_accepted();
+        let (kept, port) = (Rc::new(Cell::new(null_mut())), i32::from(server.port()));
+        on(*socket, CLOSE, {
+            let (kept, socket) = (kept.clone(), *socket);
+            move |event| {
+                ok(unsafe { ss_socket_connect(socket.0, c"127.0.0.1".as_ptr(), port) });
+                ok(retain(event.0));
+                kept.set(event.0);
+            }
+        });
+        drop(peer);
+        events.pump_until(|| !kept.get().is_null() && socket.connected());
+        if is_over {
+            ok(socket.close());
         }
-    });
-    drop(peer);
-    events.pump_until(|| !kept.get().is_null() && socket.connected());
-    assert_eq!(detail(Event(kept.get())).as_deref(), Some("the peer has ended the connection"));
-    ok(release(kept.get()));
-    drop(accepted);
+        assert_eq!(detail(Event(kept.get())).as_deref(), Some("the peer has ended the connection"));
+        ok(release(kept.get()));
+    }
 }
 
 #[test]

@@ -35,11 +35,12 @@ fn any_number_of_parts_of_any_size_arrives_whole() {
     for (count, size) in [(1, 100_000), (2, 40_000), (3, 3_000_000), (300, 1), (300, 70_000), (5000, 700)] {
         let pair = Pair::new();
         set(*pair.socket, SS_OPT_WRITE_LIMIT, 1 << 30);
+        pair.events.settle(); // else what the poller says first would send what is left
         let bytes = pattern(count * size);
         let parts: Vec<&[u8]> = bytes.chunks(size).collect();
         ok(write_vector(*pair.socket, &parts));
-        ok(write_vector(*pair.socket, &parts[..1]));
         assert_same_bytes(&pair.events.receive(&pair.peer, bytes.len()), &bytes);
+        ok(write_vector(*pair.socket, &parts[..1]));
         assert_same_bytes(&pair.events.receive(&pair.peer, size), &bytes[..size]);
     }
 }

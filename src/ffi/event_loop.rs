@@ -1,21 +1,21 @@
 //! The library as a whole, and event loops.
 
 use std::ffi::c_void;
-use std::sync::Arc;
 
 use super::border::{default_loop, handle, key, loop_in_use, loop_to_drive, outcome, status, store, value};
 use super::status::ss_status;
 use crate::core::events::Life;
 use crate::core::host::Call;
-use crate::core::thread::with;
+use crate::core::thread::{own_loop, with};
 use crate::driver::{self, place};
-use crate::error::{Failure, Result};
+use crate::error::Failure;
 use crate::guard::quieten_panics;
-use crate::handle::{Key, Kind, explain, published};
+use crate::handle::{Kind, explain};
 use crate::reactor::{Posted, Remote};
+use crate::sys;
 
 /// An event loop. It and everything made on it belong to the thread that made it; only ss_loop_post, ss_loop_wake
-/// and ss_loop_stop may be called from others.
+/// and ss_loop_stop may be called from others, and the last two from signal handlers.
 pub struct ss_loop {
     _key: [u8; 0],
 }
@@ -100,24 +100,21 @@ fn run(r#loop: *mut ss_loop, place: usize) -> ss_status {
 
 /// Makes ss_loop_run return after the turn it is in. If it is not running, the next ss_loop_run returns at once.
 ///
-/// Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+/// Any thread, and signal handlers: it takes no lock and no memory, and errno stays as it is. NULL is the loop of the thread that
+/// calls, in a handler of whichever thread was interrupted: give a handler the handle. SS_ERR_HANDLE when the loop has ended, or for
+/// NULL when the thread has no loop of its own yet. The status is all that is told of a failure: no last error.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_stop(r#loop: *mut ss_loop) -> ss_status {
-    status(|| {
-        remote(r#loop)?.stop();
-        Ok(())
-    })
+    reach(r#loop, Remote::stop)
 }
 
 /// Makes a waiting ss_loop_poll return; if none is waiting, the next one does not wait. Many wakes may be one.
 ///
-/// Any thread, but not a signal handler. SS_ERR_HANDLE when the loop has ended.
+/// Any thread, and signal handlers, as ss_loop_stop: a handler that sets a flag and calls this ends a wait whenever it comes, also
+/// between a look at the flag and the wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_loop_wake(r#loop: *mut ss_loop) -> ss_status {
-    status(|| {
-        remote(r#loop)?.wake();
-        Ok(())
-    })
+    reach(r#loop, Remote::wake)
 }
 
 /// Has task(user_data) run once, on the loop's thread, in a turn of the loop. If the loop ends first,
@@ -133,7 +130,15 @@ pub unsafe extern "C" fn ss_loop_post(
     cancelled: ss_task,
 ) -> ss_status {
     status(|| {
-        let remote = remote(r#loop)?;
+        let key = loop_in_use(r#loop)?;
+        let remote = Remote::find(key).ok_or_else(|| match key.kind() {
+            // Never another thread's: this is for all threads.
+            Some(Kind::Loop) => Failure::stale_handle(),
+            _ => explain(key, &[Kind::Loop]),
+        })?;
+        if !remote.is_of_this_process() {
+            return Err(Failure::forked());
+        }
         let task = task.ok_or_else(|| Failure::null("task"))?;
         let cancelled = cancelled.map(|cancelled| Call::new(cancelled, user_data));
         remote.post(Posted { task: Call::new(task, user_data), cancelled })
@@ -166,14 +171,15 @@ pub extern "C" fn ss_loop_timeout(r#loop: *mut ss_loop) -> i32 {
     })
 }
 
-/// What any thread may reach of a loop.
-fn remote(r#loop: *mut ss_loop) -> Result<Arc<Remote>> {
-    let key: Key = if r#loop.is_null() { loop_in_use(r#loop)? } else { key(r#loop) };
-    match published::<Remote>(key) {
-        Some(remote) if remote.is_of_this_process() => Ok(remote),
-        Some(_) => Err(Failure::forked()),
-        // Never another thread's: these functions are for all threads.
-        None if key.kind() == Some(Kind::Loop) => Err(Failure::stale_handle()),
-        None => Err(explain(key, &[Kind::Loop])),
-    }
+/// Calls what any thread may, and a signal handler, too: so there is no guard, and no error is left behind.
+fn reach(r#loop: *mut ss_loop, call: fn(&Remote)) -> ss_status {
+    sys::keeping_errno(|| {
+        let key = if r#loop.is_null() { own_loop() } else { Some(key(r#loop)) };
+        let called = key.and_then(|key| Remote::of(key, |remote| remote.is_of_this_process().then(|| call(remote))));
+        match called {
+            Some(Some(())) => ss_status::SS_OK,
+            Some(None) => ss_status::SS_ERR_FORKED,
+            None => ss_status::SS_ERR_HANDLE,
+        }
+    })
 }

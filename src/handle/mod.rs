@@ -10,7 +10,7 @@ mod registry;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use registry::{Slots, alive, lock, next_generation, vacant};
-pub(crate) use registry::{any_published, explain, hold, publish, published, withdraw};
+pub(crate) use registry::{explain, hold};
 
 use crate::error::{Failure, Result};
 

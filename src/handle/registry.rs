@@ -1,10 +1,9 @@
-//! What all threads of the process share: who owns which block of slots, what their words say, and the objects that every
-//! thread may reach. It is asked only when a block comes or goes, and when a look-up has failed.
+//! What all threads of the process share: who owns which block of slots, and what their words say. It is asked only when a block
+//! comes or goes, and when a look-up has failed.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{BLOCK, Key, Kind, MAX_BLOCKS, MAX_GENERATION};
 use crate::error::{Failure, Result};
@@ -74,30 +73,10 @@ pub(crate) fn explain(key: Key, wanted: &[Kind]) -> Failure {
     }
 }
 
-/// Makes `object` reachable from every thread under `key`, until [`withdraw`].
-pub(crate) fn publish(key: Key, object: Arc<dyn Any + Send + Sync>) {
-    lock().published.insert(key, object);
-}
-
-pub(crate) fn withdraw(key: Key) {
-    lock().published.remove(&key);
-}
-
-pub(crate) fn published<T: Any + Send + Sync>(key: Key) -> Option<Arc<T>> {
-    let object = lock().published.get(&key).cloned()?;
-    object.downcast().ok()
-}
-
-/// Whether one of those objects is like that.
-pub(crate) fn any_published<T: Any + Send + Sync>(is_like_that: impl Fn(&T) -> bool) -> bool {
-    lock().published.values().any(|object| object.downcast_ref().is_some_and(&is_like_that))
-}
-
-/// What all threads of the process share: who owns which block, and the objects any thread may reach.
+/// What all threads of the process share: who owns which block.
 pub(super) struct Registry {
     blocks: Vec<Owned>,
     free: Vec<usize>,
-    published: BTreeMap<Key, Arc<dyn Any + Send + Sync>>,
 }
 
 struct Owned {
@@ -148,8 +127,7 @@ fn first_generation() -> u32 {
     (Seed::default().number() as u32 & (MAX_GENERATION >> 1)).max(1)
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { blocks: Vec::new(), free: Vec::new(), published: BTreeMap::new() });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { blocks: Vec::new(), free: Vec::new() });
 
 pub(super) fn lock() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,14 +1,17 @@
-//! The part of a loop that every thread may touch: wake, stop, post.
+//! The part of a loop that every thread may touch: wake, stop, post. The first two are for signal handlers, too.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::host::Call;
 use crate::error::{Failure, Result};
 use crate::handle::Key;
-use crate::sys;
 use crate::sys::net::Waker;
+use crate::sys::{self, Board};
+
+/// The loops of the process.
+static LOOPS: Board<Remote> = Board::new();
 
 pub(crate) struct Remote {
     waker: Waker,
@@ -44,6 +47,30 @@ pub(crate) struct Posted {
 }
 
 impl Remote {
+    /// Makes it reachable from every thread under its loop's key, until [`withdraw`](Self::withdraw).
+    pub(crate) fn publish(self: &Arc<Self>, key: Key) {
+        LOOPS.hang_up(key.bits(), self.clone());
+    }
+
+    pub(crate) fn withdraw(key: Key) {
+        LOOPS.take_down(key.bits());
+    }
+
+    /// That of a loop, wherever the loop lives. `None`: there is no such loop, or not any more.
+    pub(crate) fn find(key: Key) -> Option<Arc<Remote>> {
+        LOOPS.get(key.bits())
+    }
+
+    /// As [`find`](Self::find), for a call that takes a moment and may be made in a signal handler.
+    pub(crate) fn of<T>(key: Key, call: impl FnOnce(&Remote) -> T) -> Option<T> {
+        LOOPS.look(key.bits(), call)
+    }
+
+    /// Whether there is one in the process that waits to be polled, and never was.
+    pub(crate) fn any_waits_to_be_polled() -> bool {
+        LOOPS.any(Remote::waits_to_be_polled)
+    }
+
     pub(crate) fn new(waker: Waker) -> Self {
         Remote {
             waker,
@@ -70,7 +97,7 @@ impl Remote {
     }
 
     /// It has servers, and nobody has ever polled it.
-    pub(crate) fn waits_to_be_polled(&self) -> bool {
+    fn waits_to_be_polled(&self) -> bool {
         self.servers.load(Ordering::Relaxed) > 0 && !self.polled.load(Ordering::Relaxed) && self.is_of_this_process()
     }
 
@@ -78,7 +105,8 @@ impl Remote {
         self.epoch == sys::fork_epoch()
     }
 
-    /// Ends the wait of the loop, now or when it next begins to wait.
+    /// Ends the wait of the loop, now or when it next begins to wait. Also in a signal handler, whatever it has interrupted: this
+    /// takes no lock and no memory.
     pub(crate) fn wake(&self) {
         if !self.called.swap(true, Ordering::AcqRel) {
             // It fails only when the counter is full, and then the loop is awake anyway.

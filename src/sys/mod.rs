@@ -31,9 +31,12 @@
 //! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out
 //!   ourselves.
 //! - `paths`: Unix-domain sockets. `Address::new(text)`, `bind(socket, address)`, `SocketFile::remove`; `net` connects and accepts.
+//! - `keeping_errno(call)`: the thread's errno is afterwards what it was before.
+//! - `Board`: what every thread reaches without a lock, the same on all systems.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
+mod board;
 #[cfg(not(feature = "simulate"))]
 pub(crate) mod net;
 #[cfg(not(all(unix, not(feature = "simulate"))))]
@@ -50,6 +53,7 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+pub(crate) use board::Board;
 #[cfg(feature = "simulate")]
 pub(crate) use simulated as net;
 #[cfg(unix)]

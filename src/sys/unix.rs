@@ -346,6 +346,22 @@ pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {
     outcome
 }
 
+/// The thread's errno is afterwards what it was before: for what a signal handler may call.
+pub(crate) fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
+    unsafe extern "C" {
+        #[cfg_attr(any(target_os = "linux", target_os = "dragonfly"), link_name = "__errno_location")]
+        #[cfg_attr(any(target_vendor = "apple", target_os = "freebsd"), link_name = "__error")]
+        #[cfg_attr(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"), link_name = "__errno")]
+        fn errno_location() -> *mut c_int;
+    }
+    // SAFETY: the thread's own errno, for as long as it lives.
+    let before = unsafe { *errno_location() };
+    let outcome = call();
+    // SAFETY: as above.
+    unsafe { *errno_location() = before };
+    outcome
+}
+
 /// There is no such thing as cancelling a thread.
 #[cfg(target_os = "android")]
 pub(crate) fn uncancelled<T>(call: impl FnOnce() -> T) -> T {

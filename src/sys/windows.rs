@@ -191,6 +191,11 @@ pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
 }
 
+/// There are no handlers that a thread is interrupted by.
+pub(crate) fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
+    call()
+}
+
 pub(crate) fn name_error(number: i32) -> String {
     crate::error::system_message(number)
 }

@@ -6,7 +6,7 @@
 mod frames;
 mod objects;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
@@ -71,6 +71,8 @@ thread_local! {
     // Ended by `END`, so that coming by it costs nothing but finding it.
     static THREAD: RefCell<ManuallyDrop<Thread>> = const { RefCell::new(ManuallyDrop::new(Thread::new())) };
     static END: End = const { End };
+    /// [`Thread::default_loop`] for signal handlers, which may have interrupted a step. It may be one that has ended.
+    static OWN_LOOP: Cell<Option<Key>> = const { Cell::new(None) };
 }
 
 /// [`Thread::epoch`] of a thread that has never used the library, and of one that is ending.
@@ -136,6 +138,11 @@ pub(crate) fn glance<T>(step: impl FnOnce(&mut Thread) -> Option<T>) -> Option<T
     })
 }
 
+/// The loop of this thread's own, if it has one. Also in a signal handler.
+pub(crate) fn own_loop() -> Option<Key> {
+    OWN_LOOP.get()
+}
+
 /// Why a key is none of a server or a socket of this thread.
 #[cold]
 fn no_target(key: Key) -> Failure {
@@ -189,6 +196,7 @@ impl Thread {
             // up, or taking them out of the poller that both share, would disturb the parent. The child begins anew.
             let left_behind = self.left_behind || self.default_loop_is_used();
             std::mem::forget(std::mem::replace(self, Thread { left_behind, ..Thread::new() }));
+            OWN_LOOP.set(None);
         }
         self.epoch = sys::fork_epoch();
         Ok(())
@@ -204,7 +212,7 @@ impl Thread {
         let key = self.loop_keys.insert(LoopKey)?;
         let made = Reactor::new(key).and_then(|reactor| Loop::new(key, reactor, life)).and_then(memory::boxed);
         let event_loop = made.inspect_err(|_| self.loop_keys.discard(key))?;
-        handle::publish(key, event_loop.transport.reactor.remote().clone());
+        event_loop.transport.reactor.remote().publish(key);
         self.loops.push(event_loop);
         Ok(key)
     }
@@ -234,6 +242,7 @@ impl Thread {
         let key = self.new_loop(Life::PINNED)?;
         self.event_loop(key)?.is_default = true;
         self.default_loop = Some(key);
+        OWN_LOOP.set(Some(key));
         Ok(key)
     }
 
@@ -245,7 +254,7 @@ impl Thread {
     /// The loop that `None` stands for, for a caller who wants to drive it and has made nothing on it yet.
     pub(crate) fn default_loop_to_drive(&mut self) -> Result<Key> {
         let key = self.inherited_loop()?;
-        if log::is_set() && handle::any_published(Remote::waits_to_be_polled) {
+        if log::is_set() && Remote::any_waits_to_be_polled() {
             self.due.log(Level::Hint, || {
                 String::from(
                     "this thread's own loop is driven, on which there is nothing, while another thread's loop has a server and was \
@@ -389,7 +398,7 @@ impl Thread {
     /// Ends a loop and everything on it.
     fn end_loop(&mut self, key: Key) {
         let Some(place) = self.loops.iter().position(|event_loop| event_loop.key == key) else { return };
-        handle::withdraw(key);
+        Remote::withdraw(key);
         self.loop_keys.remove(key);
         let event_loop = self.loops.remove(place);
         self.look_at_last_frame();
