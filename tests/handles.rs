@@ -688,7 +688,7 @@ fn every_function_of_the_header_is_in_the_table() {
 fn every_function_may_be_called_from_every_listener() {
     let value = ss_value_new(SS_VALUE_ARRAY);
     for (event_name, trigger) in TRIGGERS {
-        for (name, call) in table::FUNCTIONS {
+        for &(name, call) in table::FUNCTIONS {
             let mut stage = Stage::new();
             let (target, kind) = trigger(&mut stage);
             let handles = [

@@ -501,6 +501,6 @@ fn cargo_c_makes_the_same_tree() {
     }
     let installed = fs::read_to_string(prefix.join("include/server_socket.h")).expect("it can be read");
     assert_eq!(installed, harness::header(), "the committed header is the one that is installed");
-    assert!(prefix.join("include/server_socket.hpp").exists());
+    assert!(prefix.join("include/server_socket.hpp").exists() && prefix.join("include/server_socket.cdef.h").exists());
     assert!(prefix.join("lib/pkgconfig/server_socket.pc").exists());
 }

@@ -59,6 +59,20 @@ fn go() {
     serves(Command::new(dir.join("echo")));
 }
 
+#[test]
+fn csharp() {
+    if !harness::have_tool("mcs") || !harness::have_tool("mono") {
+        return;
+    }
+    let program = harness::scratch_dir("csharp").join("Echo.exe");
+    let mut mcs = Command::new("mcs");
+    mcs.arg(format!("-out:{}", program.display())).arg(root().join("examples/csharp/Echo.cs"));
+    harness::compile(mcs);
+    let mut mono = Command::new("mono");
+    mono.arg(program).env("LD_LIBRARY_PATH", harness::library_dir());
+    serves(mono);
+}
+
 /// The package by which Node calls C.
 fn koffi() -> Option<PathBuf> {
     let dir = harness::scratch_dir("node");

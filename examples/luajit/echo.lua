@@ -16,12 +16,13 @@ local function check(status)
     if status ~= ss.SS_OK then error(ffi.string(ss.ss_last_error_detail()), 2) end
 end
 
--- One callback for each type of event, not for each connection: LuaJIT has room for some hundred. It may not raise an
--- error, and lives as long as something refers to it.
+-- One callback for each type of event, not for each connection: LuaJIT has room for some hundreds. What is raised inside
+-- waits until the library has returned.
+local raised
 local function listener(handle)
     return ffi.cast("ss_listener", function(event)
         local good, problem = pcall(handle, event)
-        if not good then io.stderr:write(tostring(problem), "\n") end
+        if not good then raised = raised or problem end
     end)
 end
 
@@ -52,4 +53,5 @@ check(ss.ss_listen(server, 0))
 print("listening on 127.0.0.1:" .. ss.ss_local_port(server))
 io.stdout:flush()
 jit.off() -- what LuaJIT has compiled must not call a function that calls Lua
-check(ss.ss_loop_run(nil))
+repeat check(ss.ss_loop_poll(nil, -1, nil)) until raised
+error(raised, 0)
