@@ -1129,10 +1129,11 @@ fn the_error_says_what_is_wrong_with_a_handle() {
     let event = Event::new(c"event", false, false);
     assert!(refusal(ss_socket_close(null_mut())).starts_with("the handle is NULL"));
     assert!(refusal(ss_retain(null_mut())).starts_with("the handle is NULL"));
-    assert!(refusal(ss_loop_wake(4 as *mut ss_loop)).starts_with("the object was released"));
+    assert!(refusal(ss_release(4 as *mut ss_object)).starts_with("the object was released"));
     assert_eq!(refusal(ss_socket_close(server.0.cast())), "this is a server's handle, not a socket's");
     assert_eq!(refusal(ss_listen(socket.cast(), 0)), "this is a socket's handle, not a server's");
-    assert_eq!(refusal(ss_loop_stop(event.0.cast())), "this is an event's handle, not a loop's");
+    let polled = unsafe { ss_loop_poll(event.0.cast(), 0, null_mut()) };
+    assert_eq!(refusal(polled), "this is an event's handle, not a loop's");
     let fd = &mut 0;
     assert_eq!(
         refusal(unsafe { ss_native_handle(events.object(), fd) }),

@@ -66,6 +66,7 @@ static void use_as_server(void *h)
     REFUSED(ss_bind_path(server, "/no/such/folder/server"));
     REFUSED(ss_listen(server, 0));
     REFUSED(ss_close(server));
+    REFUSED(ss_drain(server, 1000));
     EMPTY(ss_bound(server));
     EMPTY(ss_listening(server));
     EMPTY(ss_local_address(server));
@@ -93,6 +94,7 @@ static void use_as_socket(void *h)
     char bytes[4] = "???";
     size_t length = 77;
     REFUSED(ss_socket_close(socket));
+    REFUSED(ss_socket_shutdown(socket));
     REFUSED(ss_socket_abort(socket));
     REFUSED(ss_socket_keep(socket));
     REFUSED(ss_socket_flush(socket));

@@ -196,7 +196,9 @@ impl Thread {
             // up, or taking them out of the poller that both share, would disturb the parent. The child begins anew.
             let left_behind = self.left_behind || self.default_loop_is_used();
             std::mem::forget(std::mem::replace(self, Thread { left_behind, ..Thread::new() }));
-            OWN_LOOP.set(None);
+            if !left_behind {
+                OWN_LOOP.set(None);
+            }
         }
         self.epoch = sys::fork_epoch();
         Ok(())
