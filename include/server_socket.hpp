@@ -782,6 +782,18 @@ public:
     {
         set_option(SS_OPT_IDLE_TIMEOUT, time.count(), out);
     }
+    /** SS_OPT_READ_TIMEOUT: after how long without a byte from the peer a connection is given up; 0: never. */
+    std::chrono::milliseconds read_timeout(failure out = {}) const
+    {
+        return std::chrono::milliseconds(option(SS_OPT_READ_TIMEOUT, out));
+    }
+    void set_read_timeout(std::chrono::milliseconds time, failure out = {}) const
+    {
+        set_option(SS_OPT_READ_TIMEOUT, time.count(), out);
+    }
+    /** SS_OPT_HALF_OPEN: whether a connection goes on when the peer has ended its side. */
+    bool half_open(failure out = {}) const { return option(SS_OPT_HALF_OPEN, out) != 0; }
+    void set_half_open(bool yes, failure out = {}) const { set_option(SS_OPT_HALF_OPEN, yes, out); }
     /** SS_OPT_KEEP_ALIVE: after how long a silence the system probes whether the peer is still there; 0: it does not. */
     std::chrono::seconds keep_alive(failure out = {}) const
     {
@@ -1368,6 +1380,8 @@ public:
     }
     /** What was written is still sent, in the background. No event follows. */
     void close(failure out = {}) const { out(ss_socket_close(get())); }
+    /** Ends our side behind what was written; reading goes on, and close comes when the peer has ended its side, too. */
+    void shutdown(failure out = {}) const { out(ss_socket_shutdown(get())); }
     /** The peer sees the connection reset. No event follows. */
     void abort(failure out = {}) const { out(ss_socket_abort(get())); }
     void flush(failure out = {}) const { out(ss_socket_flush(get())); }
@@ -1568,6 +1582,11 @@ public:
     {
         return on(SS_EVENT_SOCKET_DATA, std::forward<Function>(function), out);
     }
+    /** The peer has ended its side, and writing goes on: with SS_OPT_HALF_OPEN. */
+    template <class Function> listener on_end(Function &&function, failure out = {}) const
+    {
+        return on(SS_EVENT_END, std::forward<Function>(function), out);
+    }
     template <class Function> listener on_close(Function &&function, failure out = {}) const
     {
         return on(SS_EVENT_CLOSE, std::forward<Function>(function), out);
@@ -1642,6 +1661,12 @@ public:
     }
     void listen(std::int32_t backlog = 0, failure out = {}) const { out(ss_listen(get(), backlog)); }
     void close(failure out = {}) const { out(ss_close(get())); }
+    /** Ends in peace: close comes when the last accepted connection has ended, or when those left are reset at that time. */
+    void drain(std::chrono::milliseconds time, failure out = {}) const
+    {
+        const auto most = std::chrono::milliseconds(UINT32_MAX);
+        out(ss_drain(get(), static_cast<std::uint32_t>((time < time.zero() ? time.zero() : time > most ? most : time).count())));
+    }
     /** Takes over a bound socket of the service manager's; see ss_adopt. */
     void adopt_descriptor(std::int64_t descriptor, bool listening, failure out = {}) const
     {

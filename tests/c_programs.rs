@@ -30,7 +30,7 @@ macro_rules! programs {
     };
 }
 
-programs!(event_loop, events, handles, life, lifetimes, server, socket, values);
+programs!(event_loop, events, half_open, handles, life, lifetimes, server, socket, values);
 
 #[test]
 fn every_program_of_the_folder_is_run() {

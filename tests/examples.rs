@@ -967,6 +967,114 @@ fn http_hello_serves_wrk_without_a_failed_request() {
     server.assert_alive();
 }
 
+// ---- The proxy ----
+
+/// A proxy in front of a port of this machine.
+fn proxy_to(port: u16) -> Option<Server> {
+    Some(Server::from(command(program("proxy")?).args(["0", "127.0.0.1", &port.to_string()])))
+}
+
+/// A server for one client: what it is to do with it.
+fn upstream<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static) -> (u16, thread::JoinHandle<T>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its number").port();
+    (port, thread::spawn(move || serve(listener.accept().expect("somebody calls").0)))
+}
+
+/// As `ssh`, rsync and git do: it answers when it has met the end of the question.
+fn answer_at_the_end(mut client: TcpStream) -> Vec<u8> {
+    let mut question = Vec::new();
+    client.read_to_end(&mut question).expect("a question");
+    client.write_all(&question).expect("an answer");
+    question
+}
+
+#[test]
+fn proxy_passes_an_answer_on_that_comes_after_the_question_has_ended() {
+    let bytes = noise(3, 20 << 20);
+    let (port, answering) = upstream(answer_at_the_end);
+    let Some(proxy) = proxy_to(port) else { return };
+    let stream = proxy.connect();
+    let mut writer = stream.try_clone().expect("a second handle");
+    writer.write_all(&bytes).expect("the question");
+    writer.shutdown(Shutdown::Write).expect("its end");
+    assert_same(&read_to_end(stream), &bytes, "the answer");
+    assert_same(&answering.join().expect("no panic"), &bytes, "the question");
+}
+
+#[test]
+fn proxy_serves_nc_that_ends_its_side_and_curl() {
+    if !has_tool("nc") || !has_tool("curl") {
+        return;
+    }
+    let (port, _answering) = upstream(answer_at_the_end);
+    let Some(proxy) = proxy_to(port) else { return };
+    let mut nc = Running::spawn(
+        Command::new("nc")
+            .args(["-N", "127.0.0.1", &proxy.port.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped()),
+    );
+    let answers = lines(nc.0.stdout.take().expect("nc's output"));
+    writeln!(nc.0.stdin.take().expect("nc's input"), "hello").expect("type into nc");
+    assert_eq!(answers.recv_timeout(DEADLINE).as_deref(), Ok("hello"));
+    assert!(nc.wait().success());
+
+    let Some(hello) = Server::start("http_hello") else { return };
+    let Some(mut proxy) = proxy_to(hello.port) else { return };
+    for _ in 0..3 {
+        let output = run(Command::new("curl").args(["--silent", "--show-error"]).arg(proxy.url("/")));
+        assert!(output.status.success() && !output.stdout.is_empty(), "{}", text(&output.stderr));
+    }
+    proxy.assert_alive();
+}
+
+/// Neither a peer that does not read, nor one that resets, nor a server that is not there does any harm.
+#[test]
+fn proxy_holds_its_own_against_hostile_peers() {
+    const MUCH: usize = 64 << 20;
+    let (port, source) = upstream(|mut client| client.write_all(&noise(4, MUCH)).expect("it is read in the end"));
+    let Some(mut proxy) = proxy_to(port) else { return };
+    let slow = proxy.connect();
+    thread::sleep(Duration::from_millis(300));
+    assert!(peak_memory(&proxy).is_none_or(|bytes| bytes < 32 << 20), "{:?}", peak_memory(&proxy));
+    assert_same(&read_to_end(slow), &noise(4, MUCH), "what the slow reader gets");
+    source.join().expect("no panic");
+
+    // Nobody listens there any more.
+    assert_same(&read_to_end_or_reset(proxy.connect()), b"", "nobody");
+    proxy.assert_alive();
+
+    // A reset of the one is a reset for the other, in either direction.
+    let reset = |stream: TcpStream| {
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("linger");
+    };
+    let (port, torn) = upstream(|mut client| client.read_to_end(&mut Vec::new()).map_err(|error| error.kind()));
+    let Some(mut proxy) = proxy_to(port) else { return };
+    let mut stream = proxy.connect();
+    stream.write_all(b"half of a").expect("a part");
+    reset(stream);
+    assert_eq!(torn.join().expect("no panic"), Err(ErrorKind::ConnectionReset));
+    let (port, _) = upstream(move |mut client| {
+        client.read_exact(&mut [0; 4]).expect("a word");
+        reset(client);
+    });
+    let Some(other) = proxy_to(port) else { return };
+    let mut stream = other.connect();
+    stream.write_all(b"word").expect("a word");
+    let end = stream.read(&mut [0; 10]).map_err(|error| error.kind());
+    assert_eq!(end, Err(ErrorKind::ConnectionReset));
+    proxy.assert_alive();
+}
+
+fn read_to_end_or_reset(mut stream: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error}"),
+        _ => bytes,
+    }
+}
+
 // ---- The game loop ----
 
 /// How many connections the system keeps for a process that does not accept them.

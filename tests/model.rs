@@ -16,6 +16,8 @@ enum Step {
     ConnectToNobody,
     Close,
     Abort,
+    Shutdown,
+    HalfOpen(bool),
     Write(u8),
     Read(u8),
     Skip(u8),
@@ -33,6 +35,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ConnectToNobody),
         2 => Just(Step::Close),
         1 => Just(Step::Abort),
+        2 => Just(Step::Shutdown),
+        2 => any::<bool>().prop_map(Step::HalfOpen),
         4 => any::<u8>().prop_map(Step::Write),
         4 => any::<u8>().prop_map(Step::Read),
         2 => any::<u8>().prop_map(Step::Skip),
@@ -60,6 +64,14 @@ struct Model {
     end_in_flight: bool,
     /// The peer has ended its side: it can send no more.
     peer_ended: bool,
+    /// The peer has reset the connection, and that is not seen yet.
+    reset_in_flight: bool,
+    /// SS_OPT_HALF_OPEN is set.
+    half_open: bool,
+    /// The host was told of the peer's end, and goes on.
+    heard_end: bool,
+    /// Our side has ended.
+    shut: bool,
     /// What the peer must have got at the end.
     written: Vec<u8>,
     events: Vec<&'static str>,
@@ -76,7 +88,7 @@ impl Model {
 
     fn forget_connection(&mut self) {
         let events = std::mem::take(&mut self.events);
-        *self = Model { events, met: self.met, ..Model::default() };
+        *self = Model { events, met: self.met, half_open: self.half_open, ..Model::default() };
     }
 
     /// Whatever was on its way arrives.
@@ -89,9 +101,21 @@ impl Model {
             self.events.push("socketData");
         }
         if std::mem::take(&mut self.end_in_flight) {
-            self.connected = false;
-            self.events.push("close");
+            self.heard_end = self.half_open;
+            if self.half_open {
+                self.events.push("end");
+            } else {
+                self.close();
+            }
         }
+        if std::mem::take(&mut self.reset_in_flight) || self.heard_end && self.shut {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        (self.connected, self.heard_end) = (false, false);
+        self.events.push("close");
     }
 }
 
@@ -109,7 +133,7 @@ impl World {
         let events = Loop::new();
         let socket = Socket(ss_socket_new(events.0));
         let log = Log::default();
-        for kind in [CONNECT, SOCKET_DATA, CLOSE, IO_ERROR] {
+        for kind in [CONNECT, SOCKET_DATA, END, CLOSE, IO_ERROR] {
             on(socket, kind, log.adds(kind.to_str().expect("UTF-8")));
         }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -162,10 +186,19 @@ impl World {
                     self.peer = None;
                 }
             }
+            Step::Shutdown => {
+                assert_eq!(self.socket.shutdown(), model.status(model.connected));
+                model.shut |= model.connected;
+            }
+            Step::HalfOpen(yes) => {
+                set(self.socket, SS_OPT_HALF_OPEN, (*yes).into());
+                model.half_open = *yes;
+            }
             Step::Write(length) => {
                 let bytes = vec![*length; usize::from(*length)];
-                assert_eq!(self.socket.write(&bytes), model.status(model.connected));
-                if model.connected {
+                let allowed = model.connected && !model.shut;
+                assert_eq!(self.socket.write(&bytes), model.status(allowed));
+                if allowed {
                     model.written.extend_from_slice(&bytes);
                 }
             }
@@ -215,7 +248,7 @@ impl World {
                     self.settle();
                     if let Some(peer) = self.peer.take() {
                         reset(peer);
-                        self.model.end_in_flight = true;
+                        self.model.reset_in_flight = true;
                     }
                 }
             }

@@ -1595,6 +1595,44 @@ void a_word_is_attached_to_an_object()
     CHECK(alive.use_count() == 1);
 }
 
+/* A question whose end is the client's, an answer that comes later, and a server that ends when both have ended. */
+void either_side_may_end_first_and_a_server_in_peace()
+{
+    ss::loop loop;
+    const ss::server server = listening(loop);
+    server.set_half_open(true);
+    CHECK(server.half_open());
+    std::string told;
+    server.on_connect([&](const ss::event &event) {
+        const ss::socket peer = event.socket();
+        peer.keep();
+        peer.on_end([&told, peer] {
+            told += "end of " + peer.read_all() + ", ";
+            peer.write("answer");
+            peer.shutdown();
+            THROWN(ss::io_error, peer.write("late"));
+        });
+        peer.on_close([&told] { told += "close, "; });
+    });
+    server.on_close([&told](const ss::event &event) { told += event.os_error() == 0 ? "drained" : "overdue"; });
+    const ss::socket client(loop);
+    THROWN(ss::io_error, client.shutdown());
+    client.connect("127.0.0.1", server.local_port());
+    client.once(SS_EVENT_CONNECT, [client] {
+        client.write("question");
+        client.shutdown();
+    });
+    std::string answer;
+    client.on_close([&answer, client] { answer = client.read_all(); });
+    pump_until(loop, [&] { return server.stats().accepted == 1; });
+    server.drain(std::chrono::minutes(10));
+    loop.run();
+    CHECK(answer == "answer" && told == "end of question, close, drained");
+    std::error_code refused;
+    server.drain(std::chrono::hours::max(), refused);
+    CHECK(refused);
+}
+
 void options_and_waits_are_durations()
 {
     using namespace std::chrono;
@@ -1603,6 +1641,8 @@ void options_and_waits_are_durations()
     server.set_linger(seconds(5));
     server.set_idle_timeout(minutes(2));
     server.set_keep_alive(minutes(1));
+    server.set_read_timeout(seconds(7));
+    CHECK(server.read_timeout() == seconds(7) && server.option(SS_OPT_READ_TIMEOUT) == 7000);
     CHECK(server.linger() == milliseconds(5000) && server.option(SS_OPT_LINGER) == 5000);
     CHECK(server.idle_timeout() == minutes(2) && server.option(SS_OPT_IDLE_TIMEOUT) == 120000);
     CHECK(server.keep_alive() == seconds(60) && server.option(SS_OPT_KEEP_ALIVE) == 60);
@@ -1827,6 +1867,7 @@ int main()
     a_weak_reference_knows_when_its_object_is_gone();
     references_are_keys_of_maps();
     a_word_is_attached_to_an_object();
+    either_side_may_end_first_and_a_server_in_peace();
     options_and_waits_are_durations();
     the_log_is_a_callable();
     a_refused_connection_is_an_event();

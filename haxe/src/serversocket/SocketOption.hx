@@ -38,6 +38,12 @@ enum abstract SocketOption(Int) to Int {
 	/** How many bytes have to go either way within the idle timeout; default 1. **/
 	var IDLE_BYTES = 10;
 
+	/** 1: a connection goes on when the peer has ended its side, and the event "end" tells of that; 0, the default: it closes. **/
+	var HALF_OPEN = 11;
+
+	/** Milliseconds without a byte from the peer until a connection is given up; 0 = never, the default. **/
+	var READ_TIMEOUT = 12;
+
 	/** Server: how many bytes all its closed sockets together may have unsent; default 256 MiB. **/
 	var LINGER_BYTES = 14;
 }
