@@ -446,7 +446,7 @@ unsafe fn all_parts<'a>(
     parts: *const ss_bytes,
     count: usize,
 ) -> Result<(impl Iterator<Item = &'a [u8]> + Clone, usize)> {
-    let size = count.checked_mul(size_of::<ss_bytes>()).unwrap_or(usize::MAX);
+    let size = count.saturating_mul(size_of::<ss_bytes>());
     super::border::check_room(parts.cast_mut().cast(), size, "parts")?;
     let parts = match count {
         0 => &[][..],

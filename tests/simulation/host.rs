@@ -8,7 +8,7 @@ use server_socket::*;
 use super::life::{Life, Phase, check, fill};
 use std::time::Duration;
 
-use super::world::{Draining, World, milliseconds, owe, serve, trace};
+use super::world::{Draining, World, begin_timer, milliseconds, owe, serve, trace};
 use crate::support::*;
 
 impl World {
@@ -53,7 +53,14 @@ impl World {
         let socket = life.handle();
         let before = socket.pending();
         let bytes = fill(number * 2 + 1, life.written, length);
-        let status = socket.write(&bytes);
+        let status = match self.random.below(3) {
+            0 => {
+                let (head, body) = bytes.split_at(bytes.len() / 3);
+                let parts = [head, body].map(|part| ss_bytes { bytes: part.as_ptr().cast(), length: part.len() });
+                unsafe { ss_socket_write_vector(socket.0, parts.as_ptr(), parts.len()) }
+            }
+            _ => socket.write(&bytes),
+        };
         let expected = match () {
             () if !life.is_connected() || life.shut => SS_ERR_IO,
             () if length > life.limits.write => SS_ERR_RANGE,
@@ -289,10 +296,15 @@ impl World {
                 trace!(self, "linger bytes: {bytes}");
             }
             3 if self.chance(10) => self.host_changes_server(),
-            5 if self.mood.has_limits => self.host_makes_place(),
+            5 if self.mood.has_limits && self.chance(50) => self.host_makes_place(),
             4 => {
                 let task = owe();
                 ok(unsafe { ss_loop_post(self.events, Some(task), null_mut(), Some(task)) });
+            }
+            5 => {
+                let (delay, again) = (self.random.below(3000) as u32, self.random.below(3) as u32);
+                begin_timer(self.events, delay, again);
+                trace!(self, "timer: {delay} ms, {again} more");
             }
             _ => {}
         }

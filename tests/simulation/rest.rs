@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server_socket::{simulate, ss_loop_timeout};
+use server_socket::{SS_KIND_TIMER, simulate, ss_loop_timeout, ss_object_count};
 
 use super::life::{Life, Phase};
 use super::world::World;
@@ -28,7 +28,8 @@ impl World {
             let waits = simulate::waiting(draining.port) > 0;
             assert!(waits || self.lives.iter().any(is_there), "{draining:?}: it has nobody, and goes on");
         }
-        if self.draining.is_empty() && !self.active.iter().any(|number| self.lives[*number].has_clocks()) {
+        let has_timers = ss_object_count(SS_KIND_TIMER) > 0;
+        if self.draining.is_empty() && !has_timers && !self.active.iter().any(|number| self.lives[*number].has_clocks()) {
             let (now, timeout) = (simulate::clock(), ss_loop_timeout(self.events));
             assert_eq!(timeout, -1, "nothing can happen, and the loop does not sleep, at {now:?}");
         }

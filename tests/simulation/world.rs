@@ -110,6 +110,41 @@ pub fn owe() -> extern "C-unwind" fn(*mut c_void) {
     freed
 }
 
+/// A timer of the host's, and what is known of it.
+struct Ticking {
+    timer: *mut ss_timer,
+    due: Duration,
+    /// How often it starts itself anew.
+    again: u32,
+}
+
+extern "C-unwind" fn tick(data: *mut c_void) {
+    let ticking = unsafe { &mut *data.cast::<Ticking>() };
+    keep_panic(|| assert!(simulate::clock() >= ticking.due, "a timer is early"));
+    if ticking.again == 0 {
+        return ok(release(ticking.timer));
+    }
+    ticking.again -= 1;
+    let delay = ticking.again * 70;
+    ticking.due = simulate::clock() + Duration::from_millis(delay.into());
+    ok(ss_timer_set(ticking.timer, delay, 0));
+}
+
+extern "C-unwind" fn end_ticking(data: *mut c_void) {
+    drop(unsafe { Box::from_raw(data.cast::<Ticking>()) });
+    freed(null_mut());
+}
+
+/// A timer that ends itself when it has come as often as it is to.
+pub fn begin_timer(events: *mut ss_loop, delay: u32, again: u32) {
+    owe();
+    let due = simulate::clock() + Duration::from_millis(delay.into());
+    let data = Box::into_raw(Box::new(Ticking { timer: null_mut(), due, again }));
+    let timer = unsafe { ss_timer_new(events, delay, 0, Some(tick), data.cast(), Some(end_ticking)) };
+    assert!(!timer.is_null(), "{:?}", last_error());
+    unsafe { (*data).timer = timer };
+}
+
 /// How many destructors are owed and how many have run.
 pub fn destructors() -> (usize, usize) {
     (MADE.get(), FREED.get())

@@ -236,7 +236,7 @@ impl Loop {
             return 0;
         }
         // Rounded up: a host that comes too early would come again at once.
-        let milliseconds = |timeout: Duration| timeout.as_micros().div_ceil(1000).try_into().unwrap_or(i32::MAX);
+        let milliseconds = |timeout: Duration| timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(i32::MAX);
         self.transport.reactor.poll_timeout().map_or(-1, milliseconds)
     }
 

@@ -208,7 +208,9 @@ impl Loop {
         if let Some(target) = self.turn.dispatch.target() {
             self.end_dispatch(target, events, due);
         }
-        self.call_returned(due);
+        if self.turn.running != Running::Nothing {
+            self.call_returned(due);
+        }
         if self.turn.stage != Stage::Idle {
             self.leave_rest();
         }
