@@ -523,6 +523,47 @@ fn multicore_echo_serves_on_every_thread_and_ends_when_told() {
     }
 }
 
+/// Its lines are numbered; a peer that comes later hears the later ones.
+#[test]
+fn daemon_tells_the_time_reports_at_a_signal_and_ends_well() {
+    let Some(program) = program("daemon") else { return };
+    let mut server = Server::from(command(program).args(["0", "10"]));
+    let mut first = BufReader::new(server.connect());
+    let second = server.connect();
+    let mut line = String::new();
+    let mut numbers: Vec<u32> = Vec::new();
+    while numbers.len() < 5 {
+        line.clear();
+        first.read_line(&mut line).expect("a line");
+        numbers.push(line.trim_end().parse().expect("a number"));
+    }
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    signal(&server, libc::SIGHUP);
+    let report = server.line();
+    assert!(report.starts_with("2 accepted, 2 connected, "), "{report}");
+    server.assert_alive();
+    signal(&server, libc::SIGTERM);
+    assert!(server.line().starts_with("2 accepted, 2 connected, "));
+    let mut rest = String::new();
+    first.read_to_string(&mut rest).expect("a good end");
+    assert!(rest.ends_with("bye\n"), "{rest}");
+    assert!(text(&read_to_end(second)).ends_with("bye\n"));
+    assert!(server.running.wait().success());
+}
+
+/// Nobody waits for those who do not read, once there is a second signal.
+#[test]
+fn daemon_ends_at_once_at_a_second_signal() {
+    let Some(program) = program("daemon") else { return };
+    for number in [libc::SIGINT, libc::SIGTERM] {
+        let mut server = Server::from(command(&program).args(["0", "1000000"]));
+        signal(&server, number);
+        server.line();
+        signal(&server, number);
+        assert!(server.running.wait().success());
+    }
+}
+
 #[test]
 fn multicore_echo_returns_a_long_stream_and_then_closes() {
     returns_a_long_stream("multicore_echo");

@@ -594,10 +594,10 @@ fn a_hundred_thousand_timers_each_come_once_and_the_cancelled_ones_never() {
             Some(Timer::new(&events, random.below(50) as u32, 0, move || increment(if kept { &came } else { &wrong })))
         })
         .collect();
-    for number in 0..COUNT as usize {
-        match number % 3 {
-            0 => timers[number] = None,
-            1 => timers[number].as_ref().expect("it is there").set(random.below(50) as u32, 0),
+    for (number, timer) in timers.iter_mut().enumerate() {
+        match (number % 3, &timer) {
+            (0, _) => *timer = None,
+            (1, Some(timer)) => timer.set(random.below(50) as u32, 0),
             _ => {}
         }
     }
