@@ -320,6 +320,7 @@ fn a_server_at_a_path_serves_as_one_at_a_port() {
     fails(server.bind(0, c"127.0.0.1"), SS_ERR_IO, 2002);
     ok(server.listen(0));
     ok(server.listen(5));
+    set(&server, SS_OPT_NO_DELAY, 0);
     let accepted = server.keep_accepted();
     let log = Log::default();
     on(&server, CONNECT, {

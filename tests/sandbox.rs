@@ -11,14 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The calls that the documents list in the block that begins with this word.
+/// The calls that the documents list behind this word.
 fn listed(word: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/EMBEDDING.md");
     let document = std::fs::read_to_string(path).expect("docs/EMBEDDING.md");
-    let (_, behind) = document.split_once(&format!("\n{word}: ")).expect("the list is there");
-    let (list, _) = behind.split_once("\n\n").or_else(|| behind.split_once("```")).expect("it has an end");
-    let list = list.split("```").next().unwrap_or_default();
-    list.lines().take_while(|line| !line.contains(':')).flat_map(str::split_whitespace).map(String::from).collect()
+    let (_, list) = document.split_once(&format!("\n    {word}: ")).expect("the list is there");
+    let lines = list.lines().take_while(|line| !line.is_empty() && !line.contains(':'));
+    lines.flat_map(str::split_whitespace).map(String::from).collect()
 }
 
 /// Those calls as a list in C. Each system has others of them.

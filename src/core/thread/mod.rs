@@ -232,8 +232,7 @@ impl Thread {
     }
 
     fn default_loop_is_used(&self) -> bool {
-        let is_it = |event_loop: &&Box<Loop>| Some(event_loop.key) == self.default_loop;
-        self.loops.iter().find(is_it).is_some_and(|event_loop| event_loop.is_used())
+        self.loops.iter().any(|event_loop| Some(event_loop.key) == self.default_loop && event_loop.is_used())
     }
 
     /// The loop that `None` stands for.
