@@ -1,10 +1,12 @@
 //! Unix: Linux, Android, macOS, iOS, the BSDs.
 
 use std::ffi::{CStr, CString, c_int};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
+use std::os::unix::fs::FileTypeExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -130,22 +132,17 @@ impl Borrowed {
         SockRef::from(&self.0)
     }
 
-    /// What it is, if it is no socket.
+    /// What it is, if it is no socket, where the system tells.
     pub(crate) fn kind(&self) -> Option<&'static str> {
-        // SAFETY: plain numbers, for which zeros will do.
-        let mut status: libc::stat = unsafe { std::mem::zeroed() };
-        // SAFETY: an open descriptor, and room for what is written.
-        if unsafe { libc::fstat(self.0.as_raw_fd(), &raw mut status) } != 0 {
-            return None;
-        }
-        match status.st_mode & libc::S_IFMT {
-            libc::S_IFREG => Some("a file"),
-            libc::S_IFDIR => Some("a directory"),
-            libc::S_IFIFO => Some("a pipe"),
-            libc::S_IFCHR | libc::S_IFBLK => Some("a device"),
-            libc::S_IFSOCK => None,
-            _ => Some("no socket"),
-        }
+        let file = File::from(self.0.try_clone_to_owned().ok()?).metadata().ok()?.file_type();
+        let kinds = [
+            (file.is_file(), "a file"),
+            (file.is_dir(), "a directory"),
+            (file.is_fifo(), "a pipe"),
+            (file.is_char_device() || file.is_block_device(), "a device"),
+            (!file.is_socket(), "no socket"),
+        ];
+        kinds.into_iter().find_map(|(is_it, kind)| is_it.then_some(kind))
     }
 
     /// From here on the descriptor is ours. To be called once.
