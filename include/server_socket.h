@@ -78,7 +78,7 @@
  *     pointer for a result may be NULL.
  *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
  *     What the peer has sent always comes before it, and stays readable after it. Where output of yours is dropped, at
- *     whatever end, the peer sees a reset and not what would look like a good end.
+ *     whatever end, the peer sees a reset and not what would look like a good end (but see ss_bind_path).
  *  8. The library installs no signal handler, prints nothing, raises no SIGPIPE, and starts no thread but a few short
  *     ones for names that are looked up. Its descriptors are close-on-exec; a forked child gets SS_ERR_FORKED.
  *

@@ -643,6 +643,15 @@ fn a_refused_call_is_named_and_only_a_privileged_port_is_called_so() {
                     }
                 }
             }
+            for (call, name) in [(Call::Socket, "socket"), (Call::Fcntl, "fcntl O_NONBLOCK"), (Call::Bind, "bind")] {
+                let server = Server::new(&events);
+                let path = c"@nobody binds this";
+                let (bound, _) =
+                    with_plan(call, errno, When::Always, || unsafe { ss_bind_path(server.0, path.as_ptr()) });
+                fails_with(bound, SS_ERR_IO, 2002, errno);
+                assert!(last_detail().starts_with(&format!("{name} @nobody binds this: ")), "{}", last_detail());
+                assert_eq!(server.state(), unbound());
+            }
             let detail = refused(Call::SetSockOpt, errno, 0, any, Some(SS_OPT_REUSE_PORT));
             assert!(detail.starts_with("setsockopt SO_REUSEPORT ") && !detail.contains("1024"), "{detail}");
             let detail = refused(Call::Bind, errno, 0, any, None);
