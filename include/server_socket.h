@@ -873,7 +873,7 @@ SS_API ss_status ss_drain(ss_server *server,
  *
  * On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
  * close-on-exec. SS_ERR_ARGUMENT 2004: not a bound stream socket, a connection (see ss_socket_adopt), listening is not what it is, or
- * an object of this thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
+ * an object of the library has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
  */
 SS_API ss_status ss_adopt(ss_server *server,
                           int64_t fd,
@@ -1205,7 +1205,7 @@ SS_API ss_status ss_socket_bind(ss_socket *socket,
  * The socket is connected when this returns: there is no connect event, and what the peer has sent comes as socketData in a later
  * turn. On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
  * close-on-exec, and gets the socket's options. A Unix-domain connection has no addresses (NULL) and no ports (0).
- * SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of this thread has it already (dup it first); the detail
+ * SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of the library has it already (dup it first); the detail
  * says what it is. SS_ERR_IO 2002: the socket is connected or connecting already, or there is no such descriptor.
  */
 SS_API ss_status ss_socket_adopt(ss_socket *socket,

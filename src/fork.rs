@@ -8,12 +8,13 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
 
+use crate::core::known;
 use crate::{handle, log, reactor, sys};
 
 type Hold = fn() -> Box<dyn Any>;
 
 /// The process-wide locks, in the order in which they are taken.
-const LOCKS: [Hold; 4] = [hold, handle::hold, log::hold, reactor::hold_names];
+const LOCKS: [Hold; 5] = [hold, handle::hold, log::hold, reactor::hold_names, known::hold];
 
 /// Taken by what is done once in the process.
 static UNDIVIDED: Mutex<()> = Mutex::new(());

@@ -141,6 +141,14 @@ fn a_descriptor_that_the_library_has_is_not_taken_over_again() {
         }
         assert!(is_open(fd as i32));
     }
+    // On another thread, too.
+    let listening = native_handle(&pair.server).expect("a descriptor");
+    let there = std::thread::spawn(move || {
+        let events = Loop::new();
+        fails(ss_adopt(Server::new(&events).0, listening, true), SS_ERR_ARGUMENT, 2004);
+        assert!(last_detail().contains("already"), "{}", last_detail());
+    });
+    there.join().expect("no panic");
     // A duplicate is another descriptor.
     let duplicate = system_socket(&pair.server).try_clone_to_owned().expect("a duplicate");
     let server = Server::new(&elsewhere);
@@ -420,6 +428,47 @@ fn a_listening_socket_that_others_were_given_goes_on_when_its_server_is_closed()
                 drop(client(&format!("127.0.0.1:{port}")));
             });
         }
+    });
+}
+
+/// A number that was ours and is free again may come back as another's.
+#[test]
+fn a_number_that_an_object_has_given_back_can_be_taken_over() {
+    in_own_process!(|| {
+        let pair = Pair::new();
+        let accepted = native_handle(*pair.socket).expect("a descriptor") as i32;
+        let listening = native_handle(&pair.server).expect("a descriptor") as i32;
+        ok(pair.socket.abort());
+        ok(pair.server.close());
+        for number in [accepted, listening] {
+            // It may have got that very number.
+            let again = TcpListener::bind("127.0.0.1:0").expect("a port").into_raw_fd();
+            assert_eq!(unsafe { libc::dup2(again, number) }, number);
+            let server = Server::new(&pair.events);
+            ok(ss_adopt(server.0, number.into(), true));
+        }
+    });
+}
+
+#[test]
+fn a_forked_child_can_take_over_what_its_parents_server_has() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let (port, listening) = (server.port(), native_handle(&server).expect("a descriptor"));
+        let code = fork_and_wait(|| {
+            let events = Loop::new();
+            let server = Server::new(&events);
+            ok(ss_adopt(server.0, listening, true));
+            let accepted = server.keep_accepted();
+            let _peer = client(&format!("127.0.0.1:{port}"));
+            events.pump_until(|| accepted.len() == 1);
+            0
+        });
+        assert_eq!(code, 0);
+        let accepted = server.keep_accepted();
+        let _peer = server.client();
+        events.pump_until(|| accepted.len() == 1);
     });
 }
 

@@ -8,6 +8,7 @@
 //! connection/   the transport under a socket: its phases, sending, receiving, its way to an end
 //! adoption      descriptors that the host hands over
 //! timer         tasks of the host's that run when their time has come
+//! known         descriptors of ours that the host knows
 //! events/       events, their types, listener lists, and the dispatch of one event
 //! values        values of readObject and writeObject
 //! host          functions of the host that we hold, and what is due to it
@@ -21,6 +22,7 @@ pub(crate) mod connection;
 pub(crate) mod event_loop;
 pub(crate) mod events;
 pub(crate) mod host;
+pub(crate) mod known;
 pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod thread;

@@ -106,7 +106,7 @@ pub extern "C" fn ss_drain(server: *mut ss_server, timeout_ms: u32) -> ss_status
 ///
 /// On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
 /// close-on-exec. SS_ERR_ARGUMENT 2004: not a bound stream socket, a connection (see ss_socket_adopt), listening is not what it is, or
-/// an object of this thread has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
+/// an object of the library has it already. SS_ERR_IO 2002: the server is bound or closed already, or there is no such descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_adopt(server: *mut ss_server, fd: i64, listening: bool) -> ss_status {
     status(|| with(|thread| thread.adopt(key(server), fd, listening)))

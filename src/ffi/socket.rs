@@ -93,7 +93,7 @@ pub unsafe extern "C" fn ss_socket_bind(
 /// The socket is connected when this returns: there is no connect event, and what the peer has sent comes as socketData in a later
 /// turn. On SS_OK the descriptor is the library's; before and otherwise it is the caller's. It is made non-blocking and
 /// close-on-exec, and gets the socket's options. A Unix-domain connection has no addresses (NULL) and no ports (0).
-/// SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of this thread has it already (dup it first); the detail
+/// SS_ERR_ARGUMENT 2004: not a connected stream socket, or an object of the library has it already (dup it first); the detail
 /// says what it is. SS_ERR_IO 2002: the socket is connected or connecting already, or there is no such descriptor.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_adopt(socket: *mut ss_socket, fd: i64) -> ss_status {

@@ -4,6 +4,7 @@ use super::phase::{Happening, Phase, Told, Wire};
 use super::receive::Drained;
 use super::share::{add, subtract};
 use super::{Connection, ErrorNumber, Marks, Sending, ServerShare, Transport};
+use crate::core::known;
 use crate::handle::Key;
 use crate::inject;
 use crate::reactor::RECEIVE_BUFFER;
@@ -132,6 +133,7 @@ impl Transport {
         inject::point();
         let Some(mut connection) = self.connections.remove(key) else { return };
         self.active -= 1;
+        known::forget(connection.raw());
         self.settle_accounts(&connection);
         connection.disarm(&mut self.reactor, key);
         if connection.dirty {

@@ -21,6 +21,7 @@ use crate::core::connection::{ServerShare, Transport};
 use crate::core::events::Life;
 use crate::core::events::listeners::Listeners;
 use crate::core::host::UserData;
+use crate::core::known;
 use crate::core::socket::SharedConfig;
 use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
@@ -361,6 +362,7 @@ impl ServerRef<'_> {
     }
 
     fn end(&mut self) -> State {
+        self.server.descriptor().into_iter().for_each(known::forget);
         if self.server.is_listening() {
             self.transport.active -= 1;
             self.transport.reactor.remote().count_server(false);

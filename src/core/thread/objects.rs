@@ -9,6 +9,7 @@ use crate::core::events::listeners::{List, Registration, Removed};
 use crate::core::events::types::meant_by;
 use crate::core::events::{Detail, Event, EventType};
 use crate::core::host::{Callback, Function, UserData};
+use crate::core::known;
 use crate::core::socket::SocketRef;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind};
@@ -143,6 +144,7 @@ impl Thread {
             Some(Kind::Socket) => self.socket(key)?.native_handle(),
             _ => return Err(no_target(key)),
         };
+        handle.into_iter().for_each(known::note);
         handle.ok_or_else(|| Failure::invalid_socket().because("it has no descriptor until it is bound or connected"))
     }
 
@@ -151,7 +153,9 @@ impl Thread {
         inject::point();
         self.server(server)?.server.check_fresh()?;
         self.check_not_held(descriptor)?;
-        self.server(server)?.adopt(descriptor, listening)
+        self.server(server)?.adopt(descriptor, listening)?;
+        known::note(descriptor);
+        Ok(())
     }
 
     /// A socket takes over a connection of the host.
@@ -159,12 +163,14 @@ impl Thread {
         inject::point();
         self.socket(socket)?.check_unconnected()?;
         self.check_not_held(descriptor)?;
-        self.socket(socket)?.adopt(descriptor)
+        self.socket(socket)?.adopt(descriptor)?;
+        known::note(descriptor);
+        Ok(())
     }
 
     /// What the library has already it must not take over again: it would be closed twice.
     fn check_not_held(&self, descriptor: i64) -> Result<()> {
-        match self.loops.iter().any(|event_loop| event_loop.holds(descriptor)) {
+        match known::is_ours(descriptor) || self.loops.iter().any(|event_loop| event_loop.holds(descriptor)) {
             true => Err(Failure::invalid_parameter()
                 .because(format!("descriptor {descriptor} is that of a server or a socket already; dup it first"))),
             false => Ok(()),
