@@ -228,3 +228,21 @@ fn an_error_that_nobody_hears_is_a_warning_that_says_the_same() {
         ok(release(accepted.get()));
     });
 }
+
+/// In a process of its own, where nobody else gets the descriptor's number meanwhile.
+#[test]
+fn a_server_whose_descriptor_was_closed_behind_its_back_says_what_the_system_said() {
+    in_own_process!(|| {
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let log = Log::default();
+        on(&server, CLOSE, {
+            let log = log.clone();
+            move |event| log.add(format!("{} {}", event.os_error(), detail(event).expect("it says something")))
+        });
+        let fd = native_handle(&server).expect("it has one");
+        assert_eq!(unsafe { libc::close(fd as i32) }, 0);
+        events.pump_until(|| log.len() == 1);
+        assert_eq!(log.take(), ["9 accept: Bad file descriptor (9)"]);
+    });
+}

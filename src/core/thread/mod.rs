@@ -381,6 +381,7 @@ impl Thread {
         Some(TimerRef { key, timer: timers.get_mut(key)?, transport })
     }
 
+    #[inline]
     pub(crate) fn timer(&mut self, key: Key) -> Result<TimerRef<'_>> {
         match self.place(|event_loop| event_loop.timers.owns(key)) {
             Some(place) => self.loops[place].timer(key),
