@@ -490,7 +490,8 @@ fn memory_of(count: usize, first: &[u8], part: &[u8]) -> Option<isize> {
     let all = amf_array(count, &[]);
     pair.send(&[&all[..], first, &part.repeat(count - 1)].concat());
     pair.pump_until_available(all.len() + first.len() + part.len() * (count - 1));
-    (LIVE.set(0), PEAK.set(0));
+    LIVE.set(0);
+    PEAK.set(0);
     let mut value = null_mut();
     let status = library(|| unsafe { ss_socket_read_object(pair.socket.0.0, &mut value) });
     if status != SS_OK {

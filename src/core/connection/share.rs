@@ -33,7 +33,6 @@ pub(crate) struct ServerShare {
 }
 
 /// What the log was told of a server and its connections, or on a thread, each once.
-#[derive(Default)]
 pub(crate) struct Notes(Cell<u8>);
 
 impl Notes {
@@ -49,7 +48,9 @@ impl Notes {
     /// A listener of a server's for what only sockets dispatch.
     pub(crate) const SOCKETS_TYPE: u8 = 1;
 
-    pub(crate) const NONE: Notes = Notes(Cell::new(0));
+    pub(crate) const fn new() -> Self {
+        Notes(Cell::new(0))
+    }
 
     /// A listener for a type that is nearly one of AIR's.
     pub(crate) fn meant(kind: EventType) -> u8 {
@@ -125,7 +126,7 @@ impl ServerShare {
             wants_place: Cell::default(),
             queued: Cell::default(),
             unread: Unread::new(unread_limit),
-            notes: Notes::default(),
+            notes: Notes::new(),
         }
     }
 

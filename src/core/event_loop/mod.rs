@@ -74,7 +74,7 @@ impl Loop {
             transport: Transport::new(reactor),
             polling: false,
             was_polled: false,
-            notes: Notes::NONE,
+            notes: Notes::new(),
             dispatches: 0,
             turn: Turn::new()?,
         })

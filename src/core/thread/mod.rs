@@ -172,7 +172,7 @@ impl Thread {
             values: Values::new(),
             no_listeners: None,
             due: Due::new(),
-            hints: Notes::NONE,
+            hints: Notes::new(),
             frames: Vec::new(),
             serial: 0,
             turn: (0, 0),
