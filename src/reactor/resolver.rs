@@ -23,6 +23,8 @@ use crate::sys;
 const AT_ONCE: usize = 4;
 /// With those that nobody waits for any more there are at most so many threads.
 const THREADS: usize = 16;
+/// How long a thread waits that takes the place of one whose look-up was given up: many may be given up at once.
+const BREATH: Duration = Duration::from_millis(50);
 /// How long a thread waits for more to do.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -51,8 +53,8 @@ impl Drop for Lookup {
         let mut state = lock();
         let state = &mut *state;
         if state.waiting.remove(&self.0).is_none() && state.running.remove(&self.0) {
-            // The others have one more place now.
-            let _ = state.look_after_threads();
+            // The others have one more place now, unless they are given up in the same breath.
+            let _ = state.look_after_threads(BREATH);
             WORK.notify_one();
         }
     }
@@ -66,6 +68,7 @@ struct State {
     /// The last number that was given out.
     last: u64,
     threads: usize,
+    /// Those that wait for something to do, or have just begun.
     idle: usize,
     epoch: u32,
 }
@@ -99,14 +102,18 @@ impl State {
         Some((number, request))
     }
 
-    /// Makes a thread if one more would have something to do. Fails if there is none at all then.
-    fn look_after_threads(&mut self) -> io::Result<()> {
+    /// Makes a thread if one more would have something to do, after a while. Fails if there is none at all then.
+    fn look_after_threads(&mut self, rest: Duration) -> io::Result<()> {
         let wanted = self.waiting.len() > self.idle && self.idle + self.running.len() < AT_ONCE;
         if !wanted || self.threads >= THREADS {
             return Ok(());
         }
-        match sys::without_signals(|| thread::Builder::new().name("server_socket names".into()).spawn(work)) {
-            Ok(_) => self.threads += 1,
+        let thread = thread::Builder::new().name("server_socket names".into());
+        match sys::without_signals(|| thread.spawn(move || work(rest))) {
+            Ok(_) => {
+                self.threads += 1;
+                self.idle += 1;
+            }
             Err(error) if self.threads == 0 => return Err(error),
             Err(_) => {}
         }
@@ -120,7 +127,7 @@ pub(crate) fn resolve(request: Request) -> io::Result<Lookup> {
     state.last += 1;
     let number = state.last;
     state.waiting.insert(number, request);
-    if let Err(error) = state.look_after_threads() {
+    if let Err(error) = state.look_after_threads(Duration::ZERO) {
         state.waiting.remove(&number);
         return Err(error);
     }
@@ -128,8 +135,11 @@ pub(crate) fn resolve(request: Request) -> io::Result<Lookup> {
     Ok(Lookup(number))
 }
 
-fn work() {
+/// What a thread does. It counts as idle when it begins.
+fn work(rest: Duration) {
+    thread::sleep(rest);
     let mut state = lock();
+    state.idle -= 1;
     loop {
         if let Some((number, request)) = state.take() {
             drop(state);

@@ -357,6 +357,15 @@ impl Turn {
 /// one that is broken, as while all connections of the server have too much unread.
 #[inline(always)]
 fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
+    if socket.cold().is_none() && !connection.is(Marks::PAUSED) {
+        // Nearly always: nothing is unread.
+        return Some(socket.options().read_limit);
+    }
+    room_beside_unread(connection, socket)
+}
+
+#[inline(never)]
+fn room_beside_unread(connection: &Connection, socket: &Socket) -> Option<usize> {
     let room = if connection.is(Marks::PAUSED) { None } else { socket.room() };
     if let Some(1..) = room {
         return room;

@@ -106,6 +106,14 @@ impl Thread {
 
     #[inline]
     fn make_room_for_frame(&mut self) -> Result<()> {
+        if self.frames.len() < self.frames.capacity() {
+            return Ok(());
+        }
+        self.grow_frames()
+    }
+
+    #[cold]
+    fn grow_frames(&mut self) -> Result<()> {
         self.frames.try_reserve(1).map_err(|_| Failure::no_memory())
     }
 
