@@ -9,7 +9,7 @@ use support::*;
 
 use server_socket::*;
 
-const ALL: [(ss_option, i64); 11] = [
+const ALL: [(ss_option, i64); 12] = [
     (SS_OPT_NO_DELAY, 1),
     (SS_OPT_DUAL_STACK, 0),
     (SS_OPT_REUSE_PORT, 0),
@@ -21,10 +21,11 @@ const ALL: [(ss_option, i64); 11] = [
     (SS_OPT_KEEP_ALIVE, 0),
     (SS_OPT_IDLE_BYTES, 1),
     (SS_OPT_LINGER_BYTES, 256 * 1024 * 1024),
+    (SS_OPT_UNREAD_LIMIT, 256 * 1024 * 1024),
 ];
 
-const ONLY_SERVERS: [ss_option; 4] =
-    [SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT, SS_OPT_MAX_CONNECTIONS, SS_OPT_LINGER_BYTES];
+const ONLY_SERVERS: [ss_option; 5] =
+    [SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT, SS_OPT_MAX_CONNECTIONS, SS_OPT_LINGER_BYTES, SS_OPT_UNREAD_LIMIT];
 
 fn set(object: impl Object, option: ss_option, value: i64) -> ss_status {
     ss_set_option(object.object(), option, value)

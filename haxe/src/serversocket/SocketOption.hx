@@ -46,4 +46,7 @@ enum abstract SocketOption(Int) to Int {
 
 	/** Server: how many bytes all its closed sockets together may have unsent; default 256 MiB. **/
 	var LINGER_BYTES = 14;
+
+	/** Server: how many bytes all its sockets together may have unread; default 256 MiB. **/
+	var UNREAD_LIMIT = 15;
 }
