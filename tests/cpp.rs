@@ -3,8 +3,10 @@
 mod harness;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 fn header() -> String {
@@ -140,6 +142,32 @@ fn the_suite_passes_under_the_sanitizers() {
             assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{name} has no sanitizers");
             println!("SKIPPED: {name} has no sanitizers");
         }
+    }
+}
+
+/// One coroutine waits for its peer to send, one for its peer to read, when the loop ends.
+#[test]
+#[cfg(target_os = "linux")]
+fn coroutines_end_with_their_loop() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("c-examples/coroutine_echo.cpp");
+    for name in compilers() {
+        let flags = if can_sanitize(name) { &SANITIZERS[..] } else { &[] };
+        let mut command = Command::new(build_with(name, "-std=c++20", &source, "coroutine_echo", flags));
+        command.arg("0").env_remove("LD_LIBRARY_PATH").stdout(Stdio::piped());
+        let mut server = harness::Running(command.spawn().expect("it starts"));
+        let mut line = String::new();
+        BufReader::new(server.0.stdout.take().expect("it is piped")).read_line(&mut line).expect("it prints a line");
+        let port: u16 = line.trim().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let mut sends_no_more = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        sends_no_more.write_all(b"x").expect("it reads");
+        sends_no_more.read_exact(&mut [0]).expect("it answers");
+        let mut reads_nothing = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        reads_nothing.set_write_timeout(Some(Duration::from_millis(500))).expect("a deadline");
+        while reads_nothing.write(&[0; 65536]).is_ok() {}
+        // SAFETY: a system call without pointers, to a child that is not waited for yet.
+        assert_eq!(unsafe { libc::kill(server.0.id() as libc::pid_t, libc::SIGINT) }, 0);
+        let status = server.0.wait().expect("it can be waited for");
+        assert!(status.success(), "{name}: {status}: a leak, or worse");
     }
 }
 

@@ -396,6 +396,14 @@ fn the_echo_server_in_cpp() {
 }
 
 #[test]
+fn the_echo_server_of_coroutines() {
+    an_example_withstands("coroutine_echo", None, Service::Echo);
+    if let Some(command) = example("coroutine_echo", None) {
+        ends_at_an_interrupt(Server::start(command, Service::Echo));
+    }
+}
+
+#[test]
 fn the_echo_server_on_many_cores() {
     an_example_withstands("multicore_echo", None, Service::Echo);
 }
