@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -793,6 +794,54 @@ fn chat_server_drops_a_slow_reader_and_holds_nobody_up() {
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     assert!(rest.len() < ROUNDS * LINES * 1000);
     drop(talkers);
+}
+
+/// Ten of a thousand guests never read. They are dropped, and nobody else misses a line or waits for them.
+#[test]
+fn chat_server_tells_a_thousand_guests_of_whom_ten_never_read() {
+    const GUESTS: usize = 1_000;
+    const MUTE: usize = 10;
+    const LINES: usize = 64;
+    const MOST_ROUNDS: usize = 400; // 26 MB for each: more than all buffers and the bound together
+
+    let Some(program) = program("chat_server") else { return };
+    let _turn = many_descriptors();
+    assert!(raise_descriptor_limit() > GUESTS + 100, "the hard descriptor limit is too low");
+    let mut server = Server::from(command("sh").args(["-c", "ulimit -S -n 4096 && exec \"$0\" 0"]).arg(program));
+    let mute: Vec<Guest> = (0..MUTE).map(|_| Guest::enter(&server)).collect();
+    for guest in &mute {
+        let size: libc::c_int = 4096;
+        let (value, length) = ((&raw const size).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+        // SAFETY: the option's value is there, of the length that is said.
+        let set = unsafe {
+            let descriptor = guest.stream.get_ref().as_raw_fd();
+            libc::setsockopt(descriptor, libc::SOL_SOCKET, libc::SO_RCVBUF, value, length)
+        };
+        assert_eq!(set, 0);
+    }
+    let mut speaker = Guest::enter(&server);
+    let mut listening: Vec<Guest> = (0..GUESTS - MUTE).map(|_| Guest::enter(&server)).collect();
+    let mut rounds = 0;
+    loop {
+        assert!(rounds < MOST_ROUNDS, "the ten are still there");
+        let lines: Vec<String> = (0..LINES).map(|n| format!("{rounds}/{n} {}\n", "word ".repeat(200))).collect();
+        speaker.say(lines.concat());
+        let expected: String = lines.iter().map(|line| format!("guest {}: {line}", speaker.number)).collect();
+        for guest in &mut listening {
+            let mut heard = vec![0; expected.len()];
+            guest.stream.read_exact(&mut heard).expect("it hears what is said");
+            assert!(heard == expected.as_bytes(), "a round of the chat");
+        }
+        rounds += 1;
+        if rounds % 5 == 0 && Guest::enter(&server).others as usize <= GUESTS - MUTE + 1 {
+            break;
+        }
+    }
+    server.assert_alive();
+    for guest in mute {
+        let error = guest.stream.into_inner().read_to_end(&mut Vec::new()).expect_err("a clean end");
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
 }
 
 /// The most memory a server has had so far, where the system tells.

@@ -181,6 +181,27 @@ fn without_a_service_manager_it_listens_by_itself() {
     check_echo(&Server::start(command));
 }
 
+/// Jobs outlive their clients: an answer to one that has left is nobody's, and the others get theirs.
+#[test]
+fn a_pool_of_workers_answers_whoever_is_still_there() {
+    let Some(program) = example("workers", None) else { return };
+    let mut server = Server::of(program);
+    let mut patient = server.client();
+    for _ in 0..20 {
+        let mut leaves = server.client();
+        leaves.write_all(b"300000\n200000\n").expect("it reads");
+    }
+    patient.write_all(b"10\n100\n1000\n999999999999\nno number\n").expect("it reads");
+    let mut lines = BufReader::new(patient).lines();
+    let mut answers: Vec<String> = (0..5).map(|_| lines.next().expect("a line").expect("an answer")).collect();
+    answers.sort(); // they come as they are ready
+    assert_eq!(answers, ["0: 0", "1000: 168", "100: 25", "10: 4", "busy"]);
+    let process = server.running.0.id() as libc::pid_t;
+    // SAFETY: a system call without pointers, to a child that is not waited for yet.
+    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    server.wait_for_its_end();
+}
+
 #[test]
 fn the_client_sends_a_file_and_gets_it_back() {
     let (Some(client), Some(host)) = (example("client", None), example("echo_server", None)) else { return };
