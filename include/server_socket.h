@@ -61,7 +61,8 @@
  *     addresses only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned
  *     pointers, Go's unsafe.Pointer and JavaScript's numbers cannot hold them.
  *  2. References. Every *_new gives you one reference; ss_retain adds one, ss_release gives one back, for any kind.
- *     An object without a reference is closed and destroyed. What an event hands you is borrowed.
+ *     An object without a reference is closed and destroyed. What an event hands you is borrowed. ss_socket_keep has the
+ *     library hold a socket as long as its connection lasts.
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
  *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere, and of all functions only the last
  *     two from signal handlers. Different threads may have loops of their own.
@@ -1095,8 +1096,8 @@ SS_API ss_status ss_event_stop_immediate_propagation(ss_event *event);
 /**
  * ServerSocketConnectEvent.socket: the accepted connection. NULL for other events.
  *
- * Borrowed: retain it in the listener to keep it, or it is closed when the dispatch ends. To turn the peer away,
- * call ss_socket_close, or just do not retain it.
+ * Borrowed: ss_socket_keep or ss_retain it in the listener, or it is closed when the dispatch ends. To turn the peer away,
+ * call ss_socket_close, or do neither.
  */
 SS_API ss_socket *ss_event_socket(ss_event *event);
 

@@ -129,6 +129,8 @@ impl Server {
 
 // ---- The peers ----
 
+type Peer = fn(&Server);
+
 /// Sends 100 MB before it reads anything, as far as it is let. Then it wants all of it back, or to be shown out.
 fn pours(server: &Server) {
     let mut stream = server.connect();
@@ -252,7 +254,7 @@ fn withstands(mut server: Server) {
     let stays = never_reads(&server);
     server.check_served("never reads");
     server.check_resting("beside a peer that never reads");
-    let peers: [(&str, fn(&Server)); 6] = [
+    let peers: [(&str, Peer); 6] = [
         ("pours", pours),
         ("sends and resets", sends_and_resets),
         ("half-closes", half_closes),

@@ -128,8 +128,8 @@ pub extern "C" fn ss_event_stop_immediate_propagation(event: *mut ss_event) -> s
 
 /// ServerSocketConnectEvent.socket: the accepted connection. NULL for other events.
 ///
-/// Borrowed: retain it in the listener to keep it, or it is closed when the dispatch ends. To turn the peer away,
-/// call ss_socket_close, or just do not retain it.
+/// Borrowed: ss_socket_keep or ss_retain it in the listener, or it is closed when the dispatch ends. To turn the peer away,
+/// call ss_socket_close, or do neither.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_socket(event: *mut ss_event) -> *mut ss_socket {
     match glance_at(event, |thread, key| thread.events.socket_of_own(key)) {
