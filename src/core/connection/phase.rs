@@ -184,7 +184,8 @@ impl Phase {
 
     /// It is a connection, and belongs to an open socket.
     fn is_open(self) -> bool {
-        self != Phase::Connecting && !self.lingers()
+        use Phase::{Accepted, Answering, Hearing, LastAnswer, Open, ShuttingDown};
+        matches!(self, Accepted | Open | Answering | ShuttingDown | Hearing | LastAnswer)
     }
 
     /// The host has ended our side, or is about to: nothing more can be written.

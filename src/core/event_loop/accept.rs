@@ -47,7 +47,11 @@ impl Loop {
         let socket = match server.accept(sockets) {
             Accepted::Peer(socket) => socket,
             other => {
+                let drains = server.server.is_draining();
                 self.accepted_nobody(key, other, due);
+                if drains {
+                    self.look_at_drain(key);
+                }
                 return Step::Again;
             }
         };
@@ -85,12 +89,8 @@ impl Loop {
                 self.lose_server(key, &error);
                 self.turn.next_server();
             }
-            Accepted::Done => {
-                self.look_at_drain(key);
-                self.turn.next_server();
-            }
+            Accepted::Done => self.turn.next_server(),
             Accepted::Unheard => {
-                self.look_at_drain(key);
                 self.turn.next_server();
                 self.hint_at_no_listener(key, due);
             }

@@ -9,6 +9,7 @@ use crate::sys;
 
 impl Loop {
     /// A server that drains may have come further.
+    #[cold]
     pub(super) fn look_at_drain(&mut self, key: Key) {
         let ended = self.server(key).ok().and_then(|mut server| server.go_on_draining());
         if let Some(os_error) = ended {
@@ -39,6 +40,7 @@ impl Loop {
         let Ok(mut server) = self.server(key) else { return };
         server.lose(sys::is_not_ours(error));
         if server.server.is_draining() {
+            // It goes on without its port.
             self.look_at_drain(key);
         } else {
             let detail = Detail::Close { os_error: error.raw_os_error().unwrap_or(0), cause: Cause::Accept };

@@ -75,14 +75,18 @@ impl Loop {
             }
             return Step::Again;
         }
+        let ends_when_sent = connection.phase().ends_when_sent();
         if connection.pending() > 0 && !connection.is_full() {
             self.transport.flush(key);
         }
-        self.end_what_is_sent(key);
+        if ends_when_sent {
+            self.end_what_is_sent(key);
+        }
         self.receive_more(key, events, due, call)
     }
 
     /// The host has ended our side, and the last of what it wrote before is sent.
+    #[cold]
     fn end_what_is_sent(&mut self, key: Key) {
         let Some(connection) = self.transport.connections.get(key) else { return };
         if !connection.has_sent_last() {
@@ -269,6 +273,7 @@ impl Loop {
     }
 
     /// The same of a connection that goes on half-open.
+    #[cold]
     fn meet_half_end(&mut self, key: Key, owner: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Some(connection) = self.transport.connections.get(key) else { return Step::Again };
         if let Some(error) = connection.error_behind_end() {
