@@ -7,7 +7,8 @@
 #   --libdir DIR       below the prefix, or absolute       (default lib)
 #   --includedir DIR   below the prefix, or absolute       (default include)
 #   --destdir DIR      put in front of every path, for packagers   (default $DESTDIR)
-#   --target TRIPLE    for another system, by Rust's name for it    (default $CARGO_BUILD_TARGET)
+#   --target TRIPLE    for another system, by Rust's name for it    (default $CARGO_BUILD_TARGET); for Windows, the DLL
+#                      is installed in bin, below the prefix, and its import library in libdir
 #   --features LIST    of the crate
 #   --no-build         install what was built before, without Rust
 #   --uninstall        remove what was installed with the same directories
@@ -71,6 +72,7 @@ installed=$destdir$libdir/pkgconfig/server_socket.pc
 if [ "$uninstall" ]; then
     [ -f "$installed" ] || fail "nothing is installed in $destdir$libdir"
     version=$(sed -n 's/^Version: //p' "$installed")
+    target=$(sed -n 's/^target=//p' "$installed")
 fi
 # Below 1.0 each minor version has an ABI of its own.
 abi=${version%%.*}
@@ -79,28 +81,47 @@ if [ "$abi" = 0 ]; then
     abi=0.${abi%%.*}
 fi
 
+# Names: the shared library, and where it lies; what cargo calls it; what else is linked with. And what a static link needs, for
+# pkg-config and for CMake.
+links=
+library=server_socket
+static=libserver_socket.a
+import=
+named=
 case ${target:-$(uname -s)} in
 Darwin | *-apple-*)
-    shared=libserver_socket.$abi.dylib
-    link=libserver_socket.dylib
-    links=$link
-    named="-Wl,-install_name,$libdir/$shared"
+    shared=$libdir/libserver_socket.$abi.dylib
+    built_as=libserver_socket.dylib
+    links=$built_as
+    named="-Wl,-install_name,$shared"
     private="-framework CoreFoundation -liconv"
+    needed_by_cmake="-framework CoreFoundation;iconv"
     ;;
-*-windows-*) fail "for Windows: cargo build --release --target $target, and take the DLL and its import library from target" ;;
+*-windows-*)
+    # Programs look for it beside themselves and in PATH, by one name.
+    shared=$prefix/bin/server_socket.dll
+    built_as=server_socket.dll
+    import=libserver_socket.dll.a
+    case $target in *-msvc) library=server_socket.dll static=server_socket.lib import=server_socket.dll.lib ;; esac
+    private="-lws2_32 -luserenv -lntdll -lbcrypt -ldbghelp"
+    needed_by_cmake="ws2_32;userenv;ntdll;bcrypt;dbghelp"
+    ;;
+MINGW* | MSYS* | CYGWIN*) fail "on Windows, --target must say for which compiler: x86_64-pc-windows-gnu, or x86_64-pc-windows-msvc" ;;
 *)
-    shared=libserver_socket.so.$version
-    link=libserver_socket.so
-    links="$link libserver_socket.so.$abi"
+    shared=$libdir/libserver_socket.so.$version
+    built_as=libserver_socket.so
+    links="$built_as libserver_socket.so.$abi"
     named="-Wl,-soname,libserver_socket.so.$abi"
     private="-pthread -ldl -lm"
+    needed_by_cmake='Threads::Threads;${CMAKE_DL_LIBS};m'
     ;;
 esac
 
 # Every file that is installed, a line each.
 files() {
     for file in server_socket.h server_socket.hpp server_socket.cdef.h; do say "$includedir/$file"; done
-    for file in "$shared" $links libserver_socket.a pkgconfig/server_socket.pc cmake/ServerSocket/ServerSocketConfig.cmake \
+    say "$shared"
+    for file in $links $import $static pkgconfig/server_socket.pc cmake/ServerSocket/ServerSocketConfig.cmake \
         cmake/ServerSocket/ServerSocketConfigVersion.cmake; do say "$libdir/$file"; done
 }
 
@@ -184,16 +205,17 @@ build_library() {
     (
         cd "$here"
         set -- --locked --lib --release --target-dir "$out" ${target:+--target "$target"} ${features:+--features "$features"}
-        cargo rustc "$@" --crate-type cdylib -- -C link-arg="$named"
+        cargo rustc "$@" --crate-type cdylib -- ${named:+-C link-arg="$named"}
         cargo rustc "$@" --crate-type staticlib
     )
     built=$out/$target/release
     rm -rf "$stage"
     mkdir -p "$stage"
-    cp "$built/$link" "$stage/shared"
+    cp "$built/$built_as" "$stage/shared"
+    [ -z "$import" ] || cp "$built/$import" "$stage/import"
     case ${target:-$(uname -s)} in
-    Linux | *-linux-*) LD=$LD NM=$NM OBJCOPY=$OBJCOPY AR=$AR "$here/install/archive" "$built/libserver_socket.a" "$stage/static" ;;
-    *) cp "$built/libserver_socket.a" "$stage/static" ;;
+    Linux | *-linux-*) LD=$LD NM=$NM OBJCOPY=$OBJCOPY AR=$AR "$here/install/archive" "$built/$static" "$stage/static" ;;
+    *) cp "$built/$static" "$stage/static" ;;
     esac
     say "$called" >"$stage/called"
 }
@@ -207,19 +229,22 @@ for_pc() { printf '%s' "$1" | sed 's/[^A-Za-z0-9_@%+=:,./-]/\\&/g'; }
 fill_in() {
     sed -e "s|@PREFIX@|$(for_sed "$("$2" "$prefix")")|g" -e "s|@LIBDIR@|$(for_sed "$("$2" "$libdir")")|g" \
         -e "s|@INCLUDEDIR@|$(for_sed "$("$2" "$includedir")")|g" -e "s|@VERSION@|$version|g" -e "s|@PRIVATE@|$private|g" \
-        -e "s|@SHARED@|$link|g" "$here/install/$1.in" >"$tree$libdir/$3$1"
+        -e "s|@TARGET@|$(for_sed "$("$2" "$target")")|g" -e "s|@SHARED@|$(for_sed "$("$2" "$shared")")|g" \
+        -e "s|@LIBRARY@|$library|g" -e "s|@STATIC@|$static|g" -e "s|@IMPORT@|$import|g" -e "s|@NEEDED@|$needed_by_cmake|g" \
+        "$here/install/$1.in" >"$tree$libdir/$3$1"
     chmod 644 "$tree$libdir/$3$1"
 }
 as_it_is() { printf '%s' "$1"; }
 
 make_tree() {
-    mkdir -p "$tree$includedir" "$tree$libdir/pkgconfig" "$tree$libdir/cmake/ServerSocket"
+    mkdir -p "$tree$includedir" "$tree$libdir/pkgconfig" "$tree$libdir/cmake/ServerSocket" "$(dirname "$tree$shared")"
     for header in server_socket.h server_socket.hpp server_socket.cdef.h; do
         install -m 644 "$here/include/$header" "$tree$includedir/"
     done
-    install -m 755 "$stage/shared" "$tree$libdir/$shared"
-    install -m 644 "$stage/static" "$tree$libdir/libserver_socket.a"
-    for name in $links; do ln -s "$shared" "$tree$libdir/$name"; done
+    install -m 755 "$stage/shared" "$tree$shared"
+    install -m 644 "$stage/static" "$tree$libdir/$static"
+    [ -z "$import" ] || install -m 644 "$stage/import" "$tree$libdir/$import"
+    for name in $links; do ln -s "${shared##*/}" "$tree$libdir/$name"; done
     fill_in server_socket.pc for_pc pkgconfig/
     fill_in ServerSocketConfig.cmake as_it_is cmake/ServerSocket/
     fill_in ServerSocketConfigVersion.cmake as_it_is cmake/ServerSocket/
@@ -248,7 +273,7 @@ each_file bring
 trap '' INT TERM HUP
 each_file put
 
-say "installed server_socket $version: $destdir$libdir/$shared"
+say "installed server_socket $version: $destdir$shared"
 
 # ---- The loader -----------------------------------------------------------------------------------------------------
 

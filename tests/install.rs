@@ -96,13 +96,13 @@ fn consumer(name: &str) -> PathBuf {
     let dir = harness::scratch_dir(name);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).expect("a folder can be made");
-    let header = fs::read_to_string(prefix().join("include/server_socket.h")).expect("the header is installed");
+    let header = harness::header();
     let comment = header.split("*/").next().expect("a comment on top");
     let lines = comment.lines().filter_map(|line| line.strip_prefix(" *     "));
     let program: Vec<&str> = lines.skip_while(|line| !line.contains("#include")).collect();
     let end = program.iter().rposition(|line| *line == "}").expect("the program ends");
     // It prints to a pipe here.
-    let text = program[..=end].join("\n").replace("ss_loop_run(NULL);", "fflush(stdout); ss_loop_run(NULL);");
+    let text = program[..=end].join("\n").replace("return ss_loop_run", "fflush(stdout);\n    return ss_loop_run");
     fs::write(dir.join("main.c"), text + "\n").expect("a source can be written");
     dir
 }
@@ -342,6 +342,112 @@ fn odd_names_of_folders_are_quoted() {
     }
 }
 
+// ---- For Windows -----------------------------------------------------------------------------------------------------
+
+/// install.sh for Windows, with stand-ins for what cargo builds: each has its own name in it.
+fn installer_for_windows(dir: &Path, triple: &str, built: &[&str]) -> Command {
+    let folder = dir.join("target/install").join(triple).join("release");
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    for file in built {
+        fs::write(folder.join(file), file).expect("a file can be written");
+    }
+    let tools = dir.join("tools");
+    fs::create_dir_all(&tools).expect("a folder can be made");
+    fs::write(tools.join("libstd-0.rlib"), "").expect("a file can be written");
+    let rustc = format!(
+        "#!/bin/sh\ncase $1 in --version) echo 'rustc 1.85.0 (of a test)' ;; --print) echo '{}' ;; *) exit 1 ;; esac\n",
+        tools.display()
+    );
+    with_tool(&tools, "rustc", &rustc);
+    let cargo = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && exit\n\
+         case \"$*\" in *link-arg*) exit 1 ;; *\"--target {triple} --crate-type\"*) ;; *) exit 1 ;; esac\n"
+    );
+    let mut install = installer();
+    install.env("PATH", with_tool(&tools, "cargo", &cargo)).env("RUSTC", tools.join("rustc"));
+    install.env("CARGO_TARGET_DIR", dir.join("target")).args(["--target", triple, "--prefix"]).arg(dir.join("tree"));
+    install
+}
+
+#[test]
+fn a_tree_for_windows_has_an_import_library_and_says_what_a_static_link_needs() {
+    for (triple, import, static_library, named) in [
+        ("x86_64-pc-windows-gnu", "libserver_socket.dll.a", "libserver_socket.a", "-lserver_socket"),
+        ("x86_64-pc-windows-msvc", "server_socket.dll.lib", "server_socket.lib", "-lserver_socket.dll"),
+    ] {
+        let dir = empty_dir(triple);
+        let tree = dir.join("tree");
+        harness::compile(installer_for_windows(&dir, triple, &["server_socket.dll", import, static_library]));
+        for (folder, file) in [("bin", "server_socket.dll"), ("lib", import), ("lib", static_library)] {
+            let installed = fs::read_to_string(tree.join(folder).join(file));
+            assert_eq!(installed.expect("it is installed"), file);
+        }
+        let pc = fs::read_to_string(tree.join("lib/pkgconfig/server_socket.pc")).expect("it can be read");
+        for line in [
+            &format!("Libs: -L${{libdir}} {named}"),
+            "Libs.private: -lws2_32 -luserenv -lntdll -lbcrypt -ldbghelp",
+            "Cflags.private: -DSS_STATIC",
+        ] {
+            assert!(pc.lines().any(|found| found == line), "{line}: {pc}");
+        }
+        assert!(!pc.contains('@'), "{pc}");
+
+        // The directories are enough: what was installed there says for which system it is.
+        let mut uninstall = installer();
+        uninstall.arg("--uninstall").arg("--prefix").arg(&tree);
+        said(uninstall);
+        assert_eq!(files_in(&tree), BTreeSet::new());
+    }
+}
+
+#[test]
+fn the_cmake_package_knows_the_files_for_windows() {
+    if !harness::have_tool("cmake") {
+        return;
+    }
+    for (triple, import, static_library) in [
+        ("aarch64-pc-windows-gnullvm", "libserver_socket.dll.a", "libserver_socket.a"),
+        ("aarch64-pc-windows-msvc", "server_socket.dll.lib", "server_socket.lib"),
+    ] {
+        let dir = empty_dir(triple);
+        let mut install = installer_for_windows(&dir, triple, &["server_socket.dll", import, static_library]);
+        install.args(["--libdir", "lib/deeper"]);
+        harness::compile(install);
+        let files = [
+            ("ServerSocket", "IMPORTED_LOCATION", "bin/server_socket.dll"),
+            ("ServerSocket", "IMPORTED_IMPLIB", &format!("lib/deeper/{import}")),
+            ("Static", "IMPORTED_LOCATION", &format!("lib/deeper/{static_library}")),
+        ];
+        let mut project =
+            "cmake_minimum_required(VERSION 3.10)\nproject(consumer NONE)\nfind_package(ServerSocket REQUIRED)\n\
+             get_target_property(needed ServerSocket::Static INTERFACE_LINK_LIBRARIES)\n\
+             if(NOT needed STREQUAL \"ws2_32;userenv;ntdll;bcrypt;dbghelp\")\nmessage(FATAL_ERROR \"${needed}\")\nendif()\n"
+                .to_owned();
+        for (target, property, file) in files {
+            project += &format!(
+                "get_target_property(file ServerSocket::{target} {property})\n\
+                 if(NOT file STREQUAL \"{}\")\nmessage(FATAL_ERROR \"${{file}}\")\nendif()\n",
+                dir.join("moved").join(file).display()
+            );
+        }
+        fs::rename(dir.join("tree"), dir.join("moved")).expect("a tree can be moved");
+        fs::write(dir.join("CMakeLists.txt"), project).expect("a project can be written");
+        let mut configure = Command::new("cmake");
+        configure.arg("-S").arg(&dir).arg("-B").arg(dir.join("build")).arg("-DCMAKE_SYSTEM_NAME=Windows");
+        configure.arg(format!("-DServerSocket_DIR={}", dir.join("moved/lib/deeper/cmake/ServerSocket").display()));
+        harness::compile(configure);
+    }
+}
+
+#[test]
+fn on_windows_the_compiler_must_be_named() {
+    let dir = empty_dir("on_windows");
+    let mut install = installer();
+    install.env("PATH", with_tool(&dir, "uname", "#!/bin/sh\necho MINGW64_NT-10.0\n"));
+    install.arg("--prefix").arg(dir.join("prefix"));
+    assert!(refused(install).contains("--target must say for which compiler"));
+}
+
 // ---- Consumers ------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -445,6 +551,68 @@ fn only_our_functions_are_global_in_the_static_library() {
     let global: BTreeSet<&str> = global.into_iter().filter(|name| !name.contains(".a[")).collect();
     let functions = harness::declarations();
     assert_eq!(global, functions.iter().map(|function| function.name.as_str()).collect());
+}
+
+/// A CMake project that brings in the sources by these lines.
+fn project_with_sources(name: &str, brought_in: &str) -> PathBuf {
+    let dir = consumer(name);
+    let project = format!(
+        "cmake_minimum_required(VERSION 3.14)\nproject(consumer C)\n{brought_in}\n\
+         foreach(kind ServerSocket Static)\n\
+         add_executable(main_${{kind}} main.c)\n\
+         target_link_libraries(main_${{kind}} ServerSocket::${{kind}})\n\
+         endforeach()\n"
+    );
+    fs::write(dir.join("CMakeLists.txt"), project).expect("a project can be written");
+    dir
+}
+
+/// A project that has the sources of the library in it, and one that fetches them.
+#[test]
+fn a_cmake_project_builds_it_by_cargo() {
+    if !harness::have_tool("cmake") {
+        return;
+    }
+    let root = env!("CARGO_MANIFEST_DIR");
+    let fetched = format!(
+        "include(FetchContent)\nFetchContent_Declare(server_socket SOURCE_DIR \"{root}\")\n\
+         FetchContent_MakeAvailable(server_socket)"
+    );
+    for (name, brought_in) in
+        [("as_a_subdirectory", format!("add_subdirectory(\"{root}\" server_socket)")), ("by_fetch_content", fetched)]
+    {
+        let dir = project_with_sources(name, &brought_in);
+        // What an earlier run built is not taken for this one's.
+        for built in ["libserver_socket.so", "libserver_socket.a"] {
+            let _ = fs::remove_file(harness::scratch_dir("target/debug").join(built));
+        }
+        let mut configure = Command::new("cmake");
+        configure.arg("-S").arg(&dir).arg("-B").arg(dir.join("build")).arg("-DSERVER_SOCKET_PROFILE=dev");
+        configure.arg(format!("-DSERVER_SOCKET_TARGET_DIR={}", harness::scratch_dir("target").display()));
+        harness::compile(configure);
+        let mut build = Command::new("cmake");
+        build.arg("--build").arg(dir.join("build"));
+        for variable in ["CARGO_MANIFEST_DIR", "CARGO_BUILD_TARGET", "RUSTFLAGS"] {
+            build.env_remove(variable);
+        }
+        harness::compile(build);
+        for kind in ["ServerSocket", "Static"] {
+            harness::check_echo(Command::new(dir.join("build").join(format!("main_{kind}"))));
+        }
+    }
+}
+
+#[test]
+fn a_cmake_project_for_another_system_must_name_rusts_target() {
+    if !harness::have_tool("cmake") {
+        return;
+    }
+    let root = env!("CARGO_MANIFEST_DIR");
+    let dir = project_with_sources("for_another", &format!("add_subdirectory(\"{root}\" server_socket)"));
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(&dir).arg("-B").arg(dir.join("build")).arg("-DCMAKE_SYSTEM_NAME=FreeBSD");
+    let sentence = refused(configure);
+    assert!(sentence.contains("For FreeBSD, set SERVER_SOCKET_TARGET"), "{sentence}");
 }
 
 #[test]
