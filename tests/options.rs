@@ -115,7 +115,7 @@ fn an_unknown_option_and_a_servers_option_on_a_socket_are_refused() {
     let server = Server::new(&events);
     let socket = ss_socket_new(events.0);
     let mut value = 77;
-    let unknown = [0, 11, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
+    let unknown = [0, 13, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
     let not_a_sockets = ONLY_SERVERS.map(|option| (socket.cast(), option));
     for (object, option) in unknown.into_iter().chain(not_a_sockets) {
         assert_eq!(ss_set_option(object, option, 1), SS_ERR_ARGUMENT, "option {option}");

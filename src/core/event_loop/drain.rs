@@ -9,7 +9,7 @@ use crate::sys;
 
 impl Loop {
     /// A server that drains may have come further.
-    #[cold]
+    #[inline(never)]
     pub(super) fn look_at_drain(&mut self, key: Key) {
         let ended = self.server(key).ok().and_then(|mut server| server.go_on_draining());
         if let Some(os_error) = ended {

@@ -86,7 +86,7 @@ impl Loop {
     }
 
     /// The host has ended our side, and the last of what it wrote before is sent.
-    #[cold]
+    #[inline(never)]
     fn end_what_is_sent(&mut self, key: Key) {
         let Some(connection) = self.transport.connections.get(key) else { return };
         if !connection.has_sent_last() {
@@ -273,7 +273,7 @@ impl Loop {
     }
 
     /// The same of a connection that goes on half-open.
-    #[cold]
+    #[inline(never)]
     fn meet_half_end(&mut self, key: Key, owner: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Some(connection) = self.transport.connections.get(key) else { return Step::Again };
         if let Some(error) = connection.error_behind_end() {
