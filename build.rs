@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo check --features header` writes the headers of `include` anew. Without that feature there is nothing to do: they are
 //! committed.
 

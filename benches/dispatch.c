@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What one listener call costs through ss_dispatch_event, the network left out.
  *
  *     dispatch [milliseconds for each figure]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The load: one thread, many connections, every byte that comes back checked.
  *
  *     load KIND --port N [options]          results as one line of JSON; exit status 1 if a byte was wrong or lost

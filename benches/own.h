@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What the programs share that run both ends of their connections themselves: an echo server on a loop of ours, and plain
  * sockets as its peers. */
 #ifndef BENCH_OWN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The bytes that travel. Load and servers know them, so that every byte that arrives can be checked. */
 #ifndef BENCH_PATTERN_H
 #define BENCH_PATTERN_H

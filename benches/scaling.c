@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* How much threads with a loop of their own do together, without a load beside them that takes a core away.
  *
  *     scaling echo|dispatch threads|processes N MILLISECONDS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What one turn of our loop costs, which serves one message, when there are many sockets that it does not serve.
  *
  *     turns idle|pending|timeouts|expiring N

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A chat: each line that one guest sends goes to everybody else.
  *
  *     build/chat_server [port; 0 = any, default 7001]       then, twice:  nc 127.0.0.1 7001

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A client: connects by name, sends its input, prints what comes back, and ends when the other side does. Its exit status
  * is 0 if everything was sent and the other side has ended as it should.
  *
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { SILENCE = 60000 }; /* milliseconds after which the other side is given up */
 
@@ -30,9 +30,7 @@ static void fail(struct transfer *transfer, const char *what)
 /* Ends our side, when all has been handed to the system: the other one reads it, and then the end. Its answer goes on. */
 static void end_sending(struct transfer *transfer)
 {
-    int64_t descriptor;
-
-    if (ss_native_handle(transfer->socket, &descriptor) == SS_OK && shutdown((int)descriptor, SHUT_WR) == 0)
+    if (ss_socket_shutdown(transfer->socket) == SS_OK)
         transfer->sent = 1;
 }
 

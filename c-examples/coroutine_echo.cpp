@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // An echo server whose connections are coroutines (C++20). The adapter is the namespace co: copy it.
 //
 //     build/coroutine_echo [port; 0 = any, default 7000]       then:  nc 127.0.0.1 7000       SIGINT ends it

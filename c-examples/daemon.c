@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A well-behaved daemon: it tells whoever is connected the time since its start, a line a second.
  *
  *     build/daemon [port; 0 = any, default 7000] [milliseconds between lines, default 1000]

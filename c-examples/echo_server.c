@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* An echo server: what a client sends comes back, byte for byte.
  *
  *     build/echo_server [port; 0 = any, default 7000]       then:  nc 127.0.0.1 7000

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // The echo server in C++11: references are held by guards, failures are exceptions on our side and
 // statuses at the library's.
 //

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A game loop with a server in it: sixty frames a second, and in each of them the network gets a
  * look with ss_loop_poll(loop, 0, ...), which never waits.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The library in GLib's main loop, as a source of its own: what a GTK program would do.
  *
  *     build/glib_host [port; 0 = any, default 7000]      SIGTERM or SIGINT ends it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A server that is replaced while it serves, without losing a connection: start the new one beside the old one.
  *
  *     build/handover /tmp/handover.sock 7000 &        then:  nc 127.0.0.1 7000

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A small web server: one page, HTTP/1.1, connections kept open.
  *
  *     build/http_hello [port; 0 = any, default 8080] [seconds that a client may be silent, default 10]

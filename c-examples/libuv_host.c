@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The library in libuv's loop: a poll handle for its descriptor, a timer for its timeout, and a prepare handle that
  * sets the timer before each wait.
  *

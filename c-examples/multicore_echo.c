@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* An echo server on many cores: a thread for each, with a loop and a server of its own, all on one port. The system deals
  * the connections out; each lives on its thread from then on, and the threads share nothing.
  *

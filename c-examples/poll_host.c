@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A host with a loop of its own, around poll(2): the library is one descriptor and one timeout among others.
  *
  *     build/poll_host [port; 0 = any, default 7000]      "quit" or the end of input ends it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A proxy: what a client says goes to another server, and what that answers comes back, each way at the pace of who reads.
  *
  *     build/proxy PORT HOST HOST_PORT

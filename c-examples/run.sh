@@ -4,6 +4,7 @@
 #   run.sh PROGRAM [CLIENT]      CLIENT: nc, curl, python3 or bash; without it, the first there is
 #
 # Exits with 0 if the line came back unchanged, else with 1 and the reason.
+# SPDX-License-Identifier: MIT OR Apache-2.0
 
 program=$1
 client=$2

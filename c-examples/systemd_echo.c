@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* An echo server that a service manager starts when the first client comes (socket activation): the listening socket
  * is there already, as descriptor 3, and the environment says so. No library of systemd's is needed.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A server whose work is done by a pool of threads, so that a slow answer does not hold the others up: a client sends a number in
  * a line, and gets back how many primes there are below it.
  *

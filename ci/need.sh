@@ -1,4 +1,5 @@
 # need PACKAGE...: installs those of Debian's packages that are not there yet. Sourced by the scripts here and by .ci/run.
+# SPDX-License-Identifier: MIT OR Apache-2.0
 need() {
     local missing=() package
     for package in "$@"; do

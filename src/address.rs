@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! IP addresses as text: what `bind` takes, and what the address properties give.
 
 use std::ffi::{CStr, CString};

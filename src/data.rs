@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! IDataInput and IDataOutput: numbers in either byte order, and text in many charsets. Conversions only; where the
 //! bytes come from and go to is `objects`' business.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The only caller of the host's functions.
 //!
 //! The core answers what is to be called next, and the driver calls it: outside of every borrow of the core's, and of every

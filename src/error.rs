@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The error record: which AIR class, which AIR id, the text, and the system's errno.
 //!
 //! Every fallible operation of the core returns a [`Failure`]; the C border turns it into a status and

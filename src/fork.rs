@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens when the process forks: its locks are free in the child, and nothing there is half made.
 //!
 //! A thread that is at work while another one forks does not exist in the child, which would wait for it for ever. So the

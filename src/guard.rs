@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guard around each step of the core: no panic of the library's own gets out, and what one leaves is mended.
 //!
 //! The host's code never runs inside of it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Panics on demand, for the tests that see what becomes of one. Without the feature `inject-panic` a point is nothing.
 
 /// A place where a fault of the library would show as a panic: in the middle of a step.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Adobe AIR's ServerSocket and Socket as a library with a C ABI.
 //!
 //! The interface is `include/server_socket.h`; its source is the module `ffi`. This page is the map of what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host's log function: one for the process, none at first, and then nothing is ever put out.
 
 use std::any::Any;

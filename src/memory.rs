@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Allocations that may fail. What the standard library offers for them aborts the process instead.
 
 use std::alloc::{Layout, alloc, alloc_zeroed};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be set on a socket, and on a server for the sockets it will accept.
 
 use crate::error::{Failure, Result};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The made-up network, for the test that plays its peers. With the feature `simulate` only; C sees nothing of it.
 //!
 //! Everything here is the calling thread's own.

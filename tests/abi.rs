@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ABI against that of the last release: what `abi/check` finds, and what it lets pass.
 
 mod harness;

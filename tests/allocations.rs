@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! On the way of a message of a settled connection, and of an event of the program, memory is neither allocated nor
 //! freed. The one test of this file counts, with the program's own allocator.
 

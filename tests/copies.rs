@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library loaded and unloaded at run time, and twice in one process: it keeps nothing when it goes, and two copies
 //! are strangers to each other. As a C program, since this test has a copy of its own in it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `include/server_socket.hpp` as its reader and his compilers meet it.
 
 mod harness;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! IDataInput and IDataOutput of sockets: typed reads and writes through the exported functions, over real
 //! connections: the chapter "Socket: data" of docs/SEMANTICS.md.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections that the host hands over, Unix-domain sockets, and the local end of outbound connections.
 #![cfg(unix)]
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_event_detail: with whom what was attempted, and what the system said to it.
 #![cfg(target_os = "linux")] // whose words and numbers these are
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_drain: a server that ends in peace, and what its peers and its host see of that.
 
 #![cfg(target_os = "linux")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! EventDispatcher and Event through the exported functions: the chapter "Events" of docs/SEMANTICS.md.
 
 #![allow(

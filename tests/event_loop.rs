@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event loops: turns, waiting, waking, stopping, tasks from other threads, hosts with a loop of their own, and the
 //! ends of loops and threads.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The programs in c-examples, built as their Makefile builds them but against the library that
 //! `cargo test` has just built, and used by the clients that people use: nc, curl, ab, wrk, Python, sockets.
 #![cfg(unix)]

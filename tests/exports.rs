@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The symbols of the shared library are the functions of the header, no more and no less.
 
 mod harness;

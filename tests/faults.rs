@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Faults that a server meets in the field and must survive: those that no other file of these tests provokes. Most run
 //! in a process of their own, since they count or exhaust what all tests of a process share.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Forks at moments at which another thread is in the middle of something.
 
 #![cfg(unix)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections of which one side has ended: `end`, shutdown, what still comes and goes, and how they end.
 
 #![cfg(target_os = "linux")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Handles and references: whatever a program hands in, and whatever it ends wherever, is answered and never
 //! undefined.
 

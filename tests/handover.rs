@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `c-examples/handover.c`: a server is replaced while clients connect all the while, and none of them notices.
 #![cfg(target_os = "linux")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `haxe/`: the bindings equal the header, and the classes run: on neko, which Debian has, and on hxcpp where it is installed.
 
 mod harness;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! `include/server_socket.h` as its reader and his compiler meet it.
 
 mod harness;

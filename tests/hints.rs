@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Hints in the log: what is allowed, and hardly meant. Each comes once, and a program that is right gets none. One log is
 //! for a process, so that each test has one of its own.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every program that is printed or shipped, against peers that mean it ill: none stalls for ever, leaks, dies or spins. What a
 //! program cannot serve it ends, and after each such peer a client that behaves is served as ever.
 #![cfg(target_os = "linux")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What concerns the host's process: adopted descriptors, forks, programs that are started, figures and the log.
 #![cfg(unix)]
 

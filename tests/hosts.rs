@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library in loops of others, activated by others, and as a client: c-examples with real peers.
 #![cfg(unix)]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls that fail: each with the errors that it can give, at the first, second, third and every third time, and
 //! for a while without end. Nothing spins, and nothing is lost that could be saved.
 //!

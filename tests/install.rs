@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An installed tree, and consumers that find it by pkg-config, CMake and Meson.
 
 mod harness;

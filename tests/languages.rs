@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Other runtimes need nothing but the shared library and its header: each example serves a client. docs/LANGUAGES.md is about them.
 
 mod harness;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection's life: what holds it, what ends it and how that is told, and how little it costs while it waits.
 
 #![cfg(target_os = "linux")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A socket against a model of it: random programs of calls, of what the peer does, and of turns of the loop. Statuses,
 //! properties and events must be those of the model.
 

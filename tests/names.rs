@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Name look-ups beside a name server that does not answer: a C program, which has a getaddrinfo of its own.
 
 #![cfg(target_os = "linux")]

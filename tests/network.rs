@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Peers behind a cable that can be pulled, and addresses where nobody is: in networks that the tests make themselves
 //! (network namespaces; that takes root, and iproute2's `ip`).
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values, and Socket's readObject and writeObject, through the exported functions and over real connections.
 
 #![allow(

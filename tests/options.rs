@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of servers and sockets: their ranges, what sockets inherit, and what they do.
 
 mod support;

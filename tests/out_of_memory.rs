@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every single allocation of a long conversation fails once, each in a process of its own. The allocations whose size a
 //! peer chooses, or an argument of the host, are answered with SS_ERR_NO_MEMORY or cost that one connection; where Rust aborts,
 //! the test says where. And values take no more memory than they may.

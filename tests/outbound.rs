@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Outbound connections: `Socket.connect`, and the state of a socket through its life: the chapter "Socket:
 //! state" of docs/SEMANTICS.md.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A fault inside the library that shows as a panic, at every place that a conversation comes to: it is the answer of
 //! one call, the host lives, and everything else goes on.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The headers in the hands of those that read C without being its compiler, and of the compilers of every standard.
 
 mod harness;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A host with a loop of its own waits for the descriptor and nothing else: whatever it does between turns, and whatever
 //! others do meanwhile, the descriptor is readable when there is work.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Rule 8 of the header: the library prints nothing.
 #![cfg(target_os = "linux")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The system calls that a sandbox has to allow are those of docs/EMBEDDING.md: under a filter that refuses all others the
 //! library serves, and is served.
 #![cfg(target_os = "linux")]

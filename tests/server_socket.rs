@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ServerSocket through the exported functions: its chapter of docs/SEMANTICS.md.
 
 #![allow(

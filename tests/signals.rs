@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_loop_wake and ss_loop_stop in signal handlers, whatever they interrupt.
 #![cfg(unix)]
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library in a made-up network: hundreds of peers, and everything that they, the host and the system can do, by chance,
 //! against a model. Each run has a process of its own. `SS_SIMULATION_SEED=n` repeats one; `SS_SIMULATION_TRACE=1` says what happens in it;
 //! `SS_SIMULATION_STEPS=n` is how many steps there are in all.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections by the hundred thousand, made and ended with random behaviour on both sides: afterwards there are neither
 //! more descriptors nor more memory than after the first of them. Not for every day:
 //!

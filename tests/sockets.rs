@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accepted sockets: their state, what comes in, what goes out, and how connections end.
 
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The same as tests/injection.rs from outside: the echo server of the examples, its system calls failed by the kernel under
 //! `strace -e inject=`. Every peer still gets its echo, byte for byte.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_socket_take: all unread bytes in place, counted as read, and good until the listener returns.
 
 #![allow(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers: when they come, how often, and what ends them.
 
 #![allow(

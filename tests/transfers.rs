@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Much data: byte for byte, in bounded memory and linear time; and what closing owes to it.
 
 mod support;

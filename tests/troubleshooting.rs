@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! docs/TROUBLESHOOTING.md has the messages that one really sees: each mistake is made here, and what the library says about it
 //! must be in the document, as must everything that the document says it says.
 
@@ -99,6 +100,8 @@ fn handles(said: &mut Said) {
     let socket = ss_socket_new(events.0);
     ok(release(socket));
     said.detail(ss_socket_close(socket), SS_ERR_HANDLE);
+    said.detail(ss_socket_close(null_mut()), SS_ERR_HANDLE);
+    said.detail(ss_socket_close(Server::new(&events).0.cast()), SS_ERR_HANDLE);
     post(events.0, {
         let events = AnyThread::new(events.0);
         move || assert_eq!(ss_loop_run(events.get()), SS_ERR_REENTRANT)
@@ -140,9 +143,10 @@ fn the_log(said: &mut Said) {
     // Nobody hears that nobody answers.
     let events = Loop::new();
     let socket = ss_socket_new(events.0);
-    ok(unsafe { ss_socket_connect(socket, c"127.0.0.1".as_ptr(), free_port().into()) });
-    events.pump_until(|| !messages.about(SS_LOG_ERROR, "").is_empty());
-    messages.about(SS_LOG_ERROR, "").iter().for_each(|message| said.add(message));
+    let port = free_port();
+    ok(unsafe { ss_socket_connect(socket, c"127.0.0.1".as_ptr(), port.into()) });
+    events.pump_until(|| !messages.about(SS_LOG_WARNING, "Unhandled").is_empty());
+    said.add(&messages.about(SS_LOG_WARNING, "Unhandled").remove(0).replace(&format!(":{port}"), ":8080"));
     // Nobody reads.
     let pair = Pair::new();
     let peer = pair.peer.local_addr().expect("it is connected").port();
@@ -166,6 +170,23 @@ fn the_log(said: &mut Said) {
     events.pump_until(|| accepted.len() == 1);
 }
 
+/// What is allowed and hardly meant.
+fn the_hints(said: &mut Said) {
+    let messages = Messages::record();
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    let port = server.port();
+    let _waits = server.client();
+    events.pump_until(|| !messages.about(SS_LOG_HINT, "no listener").is_empty());
+    on(&server, CONNECT, |event| {
+        on(event.socket(), SOCKET_DATA, |_| ());
+    });
+    events.pump_until(|| !messages.about(SS_LOG_HINT, "retain").is_empty());
+    on(&server, c"connection", |_| ());
+    events.settle();
+    messages.about(SS_LOG_HINT, "").iter().for_each(|hint| said.add(&hint.replace(&port.to_string(), "8080")));
+}
+
 #[test]
 fn the_messages_of_the_document_are_those_that_the_library_gives() {
     in_own_process!(|| {
@@ -176,6 +197,7 @@ fn the_messages_of_the_document_are_those_that_the_library_gives() {
         handles(&mut said);
         a_forked_child(&mut said);
         the_log(&mut said);
+        the_hints(&mut said);
         let documented = documented();
         let missing: Vec<_> = said.0.iter().filter(|message| !documented.contains(&message.as_str())).collect();
         let unsaid: Vec<_> = documented.iter().filter(|message| !said.0.iter().any(|said| said == *message)).collect();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unread input of all connections of a server, and its bound.
 
 #![cfg(target_os = "linux")]

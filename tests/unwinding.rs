@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Listeners that do not return: those of C that jump out (as Lua's `error` and Ruby's `raise` do), those of C++ that throw,
 //! those whose thread ends. Each program of `tests/unwinding` runs as C99 and as C++11.
 #![cfg(unix)]

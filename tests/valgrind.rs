@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C programs once more under valgrind: no error, no leak, with the release library.
 
 mod harness;

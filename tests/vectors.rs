@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_socket_write_vector: bytes that lie in several places, all of them or none.
 
 #![allow(

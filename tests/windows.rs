@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Windows has of its own: handles that no child inherits, addresses that nobody can share, adoption of sockets,
 //! and no descriptor for a host to wait for.
 

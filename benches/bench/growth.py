@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """How costs grow with the number of connections: benches/run --growth."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Runs a server and the load, each on a core of its own, and counts."""
 
 import json

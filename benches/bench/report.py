@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Turns what was measured into tables (Markdown) and a plot (SVG)."""
 
 from statistics import median, quantiles

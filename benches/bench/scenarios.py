@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """What is measured, and what is asked of it."""
 
 from dataclasses import dataclass

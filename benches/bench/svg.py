@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """Two kinds of plots as SVG, written by hand, so that nothing has to be installed for them."""
 
 from html import escape

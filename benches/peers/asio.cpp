@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // Boost.Asio: one thread, asynchronous reads, and writes that are tried at once. An asynchronous read must own where it
 // reads to, so that each connection has a buffer; the system gives it memory as it is used.
 #include "peer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The reference line: epoll by hand, edge-triggered, one thread, and no call that is not needed.
  *
  * One receive buffer for all connections. A connection is registered once, for both directions. After a short read there

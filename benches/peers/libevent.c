@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* libevent, with its buffered connections (bufferevent) and its listener, as its book has them. */
 #include "peer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* libuv, tuned: one receive buffer for all connections, uv_try_write first, and a copy only of what it refuses. */
 #include "peer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Our library from C, in the way of the header's program. */
 #include "peer.h"
 

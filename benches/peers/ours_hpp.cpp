@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // Our library through its C++ header.
 #include "peer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What all the servers here share: the command line, and the line that says where they listen.
  *
  *     NAME echo|sink|source|discard [port; 0 = any]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* io_uring by hand, one thread: completions instead of readiness, and one system call for all that is under way.
  *
  * One request accepts all peers, one for each connection receives all that comes, into buffers that the system takes from

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """An echo server in Python: nothing but the shared library and the header's rules.
 
     python3 echo.py [port; 0 = any, default 7000]      then:  nc 127.0.0.1 7000

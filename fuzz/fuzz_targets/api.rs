@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Random programs against the exported functions, and against a model of what they must do.
 //!
 //! The input is the program, a byte or two for each decision. It makes loops, servers, sockets and events, with real

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the library must do, by AIR's rules and the header, without a line of its code: who is alive, who
 //! listens and is called next, what a socket has and is. Handles are numbers here and nothing else.
 

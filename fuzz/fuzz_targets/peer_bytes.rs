@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a peer may send, and however it is cut into pieces, against every function that reads: numbers in both byte
 //! orders, texts in many charsets, objects in both encodings.
 //!

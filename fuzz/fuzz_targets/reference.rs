@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the readers must answer, by the rules of the formats and of the header, and without a line of the library.
 
 use std::ffi::CStr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values in programs: built, set, joined, copied, looked at, and given to sockets, from anywhere.
 //!
 //! The model keeps all values' parts side by side, whichever whole they belong to.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 import serversocket.*;
 
 /** Passes each line on to all the others: `Chat [port; 0 = any, default 7000]`, then `nc 127.0.0.1 7000`, twice. **/

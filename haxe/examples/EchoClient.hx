@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 import serversocket.*;
 
 /** Sends a line and prints what comes back: `EchoClient [host [port [text]]]`. **/

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The C library for neko: what serversocket.internal.NekoBinding loads; and, in calls.h, what Calls loads.
  *

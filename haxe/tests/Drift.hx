@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 #if macro
 import haxe.macro.Context;
 import haxe.macro.Type;

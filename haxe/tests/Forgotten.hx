@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 import serversocket.*;
 
 /** An echo server that only a local variable knows, while the collector runs again and again. **/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 import openfl.errors.EOFError;
 import openfl.errors.IOError;
 import openfl.errors.RangeError;

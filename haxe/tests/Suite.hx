@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 import serversocket.*;
 
 /** All tests, or those whose names contain the program's argument. Ends with 1 if one has failed. **/

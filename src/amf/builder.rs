@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The sink that makes a value of what the reader meets.
 
 use super::Encoding;

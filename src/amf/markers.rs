@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The markers that tell the types of values.
 
 /// The type markers of AMF0. 4 (movie clip) and 14 (record set) are reserved and never met.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! AMF, the format of `readObject` and `writeObject`: versions 0 and 3.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The grammar of AMF0 and AMF3, as a machine that takes one token at a time.
 //!
 //! A token is taken as a whole or not at all, so that the machine can stop where the bytes do, and go on later. It does

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the machine tells of what it meets, and to whom.
 
 use super::Encoding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A value with all its parts. They lie side by side and name each other by number, so that it does not matter how
 //! deep they are nested, how often one is referred to, or whether they go round in circles: they go as they came, all
 //! at once.

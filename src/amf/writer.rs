@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! From a value to bytes.
 //!
 //! What is met a second time is written as a reference where the encoding can do that, so that shared parts stay

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A descriptor that the host hands over: looked at before it is taken, and the host's own until then.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Functions of the host that the core holds, and what is due to the host: destructors, messages for the log.
 //!
 //! Nothing here calls the host. The core says by a [`HostCall`] what is to be called next, and `driver` calls it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Descriptors of ours whose numbers the host knows, since it has asked for them or handed them over: it may offer them again,
 //! on whatever thread. One that was taken over twice would be closed twice, the second time as a stranger's.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The core: everything that one thread owns, without a single call of the host's functions.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timer: a task of the host's that runs when its time has come, once or again and again.
 //!
 //! Its deadline is in the loop's timers under its own key, and the turn runs its task.

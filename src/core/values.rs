@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values of `readObject` and `writeObject` as the host holds them.
 //!
 //! A value and all its parts live and die together. The host's handle of the value itself owns the whole; handles of

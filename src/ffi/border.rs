@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What every export passes: handles become keys, and every failure becomes a status and the thread's last error.
 
 use std::cell::RefCell;

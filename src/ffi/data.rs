@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! IDataInput and IDataOutput of sockets.
 
 use std::ffi::{CStr, c_char, c_void};

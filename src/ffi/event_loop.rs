@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library as a whole, and event loops.
 
 use std::ffi::c_void;

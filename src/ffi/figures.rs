@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Figures and the log.
 
 use std::ffi::{c_char, c_void};

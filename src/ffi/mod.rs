@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C border: what `include/server_socket.h` declares, and nothing else. One file per C noun, in the order
 //! of the header, which cbindgen takes from the order of these lines.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all objects have in common, and EventDispatcher.
 
 use std::ffi::{CStr, c_char, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of servers and sockets.
 
 use super::border::{key, status, store};

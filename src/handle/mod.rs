@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Handles: keys that say which kind of object, in which slot, of which generation; and the tables they open.
 //!
 //! A [`Table`] belongs to one thread and is read without a lock. Its slots come in blocks of 64 whose numbers

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What all threads of the process share: who owns which block of slots, and what their words say. It is asked only when a block
 //! comes or goes, and when a look-up has failed.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ways along all living objects of a table.
 
 use super::{BLOCK, BLOCK_BITS, Key, Object, Table};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Spare byte buffers, so that a connection holds one only while it has bytes to keep, and none is allocated
 //! per message.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The event loop's engine: waits for readiness, keeps time, lends buffers, hears other threads.
 //!
 //! It knows keys and nothing of what they open. The layer above takes what is ready from [`Reactor::wait`] and acts on

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unsent bytes of a connection.
 
 use std::collections::VecDeque;

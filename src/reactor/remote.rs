@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The part of a loop that every thread may touch: wake, stop, post. The first two are for signal handlers, too.
 
 use std::net::SocketAddr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Name look-ups, which the system offers only as calls that wait: done by a few threads, which end when there is
 //! nothing to do. They hold neither a loop up nor the process, and nothing of either.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Deadlines on the monotonic clock, at most one for each key: a heap with four branches.
 //!
 //! Setting one, moving it and taking it back cost a few comparisons, however many there are, and leave nothing behind: a

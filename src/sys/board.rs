@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A board of things that every thread may reach by a key, signal handlers included: looking takes no lock and no memory.
 //!
 //! Its entries are never given back, so that whoever looks can always walk along them; they serve again and again. What hangs there is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What differs between operating systems, and nothing else: one small interface, a file per system.
 //!
 //! Contract of each file:

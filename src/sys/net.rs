@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the library asks of the network: sockets that listen, connections, a poller and a clock.
 //!
 //! This is the one place from which a connection's calls reach the system. `simulated` has the same interface over a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unix-domain sockets where there are none: on Windows, whose poller does not take them, and in the made-up network.
 #![allow(clippy::unnecessary_wraps, dead_code, reason = "the interface is that of `paths`")]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unix-domain sockets: addresses that are paths.
 //!
 //! A path is a file that outlives its socket, so that one may be stale: its server is gone. Only such a one is ever replaced,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Unix: Linux, Android, macOS, iOS, the BSDs.
 
 use std::ffi::{CStr, CString, c_int};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 // Two libraries of Rust in one program: each has its own standard library, and both unwind.
 #include <server_socket.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Somebody else's library in Rust, which panics and catches it.
 
 /// 0 + 1 + ... below n; 1 more if n is no number to be divided by.

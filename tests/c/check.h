@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What every C test program needs: assertions, a runner that gives each case a process of its own, and the other
  * end of the wire: a plain POSIX client (on Windows by way of windows.h). It is C99 and C++11 at once, as every

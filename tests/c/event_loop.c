@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The event loop through the C interface: turns, stop, wake, post, the pollable descriptor, signals and descriptors. */
 #include "check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* EventDispatcher and Event through the C interface, on a server and on a socket: the chapter "Events" of docs/SEMANTICS.md. */
 #include "check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Connections of which one side has ended, and servers that drain, as printed programs meet them: an answer that comes after the
  * question's end, a proxy whose two sides end one after the other, a daemon that ends in peace. */
 #include "check.h"

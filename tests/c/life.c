@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What printed programs do at the end of a connection and of themselves: say who has left, connect again to where they were,
  * return from main with something still unsent. */
 #include "check.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a listener may do to the objects around it, its own target and loop included: every act in every kind of listener.
  *
  * One scenario = one kind of event (an occasion) and one act done inside its listener. Whatever the act, nothing crashes,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Socket through the C interface, as a server meets it: the chapters on Socket of docs/SEMANTICS.md. */
 #include "check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The chapter on objects as a C program meets it: the example of ss_value, and values that are used up in many ways. */
 #include "check.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The part of POSIX that check.h and the programs use, on top of Winsock, so that one source runs on both. It is for
  * tests only: a descriptor is a SOCKET in an int, and errno has Winsock's numbers.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What the C++ header costs: the calls of the library in which a connection is accepted, a message echoed and the end heard,
  * counted by standing in for them. The first that is not expected ends the program with 1. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A program and a plug-in that both use the C++ header, each with its own copy of it: modules.cpp PLUGIN. */
 
 #include <server_socket.hpp>

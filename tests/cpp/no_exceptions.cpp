@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The C++ header with -fno-exceptions and -fno-rtti: every failure is a std::error_code, or ends the program. Given a word, the
  * program does what fails without one. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The part of modules.cpp that is loaded at run time. All of its symbols are hidden but these. */
 
 #include <server_socket.hpp>

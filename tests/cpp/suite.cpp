@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The C++ header against the library. Each case is a function; the first failure ends the program with 1. */
 
 #include <server_socket.hpp>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A process forks while a thread of its makes the first loop of all, with a name look-up. The child makes a loop, too. Each round
  * in a process of its own, which has not used the library before. Most rounds say nothing: it takes many. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! For the tests that are C programs: one source is compiled as C99 and as C++11, linked against the shared library that
 //! `cargo test` has just built, and run as a process of its own.
 #![allow(dead_code)] // each test file uses its part

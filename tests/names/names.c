@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Name look-ups beside a name server that does not answer: names that begin with "slow" are looked up until the test ends; "here" is
  * this machine. The program's getaddrinfo takes the place of the C library's. */
 #define _GNU_SOURCE

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """The functions that a preprocessed header declares, as pycparser reads it: declared.py PREPROCESSED"""
 import sys
 

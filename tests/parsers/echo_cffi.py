@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
 """An echo server by cffi in ABI mode: echo_cffi.py CDEF LIBRARY"""
 import sys
 

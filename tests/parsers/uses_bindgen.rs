@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Bindgen's bindings, used: bound, listening, and an error as it should be.
 #![allow(non_camel_case_types, non_upper_case_globals, dead_code)]
 

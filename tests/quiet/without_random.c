@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A sandbox in which the system gives no random numbers, neither by getrandom nor from /dev/urandom: whatever the library
  * draws them for must do without, and nobody is to read of it. The program prints nothing unless a check fails. */
 #include "../c/check.h"

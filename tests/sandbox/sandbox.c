@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A sandbox that allows the system calls of docs/EMBEDDING.md and refuses all others: a server and a client of the library's
  * in it. What the library logs is printed, and fails the test. */
 #include "../c/check.h"

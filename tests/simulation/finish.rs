@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The end of a run: everybody leaves, and nothing is left.
 
 use server_socket::simulate::{self, Odds};

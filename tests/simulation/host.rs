@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the host does with sockets and servers, and what each call must answer.
 
 use std::ptr::null_mut;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The model of one connection's life: what was said in either direction, and what each end may hear of the other.
 //!
 //! Its phases are those of `src/core/connection/phase.rs`, as far as they can be told apart from outside.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What must be so when nothing is under way.
 
 use std::time::Duration;
@@ -29,7 +30,8 @@ impl World {
             assert!(waits || self.lives.iter().any(is_there), "{draining:?}: it has nobody, and goes on");
         }
         let has_timers = ss_object_count(SS_KIND_TIMER) > 0;
-        if self.draining.is_empty() && !has_timers && !self.active.iter().any(|number| self.lives[*number].has_clocks()) {
+        if self.draining.is_empty() && !has_timers && !self.active.iter().any(|number| self.lives[*number].has_clocks())
+        {
             let (now, timeout) = (simulate::clock(), ss_loop_timeout(self.events));
             assert_eq!(timeout, -1, "nothing can happen, and the loop does not sleep, at {now:?}");
         }

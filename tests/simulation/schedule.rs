@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What happens, and in which order: all of it by chance.
 
 use server_socket::simulate::{self, Odds};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The host and its listeners: one loop, one server, and all the lives on it.
 
 use std::cell::{Cell, RefCell};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the integration tests share: fixtures that give back what they took, listeners that are closures, peers that
 //! give up at a deadline instead of hanging, processes of their own for tests that need one, failing system calls.
 

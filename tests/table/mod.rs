@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every function of the header as a call with a handle and, where it wants one, a place for 64 words.
 
 use server_socket::*;

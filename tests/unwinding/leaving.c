@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Listeners, tasks and destructors that do not return: compiled as C they jump out (longjmp), compiled as C++ they throw.
  * What they leave with comes out of the call that ran them, in the host's own hands, and from then on it is as if they had
  * returned: the loop goes on, nothing that was ready is lost, every destructor runs once. */

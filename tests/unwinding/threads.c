@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Threads that end inside a listener, a task or a destructor, or while their loop waits (pthread_exit, pthread_cancel), and
  * processes that do (exit). The thread's loop ends with it, like any other; the loops of others hear nothing of it. */
 #include "../c/check.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the two targets share: connections that leave nothing behind, and values as text.
 
 #![allow(dead_code)] // each target uses its part

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** AIR's EOFError: fewer bytes have arrived than were asked for. None of them was consumed. **/

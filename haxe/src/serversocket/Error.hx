@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** AIR's Error, the base of all that this library throws. **/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** What an error of this library says besides AIR's text. It is asked here, since OpenFL's errors have no room for it. **/

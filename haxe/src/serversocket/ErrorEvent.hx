@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** Something went wrong while nobody was waiting for a result. **/

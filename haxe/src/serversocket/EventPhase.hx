@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** Where an event is on its way. Sockets have no parents: here it is always at its target. **/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** What can be read from. A read for which too few bytes are there throws `EOFError` and consumes none. **/

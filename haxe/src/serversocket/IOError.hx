@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** AIR's IOError: the socket is not in a state that allows the call, or the system refused. **/

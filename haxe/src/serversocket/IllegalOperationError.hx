@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** AIR's IllegalOperationError: not thrown by sockets; it is for programs that throw it. **/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** Never dispatched here: nothing forbids a program to connect. It is for programs that listen for it. **/

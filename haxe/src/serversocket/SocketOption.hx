@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
 /** What can be set on servers and sockets besides AIR's properties. On a server: what its later sockets start with. **/

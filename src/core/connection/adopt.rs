@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection that the host has made, or was given, and hands over.
 
 use super::{Connection, Phase, Transport};

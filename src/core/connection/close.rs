@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways to an end: what a happening does to the connection, in the background where the host has closed it.
 
 use super::phase::{Happening, Phase, Told, Wire};

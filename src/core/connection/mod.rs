@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The transport under a socket: one TCP connection.
 //!
 //! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `settings` its socket

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection's life: its phases, and the one table of what leads from one to the next.
 //!
 //! ```text

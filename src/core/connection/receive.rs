@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The way in: one read into the loop's buffer, and what it says of the peer.
 
 use std::io;

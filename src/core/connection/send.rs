@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The way out: gathered writes, what the system does not take at once, and what it does later.
 
 use std::io::{self, IoSlice};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a connection and a listening socket ask of the system besides their work: socket options.
 //!
 //! What correctness needs fails what asked for it. Everything else is only better: where the system refuses it, the connection

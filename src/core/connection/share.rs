@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the connections of one server have in common with it: its figures, and its limits.
 
 use std::cell::Cell;

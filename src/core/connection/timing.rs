@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A connection's clocks: silence, a peer that answers nothing, and how long a closed socket's output may take.
 //!
 //! Only connections that need a clock have one. Its deadline is in the loop's timers under the connection's key.

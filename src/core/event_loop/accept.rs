@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Peers in a turn: they are accepted after the connections were served, each server's in its bounds.
 
 use super::Loop;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Servers that end: in peace, when their time is over, or since the operating system has ended them.
 
 use std::io;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The life of what a loop owns: references, and the end.
 
 use super::Loop;

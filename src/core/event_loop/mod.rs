@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! An event loop: it owns its servers, its sockets, and their transport.
 //!
 //! `turn` is one turn of it: wait, then serve what is ready, each in its bounds: connections (`serve`), new peers (`accept`).

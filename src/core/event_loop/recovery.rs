@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! After a panic inside the library, which may have left a step half done: whatever follows from other things is worked
 //! out anew, and everything is looked at again, so that nothing waits for an event that was lost.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Connections in a turn: one after the other is received from, and its socket's listeners are told.
 
 use super::Loop;

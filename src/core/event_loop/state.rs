@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is known of the turn under way, and of what an earlier one has left over.
 
 use std::collections::VecDeque;

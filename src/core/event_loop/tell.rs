@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How the turn tells the listeners of something.
 
 use super::Loop;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One turn of an event loop: wait, then serve what is ready, each in its bounds, so that nobody starves.
 //!
 //! The order within a turn: tasks of other threads, timers, connections, accepting, outputProgress. The turn calls nobody:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Why a connection ended, or did not come about: what an event tells people of it.
 
 use std::fmt::Display;

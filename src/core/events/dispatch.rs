@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One event on its way along a target's listeners.
 
 use super::listeners::{Cursor, Listeners};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event, and what each kind of event carries.
 
 use std::ffi::{CStr, CString};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! EventDispatcher: a listener list that may change while an event goes along it.
 //!
 //! The list is sorted by priority, then by age. A [`Cursor`] remembers *where* it is as a position in that order, not

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Events, and the listeners that hear them.
 //!
 //! `types` numbers the event types, `event` is what a listener gets, `cause` what it tells of an error, `listeners` the list of one target, `dispatch` one

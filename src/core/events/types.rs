@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event types, as numbers: a dispatch compares numbers and never text.
 
 use std::borrow::Borrow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! How a server comes by its port: by bind, or from a socket that the host hands over.
 
 use std::ffi::{CStr, CString};

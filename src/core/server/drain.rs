@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A server's end in peace: who waits is accepted, the port is given back, and the connections end in their time.
 
 use std::time::{Duration, Instant};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! ServerSocket: bind, listen, accept, close.
 //!
 //! `bind` is how it comes by a port, `accept` how peers come in, `drain` how it ends in peace. Its verbs are methods of a [`ServerRef`], which has in

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The local end of outbound connections, where the host chooses it.
 
 use std::net::SocketAddr;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ways out of a connection: the host's, and the connection's own.
 
 use super::{Socket, SocketRef};

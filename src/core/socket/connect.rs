@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Outbound connections: from a host's name to a connection, or to the reason why not.
 //!
 //! Nothing of this is ever reported inside `connect`: a failure, however early, waits for the loop's next turn.

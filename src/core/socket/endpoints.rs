@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The two ends of a socket's connection. They stay readable when that is over, until the next attempt.
 
 use std::ffi::CString;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A socket's unread input.
 //!
 //! While the listeners of their event run the bytes lie in the loop's receive buffer, lent to the socket. What is left

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Socket: AIR's object, one end of one connection.
 //!
 //! `input` is its unread bytes, `output` what it writes, `connect` and `adopt` the ways to a connection, `close` the ways out of one,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Typed reads and writes: all or nothing, each.
 
 use std::borrow::Cow;

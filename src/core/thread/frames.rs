@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver's work on a thread: what is under way, one inside the other, and how each begins, goes on and ends.
 
 use std::time::Duration;

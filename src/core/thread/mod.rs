@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! Everything that one thread owns: its loops, events, values and event types, and what is due to the host.
 //!
 //! All of it lies in one cell of the thread. [`with`] borrows it for the length of one step; no borrow is ever alive while

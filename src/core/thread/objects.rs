@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! The steps on one object of a thread, whatever loop it is on: references, user data, listeners, values.
 
 use std::ffi::{CStr, CString, c_void};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! What stands for the system: the clock, the listening sockets, the lists of the pollers, and what it refuses.
 //!
 //! Readiness is edge-triggered as epoll's: a change puts an entry in its poller's list, and the next wait tells what is so

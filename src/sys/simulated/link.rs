@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! One made-up connection: two queues each way, as TCP has them, and what becomes of them when an end comes.
 //!
 //! What we write lies in `outbound` until the peer's system has it, and then in `at_peer` until the peer reads it; what the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 //! A network that is made up: the interface of `net`, for the simulation.
 //!
 //! `kernel` is what stands for the system: the clock, the pollers' lists, the listening sockets. `link` is one connection with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket.internal;
 
 /** The frames of OpenFL's application, which pump the sockets instead of `haxe.MainLoop`. **/

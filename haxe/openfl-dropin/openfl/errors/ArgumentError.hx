@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package openfl.errors;
 
 typedef ArgumentError = serversocket.ArgumentError;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket.internal;
 
 /** Frames of an application that pump the sockets instead of `haxe.MainLoop`. There are none without OpenFL. **/

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket.internal;
 
 /** What of a class's instances goes into AMF: variables, and properties that have both a getter and a setter. **/

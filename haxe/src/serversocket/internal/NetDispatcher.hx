@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket.internal;
 
 /** What ServerSocket and Socket share: a native object, and the native listeners that feed this one's. **/
