@@ -1662,10 +1662,10 @@ public:
     void listen(std::int32_t backlog = 0, failure out = {}) const { out(ss_listen(get(), backlog)); }
     void close(failure out = {}) const { out(ss_close(get())); }
     /** Ends in peace: close comes when the last accepted connection has ended, or when those left are reset at that time. */
-    void drain(std::chrono::milliseconds time, failure out = {}) const
+    template <class Rep, class Period> void drain(const std::chrono::duration<Rep, Period> &time, failure out = {}) const
     {
-        const auto most = std::chrono::milliseconds(UINT32_MAX);
-        out(ss_drain(get(), static_cast<std::uint32_t>((time < time.zero() ? time.zero() : time > most ? most : time).count())));
+        const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
+        out(ss_drain(get(), count <= 0 ? 0 : count < UINT32_MAX ? static_cast<std::uint32_t>(count) : UINT32_MAX));
     }
     /** Takes over a bound socket of the service manager's; see ss_adopt. */
     void adopt_descriptor(std::int64_t descriptor, bool listening, failure out = {}) const

@@ -45,6 +45,8 @@ pub(crate) mod net;
 pub(crate) mod paths;
 #[cfg(all(unix, not(feature = "simulate")))]
 pub(crate) mod paths;
+#[cfg(unix)]
+mod process;
 mod readiness;
 #[cfg(feature = "simulate")]
 pub(crate) mod simulated;
@@ -55,6 +57,8 @@ mod unix;
 mod windows;
 
 pub(crate) use board::Board;
+#[cfg(unix)]
+pub(crate) use process::*;
 #[cfg(feature = "simulate")]
 pub(crate) use simulated as net;
 #[cfg(unix)]
