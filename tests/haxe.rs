@@ -208,7 +208,7 @@ fn the_bindings_equal_the_header() {
         ("const char *ss_event_type(", "char *ss_event_type("),
         ("(ss_socket *socket, uint32_t timeout_ms)", "(ss_socket *socket, int32_t timeout_ms)"),
         ("ss_status ss_loop_run(ss_loop *loop)", "ss_status ss_loop_run(ss_server *loop)"),
-        ("SS_ERR_FULL = 23", "SS_ERR_FULL = 27"),
+        ("#define SS_ERR_FULL 23", "#define SS_ERR_FULL 27"),
         ("#define SS_OPT_LINGER 7", "#define SS_OPT_LINGER 17"),
         ("    uint64_t bytes_out;", "    uint32_t bytes_out;"),
     ];
