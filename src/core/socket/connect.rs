@@ -107,12 +107,14 @@ impl Attempt {
 
     /// Why it has failed, for people.
     fn describe(&self) -> String {
-        let Attempt { host, port, error, .. } = self;
+        let Attempt { port, error, .. } = self;
+        // The host may have given anything.
+        let host = beginning(&self.host);
         if self.unknown_name {
             return format!("look up {host}: {}", sys::name_error(*error));
         }
         let peer = match port {
-            None => host.clone(),
+            None => host.to_owned(),
             Some(port) if host.contains(':') => format!("[{host}]:{port}"),
             Some(port) => format!("{host}:{port}"),
         };
@@ -132,6 +134,12 @@ impl Attempt {
             self.error = error;
         }
     }
+}
+
+/// As much of a host's name as a message has room for. No name that can be looked up is longer.
+fn beginning(host: &str) -> &str {
+    let end = (0..=host.len().min(255)).rev().find(|end| host.is_char_boundary(*end));
+    &host[..end.unwrap_or(0)]
 }
 
 impl Socket {
