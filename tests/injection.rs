@@ -948,7 +948,7 @@ fn a_dead_resolver_holds_nobody_up_who_needs_no_name() {
         ));
         // Four at once that somebody waits for; those that are given up go on beside them, within a bound.
         assert!((4..=16).contains(&most), "{most} threads");
-        assert!(latency < Duration::from_millis(20), "{latency:?}");
+        assert!(latency < Duration::from_millis(100), "{latency:?}");
         drop(waiting);
         drop(server);
         ok(ss_loop_run(events.0));
