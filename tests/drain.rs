@@ -179,7 +179,7 @@ fn who_waits_in_the_systems_queue_is_accepted_first() {
         let stats = server.figures();
         assert_eq!((stats.accepted, stats.refused, closes.take()), (700, 0, vec![]));
         drop(peers);
-        events.rest_until(|| !closes.borrow().is_empty());
+        events.pump_until(|| !closes.borrow().is_empty()); // seven hundred ends are work
         assert_eq!(closes.take(), [0]);
     }
 }
