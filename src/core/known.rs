@@ -35,7 +35,7 @@ pub(crate) fn note(descriptor: i64) {
 }
 
 /// It is about to be closed, or given up.
-#[inline]
+#[inline(always)]
 pub(crate) fn forget(descriptor: i64) {
     if ANY.load(Ordering::Relaxed) {
         lock().descriptors.remove(&descriptor);

@@ -40,6 +40,8 @@ pub(crate) struct Transport {
     /// Listening servers, open connections and attempts: what can still bring an event.
     pub active: usize,
     pub refusals: Refusals,
+    /// One of the sockets was kept: those that have ended are to be let go of.
+    pub keeps: bool,
 }
 
 pub(crate) struct Connection {
@@ -244,7 +246,7 @@ impl Connection {
 
 impl Transport {
     pub(crate) fn new(reactor: Reactor) -> Self {
-        Transport { reactor, connections: Table::new(), active: 0, refusals: Refusals::default() }
+        Transport { reactor, connections: Table::new(), active: 0, refusals: Refusals::default(), keeps: false }
     }
 
     /// A connection comes to be.

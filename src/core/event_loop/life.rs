@@ -41,6 +41,9 @@ impl Loop {
     /// The library lets go of a socket that it keeps, if its connection or attempt has ended and the listeners know.
     #[inline]
     pub(crate) fn let_go(&mut self, key: Key, events: &mut Events, due: &mut Due) {
+        if !self.transport.keeps {
+            return;
+        }
         let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.life.keep == Keep::Now) else { return };
         if socket.is_in_use() {
             return;

@@ -28,6 +28,7 @@ impl Socket {
 impl SocketRef<'_> {
     /// The library holds the socket as long as it is connected or connecting.
     pub(crate) fn keep(&mut self) {
+        self.transport.keeps = true;
         self.socket.life.keep = if self.socket.is_in_use() { Keep::Now } else { Keep::FromConnect };
     }
 

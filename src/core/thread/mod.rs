@@ -329,9 +329,11 @@ impl Thread {
     /// Keeps such a socket as long as its connection lasts.
     #[inline(always)]
     pub(crate) fn keep_socket(&mut self, key: Key) -> Option<()> {
-        let socket = self.loops.get_mut(self.recent)?.sockets.get_mut(key)?;
+        let event_loop = self.loops.get_mut(self.recent)?;
+        let socket = event_loop.sockets.get_mut(key)?;
         socket.connection?;
         socket.life.keep = Keep::Now;
+        event_loop.transport.keeps = true;
         Some(())
     }
 
