@@ -662,12 +662,15 @@ fn nc_that_ends_its_side_gets_an_answer_that_comes_later() {
             });
         });
     });
-    let mut nc = Command::new("nc")
+    let nc = Command::new("nc")
         .args(["-N", "127.0.0.1", &server.port().to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .expect("nc starts");
+        .spawn();
+    let Ok(mut nc) = nc else {
+        assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "nc is not installed");
+        return println!("SKIPPED: nc is not installed");
+    };
     nc.stdin.take().expect("a pipe").write_all(b"a question").expect("nc takes it");
     let mut answer = nc.stdout.take().expect("a pipe");
     let reader = thread::spawn(move || {
