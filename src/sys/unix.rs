@@ -112,7 +112,7 @@ pub(crate) fn share_port(socket: &Socket) -> io::Result<()> {
 
 /// Has the system pass over who begins to connect, at this listening socket: he tries again after a second, and then meets
 /// another socket that shares the port. Who has come before can be accepted still.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(target_os = "linux")]
 pub(crate) fn pass_over_newcomers(listener: &impl AsFd) -> io::Result<()> {
     use socket2::SockFilter;
     /// Where the flags are in a TCP header, those that are looked at, and the one that alone begins a connection.
@@ -128,7 +128,7 @@ pub(crate) fn pass_over_newcomers(listener: &impl AsFd) -> io::Result<()> {
     ])
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(target_os = "linux"))]
 pub(crate) fn pass_over_newcomers(_listener: &impl AsFd) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
