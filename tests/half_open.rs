@@ -669,7 +669,8 @@ fn nc_that_ends_its_side_gets_an_answer_that_comes_later() {
         .spawn();
     let Ok(mut nc) = nc else {
         assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "nc is not installed");
-        return println!("SKIPPED: nc is not installed");
+        println!("SKIPPED: nc is not installed");
+        return;
     };
     nc.stdin.take().expect("a pipe").write_all(b"a question").expect("nc takes it");
     let mut answer = nc.stdout.take().expect("a pipe");
