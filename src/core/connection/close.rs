@@ -175,9 +175,7 @@ impl Transport {
     /// Makes room: the connection of that server which lingers longest without progress is reset. Returns whether there
     /// was one.
     pub(crate) fn cut_longest_lingering(&mut self, server: &ServerShare) -> bool {
-        let is_its = |connection: &Connection| {
-            connection.phase.lingers() && connection.server.as_ref().is_some_and(|share| std::ptr::eq(&**share, server))
-        };
+        let is_its = |connection: &Connection| connection.phase.lingers() && connection.was_accepted_by(server);
         let its = self.connections.iter_mut().filter(|(_, connection)| is_its(connection));
         let stuck = its.filter_map(|(key, connection)| Some((connection.stuck_since()?, key)));
         let Some((_, key)) = stuck.min() else { return false };
@@ -187,9 +185,11 @@ impl Transport {
 
     /// The connections that a server has accepted.
     pub(crate) fn connections_of(&self, server: &ServerShare) -> Vec<Key> {
-        let is_its =
-            |connection: &Connection| connection.server.as_ref().is_some_and(|its| std::ptr::eq(&**its, server));
-        self.connections.iter().filter(|(_, connection)| is_its(connection)).map(|(key, _)| key).collect()
+        self.connections
+            .iter()
+            .filter(|(_, connection)| connection.was_accepted_by(server))
+            .map(|(key, _)| key)
+            .collect()
     }
 
     /// Its server's time is over. If the connection is an open socket's, the listeners are told when its turn comes.

@@ -208,6 +208,10 @@ impl Connection {
         self.full &= !ready.writable;
     }
 
+    fn was_accepted_by(&self, server: &ServerShare) -> bool {
+        self.server.as_ref().is_some_and(|its| std::ptr::eq(&**its, server))
+    }
+
     pub(crate) fn raw(&self) -> i64 {
         self.stream.raw()
     }

@@ -93,20 +93,10 @@ impl Connection {
         reactor: &mut Reactor,
         key: Key,
     ) -> Result<()> {
-        reactor.send_buffer.answering = None;
-        if self.phase.is_shut() {
-            return Err(Failure::shut_down());
-        }
-        let total = (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length);
-        if total > limit {
-            return Err(too_much(length, limit));
-        }
-        if !self.sending.goes_on() || length == 0 {
-            // The peer is gone, and the listeners are about to be told. As with any network write, it may get lost.
+        if !self.make_ready(length, limit, reactor, key)? {
             return Ok(());
         }
-        self.spill(reactor, key)?;
-        if total > GATHER && !self.full {
+        if self.output.length().saturating_add(length) > GATHER && !self.full {
             return self.write_through(parts, reactor, key);
         }
         self.output.append_all(parts, &mut reactor.pool)?;
@@ -126,20 +116,29 @@ impl Connection {
         if let Some(piece) = pieces.first().filter(|piece| piece.len() == length) {
             return self.write(piece, limit, reactor, key);
         }
+        if !self.make_ready(length, limit, reactor, key)? {
+            return Ok(());
+        }
+        self.output.append_pieces(pieces, &mut reactor.pool)?;
+        self.send_later(reactor, key);
+        Ok(())
+    }
+
+    /// Makes ready for `length` bytes behind all that was written. Returns false if there is nothing to be written, or the peer
+    /// is gone, and the listeners are about to be told: as with any network write, it may get lost.
+    fn make_ready(&mut self, length: usize, limit: usize, reactor: &mut Reactor, key: Key) -> Result<bool> {
         reactor.send_buffer.answering = None;
-        if self.sending == Sending::SHUT_DOWN {
+        if self.phase.is_shut() {
             return Err(Failure::shut_down());
         }
         if (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }
-        if !self.sending.goes_on() {
-            return Ok(());
+        if !self.sending.goes_on() || length == 0 {
+            return Ok(false);
         }
         self.spill(reactor, key)?;
-        self.output.append_pieces(pieces, &mut reactor.pool)?;
-        self.send_later(reactor, key);
-        Ok(())
+        Ok(true)
     }
 
     /// What is gathered becomes output of the connection's own.
