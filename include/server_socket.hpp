@@ -659,18 +659,24 @@ template <class Function> struct ticking {
     static void destroy(void *word) { delete static_cast<ticking *>(word); }
 };
 
-/** A duration in the milliseconds of the C functions, rounded up; -1 for a negative one. */
+/** A duration in milliseconds, rounded up, however long it is. */
+template <class Rep, class Period> double whole_milliseconds(const std::chrono::duration<Rep, Period> &time)
+{
+    return std::ceil(std::chrono::duration<double, std::milli>(time).count());
+}
+
+/** A duration in the milliseconds of the C functions; -1 for a negative one. */
 template <class Rep, class Period> std::int32_t milliseconds(const std::chrono::duration<Rep, Period> &time)
 {
-    const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
+    const double count = whole_milliseconds(time);
     return count < 0 ? -1 : count < INT32_MAX ? static_cast<std::int32_t>(count) : INT32_MAX;
 }
 
-/** A duration in the milliseconds of a timer, rounded up. Returns whether there are such. */
+/** A duration in the milliseconds of a timer. Returns whether there are such. */
 template <class Rep, class Period>
 bool timer_milliseconds(const std::chrono::duration<Rep, Period> &time, std::uint32_t &milliseconds, const failure &out)
 {
-    const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
+    const double count = whole_milliseconds(time);
     if (!(count >= 0 && count <= UINT32_MAX))
         return out.refuse("ss::timer: a time of 0 to 4294967295 ms");
     milliseconds = static_cast<std::uint32_t>(count);
@@ -1664,7 +1670,7 @@ public:
     /** Ends in peace: close comes when the last accepted connection has ended, or when those left are reset at that time. */
     template <class Rep, class Period> void drain(const std::chrono::duration<Rep, Period> &time, failure out = {}) const
     {
-        const double count = std::ceil(std::chrono::duration<double, std::milli>(time).count());
+        const double count = detail::whole_milliseconds(time);
         out(ss_drain(get(), count <= 0 ? 0 : count < UINT32_MAX ? static_cast<std::uint32_t>(count) : UINT32_MAX));
     }
     /** Takes over a bound socket of the service manager's; see ss_adopt. */
