@@ -341,48 +341,13 @@ fn a_fork_while_other_threads_post_does_not_hang_the_child() {
 fn a_peer_sees_the_end_though_a_forked_child_holds_the_descriptor() {
     in_own_process!(|| {
         let pair = Pair::new();
-        let mut pipe = [0; 2];
-        assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            // Lives, with all the descriptors, until the parent lets go.
-            unsafe {
-                libc::close(pipe[1]);
-                libc::read(pipe[0], [0u8; 1].as_mut_ptr().cast(), 1);
-                libc::_exit(0)
-            }
-        }
+        let _child = Child::fork();
         ok(pair.socket.write(b"last words"));
         ok(pair.socket.close());
         let (bytes, error) = pair.events.receive_to_end(&pair.peer);
         assert_eq!((bytes.as_slice(), error), (&b"last words"[..], None));
         assert_loop_rests(&pair.events, 100); // no ghost of it in the poll set
-        unsafe {
-            libc::close(pipe[0]);
-            libc::close(pipe[1]);
-            libc::waitpid(child, null_mut(), 0);
-        }
     });
-}
-
-/// Runs `test` while a forked child lives that holds all descriptors.
-fn beside_a_child(test: impl FnOnce()) {
-    let mut pipe = [0; 2];
-    assert_eq!(unsafe { libc::pipe(pipe.as_mut_ptr()) }, 0);
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        unsafe {
-            libc::close(pipe[1]);
-            libc::read(pipe[0], [0u8; 1].as_mut_ptr().cast(), 1);
-            libc::_exit(0)
-        }
-    }
-    test();
-    unsafe {
-        libc::close(pipe[0]);
-        libc::close(pipe[1]);
-        libc::waitpid(child, null_mut(), 0);
-    }
 }
 
 #[test]
@@ -397,18 +362,17 @@ fn a_closed_servers_port_is_free_and_refuses_though_a_forked_child_holds_the_des
             if listens {
                 ok(server.listen(0));
             }
-            beside_a_child(|| {
-                ok(server.close());
-                let refused = std::net::TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
-                assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
-                let again = Server::new(&events);
-                ok(again.bind(port.into(), c"127.0.0.1"));
-                ok(again.listen(0));
-                let accepted = again.keep_accepted();
-                let _peer = again.client();
-                events.pump_until(|| accepted.len() == 1);
-                assert_loop_rests(&events, 100);
-            });
+            let _child = Child::fork();
+            ok(server.close());
+            let refused = std::net::TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
+            assert_eq!(refused.raw_os_error(), Some(libc::ECONNREFUSED));
+            let again = Server::new(&events);
+            ok(again.bind(port.into(), c"127.0.0.1"));
+            ok(again.listen(0));
+            let accepted = again.keep_accepted();
+            let _peer = again.client();
+            events.pump_until(|| accepted.len() == 1);
+            assert_loop_rests(&events, 100);
         }
     });
 }
@@ -424,10 +388,9 @@ fn a_listening_socket_that_others_were_given_goes_on_when_its_server_is_closed()
         assert!(native_handle(&asked_for).is_some());
         for server in [adopted, asked_for] {
             let port = server.port();
-            beside_a_child(|| {
-                ok(server.close());
-                drop(client(&format!("127.0.0.1:{port}")));
-            });
+            let _child = Child::fork();
+            ok(server.close());
+            drop(client(&format!("127.0.0.1:{port}")));
         }
     });
 }
