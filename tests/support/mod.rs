@@ -1228,25 +1228,24 @@ pub fn assert_loop_rests(events: &Loop, milliseconds: u64) {
     assert!(spent < wanted / 5, "a busy loop: {spent:?} of {wanted:?}");
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 pub use forks::Child;
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod forks {
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
     use std::ptr::null_mut;
 
     /// A child of a fork, with copies of all descriptors, until it is dropped.
     pub struct Child {
         process: i32,
-        go: Option<OwnedFd>,
+        go: Option<UnixStream>,
     }
 
     impl Child {
         pub fn fork() -> Child {
-            let mut ends = [0; 2];
-            assert_eq!(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }, 0);
-            let [wait, go] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+            let (wait, go) = UnixStream::pair().expect("a pair");
             let process = unsafe { libc::fork() };
             assert!(process >= 0, "no fork");
             if process == 0 {
