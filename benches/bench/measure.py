@@ -174,19 +174,18 @@ def idle_memory(programs, server, connections):
                 return (resident(process.pid) - before) / connections
 
 
-def instructions(programs, server, scenario, count):
-    """Instructions of the server per message outside the kernel: the difference of two runs, so that the start cancels out."""
-
-    def total(number):
-        with tempfile.TemporaryFile("w+") as errors:
-            wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-            with running(server, scenario.mode, wrapper, stderr=errors) as (_, port):
-                with Load(programs, f"{scenario.load} --count {number}", port) as load:
-                    load.result()
-            errors.seek(0)
-            return int(re.search(r"Collected : (\d+)", errors.read())[1])
-
-    return (total(3 * count) - total(count)) / (2 * count)
+def instructions(programs, server, scenario, waves=200):
+    """Instructions of the server per message or connection outside the kernel, in turns that are the same in each run (waves.c)."""
+    kind, options = scenario.load.split()[0], scenario.options()
+    peers, size = options["connections"], options.get("size", 64)
+    environment = [f"LD_PRELOAD={programs / 'waves.so'}", f"BENCH_WAVES={kind} {peers} {size} {waves}"]
+    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"]
+    command = ["env", *environment, *callgrind, server.program, scenario.mode]
+    finished = subprocess.run([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env=server.environment(), timeout=DEADLINE)
+    if finished.returncode != -signal.SIGTERM:
+        raise RuntimeError(finished.stderr)
+    return int(re.search(r"Collected : (\d+)", finished.stderr)[1]) / (peers * waves)
 
 
 def captured(command, server, cores=(SERVER_CORE,)):

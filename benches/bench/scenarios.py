@@ -15,6 +15,11 @@ class Scenario:
     unit: str = "message"
     quick: bool = False  # part of a --quick run
 
+    def options(self):
+        """The load's options, by name."""
+        words = self.load.split()[1:]
+        return {name.removeprefix("--"): int(value) for name, value in zip(words[::2], words[1::2])}
+
 
 def _echo(connections, size, **more):
     letter = {64: "64B", 512: "512B", 65536: "64K"}[size]
