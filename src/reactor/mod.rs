@@ -13,7 +13,7 @@ mod timers;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
 pub(crate) use output::{Output, SLICES};
@@ -24,6 +24,7 @@ pub(crate) use timers::{Deadline, Timers};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory;
+use crate::sys::Instant;
 use crate::sys::net::{self, EVENTS, Poller, Ready, Waker};
 
 fn make_poller() -> io::Result<(Poller, Waker)> {

@@ -21,6 +21,21 @@ pub(crate) const SHORT_READ_DRAINS: bool = true;
 /// only lately and ignore it before: see [`prepare_stream`].
 pub(crate) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 
+/// As the standard library has it: while the machine sleeps the clock stands.
+#[cfg(target_vendor = "apple")]
+const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+#[cfg(not(target_vendor = "apple"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
+#[inline]
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    // SAFETY: all zeros are a time.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: a place for a time. It does not fail where the clock is known.
+    unsafe { libc::clock_gettime(CLOCK, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Readable and writable, for good; with urgent data where the system tells of it, since a read stops short
 /// at the urgent mark though more bytes follow.
 pub(crate) fn interest() -> Interest {

@@ -3,7 +3,7 @@
 //!
 //! Only connections that need a clock have one. Its deadline is in the loop's timers under the connection's key.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::phase::{Happening, Phase};
 use super::{Connection, Marks, Transport};
@@ -12,6 +12,7 @@ use crate::handle::Key;
 use crate::memory;
 use crate::options::Options;
 use crate::reactor::{Deadline, Reactor};
+use crate::sys::Instant;
 use crate::sys::net::{self, News};
 
 /// Long enough for a turn that reads, and for those that rest meanwhile since the system is out of memory.

@@ -2,7 +2,6 @@
 //! What is known of the turn under way, and of what an earlier one has left over.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use crate::core::events::dispatch::Dispatch;
 use crate::core::events::{Detail, EventType};
@@ -10,6 +9,7 @@ use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::log::Repeated;
 use crate::reactor::Posted;
+use crate::sys::Instant;
 use crate::sys::net::{EVENTS, Ready};
 
 pub(super) struct Turn {

@@ -12,7 +12,6 @@ use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use socket2::Socket;
 
@@ -30,9 +29,9 @@ use crate::log::Repeated;
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
 use crate::reactor::Deadline;
-use crate::sys;
 use crate::sys::net::Listener;
 use crate::sys::paths::SocketFile;
+use crate::sys::{self, Instant};
 
 pub(crate) struct Server {
     pub life: Life,
