@@ -2,13 +2,7 @@
 //! IDataInput and IDataOutput of sockets: typed reads and writes through the exported functions, over real
 //! connections: the chapter "Socket: data" of docs/SEMANTICS.md.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod harness;
-mod support;
+use support::harness;
 
 use proptest::prelude::*;
 use server_socket::*;

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_event_detail: with whom what was attempted, and what the system said to it.
 #![cfg(target_os = "linux")] // whose words and numbers these are
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::cell::Cell;

@@ -2,12 +2,6 @@
 //! ss_drain: a server that ends in peace, and what its peers and its host see of that.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! EventDispatcher and Event through the exported functions: the chapter "Events" of docs/SEMANTICS.md.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{CStr, CString, c_void};

@@ -2,13 +2,6 @@
 //! Event loops: turns, waiting, waking, stopping, tasks from other threads, hosts with a loop of their own, and the
 //! ends of loops and threads.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;

@@ -2,13 +2,7 @@
 //! Handles and references: whatever a program hands in, and whatever it ends wherever, is answered and never
 //! undefined.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-mod table;
+use super::table;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};
@@ -672,7 +666,7 @@ fn anything_may_be_ended_inside_any_listener() {
 
 #[test]
 fn every_function_of_the_header_is_in_the_table() {
-    let header = include_str!("../include/server_socket.h");
+    let header = include_str!("../../include/server_socket.h");
     let declared: HashSet<&str> = header
         .lines()
         .filter(|line| !line.trim_start().starts_with(['*', '/', '#']))

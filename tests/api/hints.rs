@@ -2,13 +2,6 @@
 //! Hints in the log: what is allowed, and hardly meant. Each comes once, and a program that is right gets none. One log is
 //! for a process, so that each test has one of its own.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::ffi::CStr;
 use std::io::Write;

@@ -2,8 +2,6 @@
 //! What concerns the host's process: adopted descriptors, forks, programs that are started, figures and the log.
 #![cfg(unix)]
 
-mod support;
-
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::io::{Read, Write};

@@ -2,12 +2,6 @@
 //! A connection's life: what holds it, what ends it and how that is told, and how little it costs while it waits.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};

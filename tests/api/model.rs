@@ -2,8 +2,6 @@
 //! A socket against a model of it: random programs of calls, of what the peer does, and of turns of the loop. Statuses,
 //! properties and events must be those of the model.
 
-mod support;
-
 use proptest::prelude::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of servers and sockets: their ranges, what sockets inherit, and what they do.
 
-mod support;
-
 use socket2::SockRef;
 use std::io::Read;
 use std::net::TcpStream;

@@ -2,8 +2,6 @@
 //! Outbound connections: `Socket.connect`, and the state of a socket through its life: the chapter "Socket:
 //! state" of docs/SEMANTICS.md.
 
-mod support;
-
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::io::Write;

@@ -3,12 +3,6 @@
 //! others do meanwhile, the descriptor is readable when there is work.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::io::{Read, Write};

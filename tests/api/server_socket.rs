@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ServerSocket through the exported functions: its chapter of docs/SEMANTICS.md.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::ffi::CStr;
 use std::io::{ErrorKind, Read, Write};

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accepted sockets: their state, what comes in, what goes out, and how connections end.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use socket2::SockRef;
 use std::cell::RefCell;

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers: when they come, how often, and what ends them.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;

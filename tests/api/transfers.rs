@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Much data: byte for byte, in bounded memory and linear time; and what closing owes to it.
 
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::hash::{DefaultHasher, Hasher};
 use std::io::{Read, Write};

@@ -3,12 +3,6 @@
 //! must be in the document, as must everything that the document says it says.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "the unsafe calls here are those of the library, with pointers to what the test holds"
-)]
-
-mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,7 +12,7 @@ use std::thread;
 use server_socket::*;
 use support::*;
 
-const PAGE: &str = include_str!("../docs/TROUBLESHOOTING.md");
+const PAGE: &str = include_str!("../../docs/TROUBLESHOOTING.md");
 
 /// The lines of the document's blocks of messages.
 fn documented() -> Vec<&'static str> {

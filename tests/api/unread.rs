@@ -2,12 +2,6 @@
 //! Unread input of all connections of a server, and its bound.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::io::{self, Write};

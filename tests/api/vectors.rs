@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ss_socket_write_vector: bytes that lie in several places, all of them or none.
 
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
-
 use server_socket::*;
 use std::ptr::{null, null_mut};
 use support::*;

@@ -3,12 +3,6 @@
 //! and no descriptor for a host to wait for.
 
 #![cfg(windows)]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::io::{ErrorKind, Read, Write};
@@ -55,7 +49,7 @@ fn a_loop_has_no_descriptor_and_loses_nothing_by_being_asked() {
 #[test]
 fn another_socket_that_would_share_the_address_cannot() {
     if under_wine() {
-        println!("SKIPPED: Wine shares addresses by the rules of the system below it");
+        left_out("Wine shares addresses by the rules of the system below it");
         return;
     }
     let events = Loop::new();

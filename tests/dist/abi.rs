@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ABI against that of the last release: what `abi/check` finds, and what it lets pass.
 
-mod harness;
+use support::harness;
 
 use std::fs;
 use std::path::Path;

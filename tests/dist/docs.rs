@@ -2,7 +2,7 @@
 //! The documents are true: every piece of code in docs/EMBEDDING.md compiles, every test that a document names exists, every
 //! link leads somewhere, the jobs of `.github` are those of the gate, and every source file says its licence.
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::collections::HashMap;
@@ -56,8 +56,7 @@ fn every_snippet_of_the_guide_compiles() {
         let mut command = harness::compiler(language);
         if let Some(package) = &block.package {
             let Some(flags) = package_flags(package) else {
-                assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{package} is not installed");
-                println!("SKIPPED: {package} is not installed");
+                support::skipped(&format!("{package} is not installed"));
                 continue;
             };
             // Other people's headers, and newer standards, are not what is tried here.
@@ -102,8 +101,14 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The texts in which the tests of a `home` are: `faults` is tests/faults.rs and what lies in tests/faults, `c/life` is
-/// tests/c/life.c, `haxe/DataTests` is haxe/tests/DataTests.hx, `lib` is src, and "" is everything.
+/// Whether a test of a `home` without a folder can be in this file, whose path is below `tests`.
+fn is_at_home(path: &Path, home: &str) -> bool {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    is_rust && (path.file_stem().is_some_and(|stem| stem == home) || path.starts_with(home))
+}
+
+/// The texts in which the tests of a `home` are: `faults` is the faults.rs of a room, `simulation` what lies in tests/simulation,
+/// `c/life` tests/c/life.c, `haxe/DataTests` haxe/tests/DataTests.hx, `lib` is src, and "" is everything.
 fn texts_of(home: &str) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let paths = match home {
@@ -112,9 +117,9 @@ fn texts_of(home: &str) -> Vec<String> {
         _ if home.starts_with("haxe/") => vec![root.join(home.replace("haxe/", "haxe/tests/")).with_extension("hx")],
         _ => {
             let tests = root.join("tests");
-            let inside = tests.join(home);
             let mut paths = sources(&tests);
-            paths.retain(|path| path.with_extension("") == inside || path.starts_with(&inside));
+            let below = |path: &Path| path.strip_prefix(&tests).expect("it is below").to_owned();
+            paths.retain(|path| below(path).with_extension("") == Path::new(home) || is_at_home(&below(path), home));
             paths
         }
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The symbols of the shared library are the functions of the header, no more and no less.
 
-mod harness;
+use support::harness;
 
 use std::collections::BTreeSet;
 use std::fs;

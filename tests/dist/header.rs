@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `include/server_socket.h` as its reader and his compiler meet it.
 
-mod harness;
+use support::harness;
 
 use harness::{Language, build, compile, compiler, header, scratch_dir};
 use std::fs;

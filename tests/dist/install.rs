@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An installed tree, and consumers that find it by pkg-config, CMake and Meson.
 
-mod harness;
+use support::harness;
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -655,7 +655,7 @@ fn cargo_c_makes_the_same_tree() {
         Command::new("cargo").args(["cinstall", "--version"]).output().is_ok_and(|output| output.status.success());
     if !there {
         // Installing it takes a quarter of an hour: CI does not.
-        println!("SKIPPED: cargo-c is not installed");
+        support::left_out("cargo-c is not installed");
         return;
     }
     let prefix = harness::scratch_dir("by_cargo_c");

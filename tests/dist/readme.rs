@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the README says is tried.
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::fs;

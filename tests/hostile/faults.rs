@@ -3,12 +3,6 @@
 //! in a process of their own, since they count or exhaust what all tests of a process share.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use socket2::{Domain, SockAddr, Socket as SystemSocket, Type};

@@ -3,7 +3,7 @@
 
 #![cfg(unix)]
 
-mod harness;
+use support::harness;
 
 use std::path::Path;
 use std::process::Command;

@@ -3,7 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use std::path::Path;
 use std::process::Command;

@@ -3,12 +3,6 @@
 //! (network namespaces; that takes root, and iproute2's `ip`).
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::ffi::CStr;

@@ -3,7 +3,7 @@
 //! program cannot serve it ends, and after each such peer a client that behaves is served as ever.
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use harness::{Language, Running};
 use std::fs;

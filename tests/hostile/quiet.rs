@@ -2,7 +2,7 @@
 //! Rule 8 of the header: the library prints nothing.
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use harness::LANGUAGES;
 use std::path::Path;

@@ -3,7 +3,7 @@
 //! library serves, and is served.
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -2,17 +2,11 @@
 //! Connections by the hundred thousand, made and ended with random behaviour on both sides: afterwards there are neither
 //! more descriptors nor more memory than after the first of them. Not for every day:
 //!
-//!     cargo test --release --test soak -- --ignored --nocapture
+//!     cargo test --release --test hostile soak -- --ignored --nocapture
 //!
 //! SS_SOAK_CONNECTIONS says how many, in rounds of SS_SOAK_ROUND.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::undocumented_unsafe_blocks,
-    reason = "all of it is C's side of the interface, with the test's own pointers"
-)]
-
-mod support;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};

@@ -4,7 +4,7 @@
 
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use harness::{Language, Running};
 use std::fs;

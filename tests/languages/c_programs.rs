@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The library as C and C++ programs meet it: each program of `tests/c` runs once as C99 and once as C++11.
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::fs;

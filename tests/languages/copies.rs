@@ -4,7 +4,7 @@
 
 #![cfg(unix)]
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::fs;

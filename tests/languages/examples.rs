@@ -34,12 +34,9 @@ fn examples_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("c-examples")
 }
 
-/// A directory for what these tests make, one per build profile.
+/// A directory for what these tests make.
 fn output_dir() -> PathBuf {
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples").join(profile);
-    fs::create_dir_all(&dir).expect("a directory for the programs");
-    dir
+    support::harness::scratch_dir("programs")
 }
 
 /// Starts a command for `program` which cannot find another library than the one linked to:
@@ -97,8 +94,7 @@ fn has_tool(name: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        println!("SKIPPED: {name} is not installed");
-        assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{name} is required but not installed");
+        support::skipped(&format!("{name} is not installed"));
     }
     found
 }

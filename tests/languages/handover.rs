@@ -2,7 +2,7 @@
 //! `c-examples/handover.c`: a server is replaced while clients connect all the while, and none of them notices.
 #![cfg(target_os = "linux")]
 
-mod harness;
+use support::harness;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};

@@ -2,7 +2,7 @@
 //! The library in loops of others, activated by others, and as a client: c-examples with real peers.
 #![cfg(unix)]
 
-mod harness;
+use support::harness;
 
 use harness::{Running, example};
 use std::fs;

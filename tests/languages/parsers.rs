@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The headers in the hands of those that read C without being its compiler, and of the compilers of every standard.
 
-mod harness;
+use support::harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -56,9 +56,8 @@ fn python_with(module: &str) -> Option<&'static str> {
         command.status().is_ok_and(|status| status.success())
     };
     let found = ["python3", "/usr/bin/python3"].into_iter().find(has);
-    assert!(found.is_some() || env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "Python has no {module}");
     if found.is_none() {
-        println!("SKIPPED: Python has no {module}");
+        support::skipped(&format!("Python has no {module}"));
     }
     found
 }

@@ -3,7 +3,7 @@
 //! those whose thread ends. Each program of `tests/unwinding` runs as C99 and as C++11.
 #![cfg(unix)]
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C programs once more under valgrind: no error, no leak, with the release library.
 
-mod harness;
+use support::harness;
 
 use harness::Language;
 use std::process::Command;

@@ -11,18 +11,11 @@
     reason = "all of it is C's side of the interface, with the test's own pointers"
 )]
 
-#[path = "simulation/finish.rs"]
 mod finish;
-#[path = "simulation/host.rs"]
 mod host;
-#[path = "simulation/life.rs"]
 mod life;
-#[path = "simulation/rest.rs"]
 mod rest;
-#[path = "simulation/schedule.rs"]
 mod schedule;
-mod support;
-#[path = "simulation/world.rs"]
 mod world;
 
 use life::Life;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! For the tests that are C programs: one source is compiled as C99 and as C++11, linked against the shared library that
 //! `cargo test` has just built, and run as a process of its own.
-#![allow(dead_code)] // each test file uses its part
 
+use crate::{left_out, skipped};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -30,8 +31,13 @@ impl Language {
     }
 }
 
+/// The folder of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("this is tests/support")
+}
+
 pub fn include_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("include")
+    root().join("include")
 }
 
 pub fn header() -> String {
@@ -40,7 +46,7 @@ pub fn header() -> String {
 
 /// Where the sources of the C programs lie.
 pub fn c_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c")
+    root().join("tests/c")
 }
 
 /// Where the shared library lies that belongs to this test: beside the test itself. `target/<profile>/` may hold an
@@ -56,9 +62,11 @@ pub fn library() -> PathBuf {
     path
 }
 
-/// A folder for what a test makes; another one for each test file and `name`.
+/// A folder for what a test makes, beside those of the build; another one for each source file that asks, and each `name`.
+#[track_caller]
 pub fn scratch_dir(name: &str) -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(name);
+    let asks = Path::new(Location::caller().file()).file_stem().expect("a source has a name");
+    let dir = library_dir().with_file_name("tmp").join(asks).join(name);
     fs::create_dir_all(&dir).expect("a folder can be made under the target folder");
     dir
 }
@@ -94,6 +102,7 @@ pub fn compile(mut command: Command) {
 }
 
 /// Compiles and links one program; `name` is the program's. Returns its path.
+#[track_caller]
 pub fn build(source: &Path, name: &str, language: Language) -> PathBuf {
     let dir = scratch_dir(&format!("{name}-{language:?}"));
     fs::write(dir.join("declared.h"), declared_macros()).expect("declared.h can be written");
@@ -113,6 +122,7 @@ pub fn link(command: &mut Command) {
 }
 
 /// Builds an example with the project's Makefile. `None` where the package that it needs is not installed.
+#[track_caller]
 pub fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,13 +130,12 @@ pub fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
         Command::new("pkg-config").args(["--exists", package]).status().is_ok_and(|status| status.success())
     };
     if let Some(package) = package.filter(|package| !is_installed(package)) {
-        assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{package} is not installed");
-        println!("SKIPPED: {package} is not installed");
+        skipped(&format!("{package} is not installed"));
         return None;
     }
     let build = scratch_dir("build");
     let mut make = Command::new("make");
-    make.arg("-C").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("c-examples")).arg(name);
+    make.arg("-C").arg(root().join("c-examples")).arg(name);
     make.arg(format!("LIBDIR={}", library_dir().display())).arg(format!("BUILD={}", build.display()));
     make.args(["CFLAGS=-g -Werror"]).env_remove("MAKEFLAGS");
     compile(make);
@@ -209,9 +218,8 @@ fn text_of(output: &Output) -> String {
 /// Whether a tool starts on this machine. If not, the test says so and passes, unless `SS_TEST_REQUIRE_TOOLS` is set.
 pub fn have_tool(tool: &str) -> bool {
     let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    assert!(found || env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{tool} is not installed");
     if !found {
-        println!("SKIPPED: {tool} is not installed");
+        skipped(&format!("{tool} is not installed"));
     }
     found
 }
@@ -220,7 +228,7 @@ pub fn have_tool(tool: &str) -> bool {
 /// asks for it.
 pub fn may_use_valgrind() -> bool {
     if cfg!(debug_assertions) && env::var_os("SS_TEST_VALGRIND").is_none() {
-        println!("SKIPPED: valgrind is for release builds, or set SS_TEST_VALGRIND");
+        left_out("valgrind is for release builds, or set SS_TEST_VALGRIND");
         return false;
     }
     have_tool("valgrind")

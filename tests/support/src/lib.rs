@@ -2,7 +2,16 @@
 //! What the integration tests share: fixtures that give back what they took, listeners that are closures, peers that
 //! give up at a deadline instead of hanging, processes of their own for tests that need one, failing system calls.
 
-#![allow(dead_code, unused_imports, unused_macros)] // every test file uses another part of it
+#![allow(
+    clippy::len_without_is_empty,
+    clippy::new_without_default,
+    clippy::not_unsafe_ptr_arg_deref,
+    clippy::should_implement_trait,
+    reason = "fixtures, not a library for others"
+)]
+
+pub mod harness;
+mod skips;
 
 use server_socket::*;
 use std::any::Any;
@@ -20,6 +29,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use server_socket::ss_status::*;
+pub use skips::{left_out, skipped, summary};
 
 /// Only a failing test waits that long.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -1140,13 +1150,13 @@ impl Watchdog {
 }
 
 /// Runs the closure in a process of its own, for tests that change or count what all tests of a process share.
+#[macro_export]
 macro_rules! in_own_process {
     ($body:expr) => {{
         fn here() {}
-        $crate::support::run_in_own_process(std::any::type_name_of_val(&here), $body)
+        $crate::run_in_own_process(std::any::type_name_of_val(&here), $body)
     }};
 }
-pub(crate) use in_own_process;
 
 const CHILD: &str = "SS_TEST_CHILD";
 
@@ -1170,9 +1180,9 @@ pub fn run_in_own_process(here: &str, body: impl FnOnce()) {
         output.status
     );
     // Not at the start of a line if the test runner has just named the test.
-    for mark in ["SKIPPED", FIGURE] {
-        out.lines().filter_map(|line| line.find(mark).map(|at| &line[at..])).for_each(|line| println!("{line}"));
-    }
+    let lines_of = |mark: &'static str| out.lines().filter_map(move |line| line.split_once(mark));
+    lines_of("SKIPPED: ").for_each(|(_, reason)| left_out(reason));
+    lines_of(FIGURE).for_each(|(_, what)| figure(what));
 }
 
 const FIGURE: &str = "figure: ";
@@ -1180,12 +1190,6 @@ const FIGURE: &str = "figure: ";
 /// Prints what a test has measured; `cargo test ... -- --nocapture` shows it.
 pub fn figure(what: impl Display) {
     println!("{FIGURE}{what}");
-}
-
-/// Says that a test could not run here; where everything must be there, it fails.
-pub fn skipped(reason: &str) {
-    assert!(std::env::var_os("SS_TEST_REQUIRE_TOOLS").is_none(), "{reason}");
-    println!("SKIPPED: {reason}");
 }
 
 /// Whether a peer is told of a RST: Wine shows it as an ordinary end, Windows itself and everybody else do.
@@ -1429,9 +1433,7 @@ mod linux {
         body: impl FnOnce() + Send + 'static,
     ) {
         if cfg!(target_arch = "x86") {
-            return println!(
-                "SKIPPED: on 32-bit x86 the C library makes its calls by socketcall, which tells not which"
-            );
+            return left_out("on 32-bit x86 the C library makes its calls by socketcall, which tells not which");
         }
         let (to_supervisor, from_filtered) = mpsc::channel();
         // Started before the filter is there, so that it is not under it.
