@@ -218,8 +218,8 @@ build_library() {
     (
         cd "$here"
         set -- --locked --lib --release --target-dir "$out" ${target:+--target "$target"} ${features:+--features "$features"}
-        [ -z "$shared" ] || cargo rustc "$@" --crate-type cdylib -- ${named:+-C link-arg="$named"}
-        cargo rustc "$@" --crate-type staticlib
+        # Both at once: optimising the whole is most of the work.
+        cargo rustc "$@" --crate-type ${shared:+cdylib,}staticlib -- ${named:+-C link-arg="$named"}
     )
     built=$out/$target/release
     rm -rf "$stage"
