@@ -26,6 +26,7 @@ pub fn look_at_event() {
         assert!(!ss_event_bubbles(handle) && !ss_event_cancelable(handle) && ss_event_phase(handle) == 0);
         assert!(ss_event_target(handle).is_null() && ss_event_current_target(handle).is_null());
         assert!(ss_event_socket(handle).is_null() && ss_event_text(handle).is_null());
+        assert!(ss_event_detail(handle).is_null());
         // SAFETY: there is no room.
         assert_eq!(unsafe { ss_event_to_string(handle, null_mut(), 0) }, 0);
         nothing(ss_event_type(handle).is_null())
@@ -79,6 +80,10 @@ pub fn check_event(id: Id) {
         ];
         assert_eq!(numbers, event.numbers);
         assert_eq!(ss_event_text(handle).is_null(), numbers[3] == 0);
+        let detail = ss_event_detail(handle);
+        assert_eq!(detail.is_null(), !(event.told && matches!(event.kind, CLOSE | IO_ERROR)));
+        // SAFETY: not NULL then, and the event lives.
+        assert!(detail.is_null() || !unsafe { CStr::from_ptr(detail) }.is_empty());
         assert_eq!(ss_object_kind(handle.cast()), SS_KIND_EVENT);
     });
 }

@@ -10,6 +10,7 @@ pub enum Wanted {
     Socket,
     Event,
     Value,
+    Timer,
     /// A server or a socket.
     Target,
     Any,
@@ -21,9 +22,9 @@ pub enum Subject {
     Bad(Handle, &'static [ss_status]),
 }
 
-/// Objects of another thread, which waits for the end of the process: loop, server, socket, event, value.
-pub fn others() -> [Handle; 5] {
-    static OTHERS: OnceLock<[Handle; 5]> = OnceLock::new();
+/// Objects of another thread, which waits for the end of the process: loop, server, socket, event, value, timer.
+pub fn others() -> [Handle; 6] {
+    static OTHERS: OnceLock<[Handle; 6]> = OnceLock::new();
     *OTHERS.get_or_init(|| {
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -31,7 +32,10 @@ pub fn others() -> [Handle; 5] {
             // SAFETY: a constant.
             let event = unsafe { ss_event_new(c"other".as_ptr(), false, false) };
             let value = ss_value_new(SS_VALUE_ARRAY);
-            let all = [events.addr(), ss_new(events).addr(), ss_socket_new(events).addr(), event.addr(), value.addr()];
+            // SAFETY: a task that takes what it is given.
+            let timer = unsafe { ss_timer_new(events, u32::MAX, 0, Some(nothing_to_do), null_mut(), None) };
+            let (server, socket) = (ss_new(events), ss_socket_new(events));
+            let all = [events.addr(), server.addr(), socket.addr(), event.addr(), value.addr(), timer.addr()];
             sender.send(all).expect("the other end waits");
             loop {
                 std::thread::park();
@@ -41,6 +45,8 @@ pub fn others() -> [Handle; 5] {
     })
 }
 
+extern "C-unwind" fn nothing_to_do(_: *mut c_void) {}
+
 pub fn fits(wanted: Wanted, id: Id) -> bool {
     match wanted {
         Wanted::Loop => matches!(id, Id::Loop(_)),
@@ -48,6 +54,7 @@ pub fn fits(wanted: Wanted, id: Id) -> bool {
         Wanted::Socket => matches!(id, Id::Socket(_)),
         Wanted::Event => matches!(id, Id::Event(_)),
         Wanted::Value => matches!(id, Id::Value(_)),
+        Wanted::Timer => matches!(id, Id::Timer(_)),
         Wanted::Target => matches!(id, Id::Server(_) | Id::Socket(_)),
         Wanted::Any => true,
     }
@@ -67,6 +74,7 @@ impl Model {
         self.sockets.iter().enumerate().for_each(|(index, object)| add(Id::Socket(index), &object.life));
         self.events.iter().enumerate().for_each(|(index, object)| add(Id::Event(index), &object.life));
         self.values.iter().enumerate().for_each(|(index, life)| add(Id::Value(index), life));
+        self.timers.iter().enumerate().for_each(|(index, object)| add(Id::Timer(index), &object.life));
         found
     }
 }
@@ -105,7 +113,8 @@ pub fn bad(wanted: Wanted, choice: usize) -> Subject {
             Wanted::Event => others()[3],
             Wanted::Value => others()[4],
             Wanted::Target => others()[1 + detail % 2],
-            Wanted::Any => others()[detail % 5],
+            Wanted::Timer => others()[5],
+            Wanted::Any => others()[detail % 6],
         };
         match choice % 6 {
             0 => garbage(0),

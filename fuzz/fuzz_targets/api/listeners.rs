@@ -79,6 +79,11 @@ pub fn remove_listener() {
             trial.model.due[gone.pair.1] += usize::from(gone.destroy);
             if let Id::Socket(index) = target {
                 trial.model.sockets[index].may_go_unheard |= !hears_close;
+                trial.model.sockets[index].note_unheard();
+            }
+            if let Id::Server(index) = target {
+                let server = &mut trial.model.servers[index];
+                server.may_lose_waiting |= server.draining && !server.dispatcher.hears(CONNECT);
             }
         }
     });

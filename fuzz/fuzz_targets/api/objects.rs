@@ -12,7 +12,7 @@ pub fn new_loop() {
     with(|trial| {
         assert_eq!(trial.model.find(handle.addr()), None);
         let life = Life::new(handle.addr(), 1);
-        trial.model.loops.push(Loop { life, is_default: false, tasks: Default::default() });
+        trial.model.loops.push(Loop::new(life, false));
     });
 }
 
@@ -26,18 +26,7 @@ pub fn new_server(home: usize) {
     assert!(!handle.is_null());
     with(|trial| {
         assert_eq!(trial.model.find(handle.addr()), None);
-        trial.model.servers.push(Server {
-            life: Life::new(handle.addr(), 1),
-            home,
-            state: ServerState::Fresh,
-            port: 0,
-            backlog: 0,
-            paused: false,
-            options: DEFAULT_OPTIONS,
-            dispatcher: Dispatcher::default(),
-            waiting: Default::default(),
-            accepted: 0,
-        });
+        trial.model.servers.push(Server::new(handle.addr(), home));
     });
 }
 
@@ -86,6 +75,7 @@ pub fn release() {
     let handle = pointer(id);
     let expected = with(|trial| trial.model.release(id));
     assert_eq!(ss_release(handle), expected, "{id:?}");
+    with(|trial| trial.model.settle());
 }
 
 pub extern "C-unwind" fn destroy(word: *mut c_void) {
@@ -93,6 +83,9 @@ pub extern "C-unwind" fn destroy(word: *mut c_void) {
         trial.model.finish_dispatch();
         assert_eq!(trial.model.depth(), 0, "a destructor runs while a listener does");
         trial.model.ran[word.addr()] += 1;
+        if trial.model.ran[word.addr()] > trial.model.due[word.addr()] {
+            trial.model.settle();
+        }
         if trial.model.ran[word.addr()] > trial.model.due[word.addr()] {
             trial.model.finish_turn();
         }
@@ -128,4 +121,29 @@ pub fn user_data() {
         SS_OK
     );
     assert_eq!(ss_user_data(handle).addr(), word);
+}
+
+/// How many objects there are; the scribe's are not the model's.
+pub fn count_objects() {
+    let is_idle = with(|trial| trial.model.frames.is_empty());
+    assert_eq!(ss_object_count(5) + ss_object_count(0) + ss_object_count(-1) + ss_object_count(99), 0);
+    if !is_idle {
+        return;
+    }
+    let counts = [SS_KIND_LOOP, SS_KIND_SERVER, SS_KIND_SOCKET, SS_KIND_TIMER, SS_KIND_VALUE, SS_KIND_EVENT]
+        .map(|kind| ss_object_count(kind));
+    with(|trial| {
+        let model = &trial.model;
+        let count = |wanted| model.living(wanted).len();
+        let held = model.events.iter().filter(|event| event.life.alive && event.life.references > 0).count();
+        let expected = [
+            count(Wanted::Loop) + 1,
+            count(Wanted::Server) + 1,
+            count(Wanted::Socket) + 1,
+            count(Wanted::Timer),
+            count(Wanted::Value),
+            held,
+        ];
+        assert_eq!(counts, expected, "loops, servers, sockets, timers, values, events");
+    });
 }

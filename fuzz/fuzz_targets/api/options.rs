@@ -32,8 +32,30 @@ pub const VALUES: [(usize, i64, bool); 25] = [
     (14, 0, false),
 ];
 
+const NEWER_VALUES: [(usize, i64, bool); 12] = [
+    (11, 0, true),
+    (11, 1, true),
+    (11, 1, true),
+    (11, 2, false),
+    (12, 0, true),
+    (12, 1, true),
+    (12, 1_000_000, true),
+    (12, -1, false),
+    (15, 1, true),
+    (15, 1000, true),
+    (15, 256 << 20, true),
+    (15, 0, false),
+];
+
 pub fn option() {
-    let (option, value, fits) = VALUES[byte() % VALUES.len()];
+    set_option(VALUES[byte() % VALUES.len()]);
+}
+
+pub fn newer_option() {
+    set_option(NEWER_VALUES[byte() % NEWER_VALUES.len()]);
+}
+
+fn set_option((option, value, fits): (usize, i64, bool)) {
     let id = good!(Wanted::Target, |handle| {
         let mut got = -77;
         // SAFETY: `got` is ours.
@@ -43,10 +65,10 @@ pub fn option() {
         status
     });
     let handle = pointer(id);
-    for unknown in [0, 99, -1] {
+    for unknown in [0, 13, 99, -1] {
         assert_eq!(ss_set_option(handle, unknown, 1), SS_ERR_ARGUMENT);
     }
-    let of_servers = (2..=4).contains(&option) || option == LINGER_BYTES;
+    let of_servers = (2..=4).contains(&option) || option == LINGER_BYTES || option == UNREAD_LIMIT;
     let expected = with(|trial| {
         let before_bind = option == 2 || option == 3;
         match id {
@@ -63,6 +85,9 @@ pub fn option() {
             _ => unreachable!(),
         };
         options[option] = value;
+        if let Id::Socket(index) = id {
+            trial.model.sockets[index].note_half_open();
+        }
         if option == LINGER_BYTES {
             trial.model.bound_farewells();
         }

@@ -3,23 +3,45 @@
 
 use super::*;
 
+/// A peer, and what is known of its connection besides.
+struct Found<'a> {
+    peer: &'a mut Peer,
+    /// `None`: it waits at a server.
+    socket: Option<(&'a mut bool, bool)>,
+}
+
+impl Found<'_> {
+    /// It can send, or end its side.
+    fn goes_on(&self) -> bool {
+        let is_reset = self.socket.as_ref().is_some_and(|(reset, _)| **reset);
+        !self.peer.ended && !is_reset && !self.peer.stream.is_torn()
+    }
+
+    /// The library may have given it up.
+    fn may_fail(&self) -> bool {
+        self.socket.as_ref().is_some_and(|(_, given_up)| *given_up)
+    }
+}
+
 /// Something is done to a peer: one that is connected, or one that waits at a server.
-pub fn with_peer(choice: usize, action: impl FnOnce(&mut Peer, &mut bool) -> bool) {
+fn with_peer(choice: usize, action: impl FnOnce(Found)) {
     with(|trial| {
-        let mut peers: Vec<(&mut Peer, Option<&mut bool>)> = Vec::new();
+        let mut peers: Vec<Found> = Vec::new();
         for socket in &mut trial.model.sockets {
-            peers.extend(socket.peer.as_mut().map(|peer| (peer, Some(&mut socket.reset))));
+            let state = Some((&mut socket.reset, socket.given_up));
+            peers.extend(socket.peer.as_mut().map(|peer| Found { peer, socket: state }));
         }
         for server in &mut trial.model.servers {
-            peers.extend(server.waiting.iter_mut().map(|peer| (peer, None)));
+            peers.extend(server.waiting.iter_mut().map(|peer| Found { peer, socket: None }));
         }
         if peers.is_empty() {
             return;
         }
         let place = choice % peers.len();
-        let (peer, is_reset) = &mut peers[place];
-        let mut unused = false;
-        action(peer, is_reset.as_deref_mut().unwrap_or(&mut unused));
+        action(peers.swap_remove(place));
+        for socket in &mut trial.model.sockets {
+            socket.note_half_open();
+        }
     });
 }
 
@@ -28,18 +50,19 @@ pub fn peer_sends() {
     if !may_send(length) {
         return;
     }
-    with_peer(choice, |peer, is_reset| {
-        if peer.ended || *is_reset || common::is_reset(&peer.stream) {
-            return false;
+    with_peer(choice, |found| {
+        if !found.goes_on() {
+            return;
         }
+        let may_fail = found.may_fail();
+        let peer = found.peer;
         let bytes: Vec<u8> = (peer.sent..peer.sent + length).map(|place| pattern(peer.number, place)).collect();
-        peer.stream.set_nonblocking(true).expect("an option");
-        match peer.stream.write(&bytes) {
+        peer.stream.set_nonblocking();
+        match (&peer.stream).write(&bytes) {
             Ok(count) => peer.sent += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => panic!("the peer cannot write: {error}"),
+            Err(error) => assert!(may_fail, "the peer cannot write: {error}"),
         }
-        true
     });
 }
 
@@ -57,7 +80,8 @@ pub fn peer_reads() {
             let peer = socket.peer.as_mut().expect("looked at above");
             let end = peer.receive(&socket.written, length);
             // While the socket is connected it is neither; but the model may not have looked since the peer's end.
-            assert!(end.is_none() || peer.ended, "{end:?} from a connected socket");
+            let is_shut = socket.shut && end == Some(End::Fin) && peer.got == socket.written.len();
+            assert!(end.is_none() || peer.ended || is_shut || socket.given_up, "{end:?} from a connected socket");
         });
     }
 }
@@ -73,11 +97,14 @@ impl Peer {
     /// Reads up to `length` bytes, which must be the next ones of `written`.
     pub fn receive(&mut self, written: &[u8], mut length: usize) -> Option<End> {
         let mut buffer = [0; 65536];
-        self.stream.set_nonblocking(true).expect("an option");
+        self.stream.set_nonblocking();
         while length > 0 {
             let room = length.min(buffer.len());
-            match self.stream.read(&mut buffer[..room]) {
-                Ok(0) => return Some(End::Fin),
+            match (&self.stream).read(&mut buffer[..room]) {
+                Ok(0) => {
+                    self.saw_end = true;
+                    return Some(End::Fin);
+                }
                 Ok(count) => {
                     let expected = written.get(self.got..self.got + count);
                     assert!(expected == Some(&buffer[..count]), "the peer got what was not written");
@@ -93,19 +120,20 @@ impl Peer {
 }
 
 pub fn peer_ends() {
-    with_peer(byte(), |peer, is_reset| {
-        if !peer.ended && !*is_reset && !common::is_reset(&peer.stream) {
-            peer.stream.shutdown(Shutdown::Write).expect("a FIN");
-            peer.ended = true;
+    with_peer(byte(), |found| {
+        if found.goes_on() {
+            let outcome = found.peer.stream.end();
+            assert!(outcome.is_ok() || found.may_fail(), "a FIN");
+            found.peer.ended = true;
         }
-        true
     });
 }
 
 pub fn peer_resets() {
-    with_peer(byte(), |peer, is_reset| {
-        common::tear(&peer.stream);
-        *is_reset = true;
-        true
+    with_peer(byte(), |found| {
+        let is_torn = found.peer.stream.tear();
+        if let Some((reset, _)) = found.socket {
+            *reset |= is_torn;
+        }
     });
 }

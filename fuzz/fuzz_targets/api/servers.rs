@@ -47,6 +47,7 @@ pub fn listen() {
     let expected = with(|trial| {
         let server = &mut trial.model.servers[index];
         match server.state {
+            _ if server.draining => SS_ERR_IO,
             ServerState::Closed => SS_ERR_IO,
             _ if backlog < 0 => SS_ERR_RANGE,
             ServerState::Fresh => SS_ERR_IO,
@@ -65,19 +66,49 @@ pub fn listen() {
 pub fn close_server() {
     let id = good!(Wanted::Server, |handle| ss_close(handle));
     let Id::Server(index) = id else { unreachable!() };
-    let expected = with(|trial| {
-        let server = &mut trial.model.servers[index];
-        match server.state {
-            ServerState::Bound | ServerState::Listening => {
-                (server.state, server.port) = (ServerState::Closed, 0);
-                server.waiting.clear();
-                SS_OK
-            }
-            _ => SS_ERR_ERROR,
-        }
-    });
-    assert_eq!(ss_close(pointer(id)), expected);
+    let expected = with(|trial| trial.model.servers[index].may_be_open());
+    let status = ss_close(pointer(id));
+    assert!(expected.contains(&status), "{status:?} instead of {expected:?}");
+    if status == SS_OK {
+        with(|trial| {
+            let server = &mut trial.model.servers[index];
+            server.close();
+            (server.draining, server.evicts) = (false, false);
+        });
+    }
     check_server(index);
+}
+
+pub fn drain() {
+    let timeout = [0, 1_000_000, 1_000_000, u32::MAX][byte() & 3];
+    let id = good!(Wanted::Server, |handle| ss_drain(handle, timeout));
+    let Id::Server(index) = id else { unreachable!() };
+    let expected = with(|trial| trial.model.servers[index].may_be_open());
+    let status = ss_drain(pointer(id), timeout);
+    assert!(expected.contains(&status), "{status:?} instead of {expected:?}");
+    if status == SS_OK {
+        with(|trial| {
+            let server = &mut trial.model.servers[index];
+            (server.draining, server.paused, server.evicts) = (true, false, false);
+            server.may_lose_waiting |= !server.dispatcher.hears(CONNECT);
+            if timeout == 0 {
+                trial.model.be_overdue(index);
+            }
+        });
+    }
+    check_server(index);
+}
+
+impl Server {
+    /// What closing it may come to. It may have drained, and nobody have heard of that.
+    fn may_be_open(&mut self) -> &'static [ss_status] {
+        self.look();
+        match (self.is_bound(), self.draining) {
+            (true, _) => &[SS_OK],
+            (false, true) => &[SS_OK, SS_ERR_ERROR],
+            (false, false) => &[SS_ERR_ERROR],
+        }
+    }
 }
 
 pub fn pause_server() {
@@ -87,6 +118,7 @@ pub fn pause_server() {
     let Id::Server(index) = id else { unreachable!() };
     let expected = with(|trial| {
         let server = &mut trial.model.servers[index];
+        server.look();
         match server.state {
             ServerState::Closed => SS_ERR_IO,
             _ => {
@@ -112,22 +144,31 @@ pub fn look_at_server() {
 
 pub fn check_server(index: usize) {
     let handle: *mut ss_server = pointer(Id::Server(index));
-    let (state, port, accepted, open) = with(|trial| {
+    let (state, port, accepted, open, path) = with(|trial| {
+        trial.model.servers[index].look();
         let server = &trial.model.servers[index];
         let is_its = |socket: &&Socket| socket.server == Some(index) && socket.is_connected();
         let open = trial.model.sockets.iter().filter(is_its).count() as u64;
-        (server.state, server.port, server.accepted, open)
+        (server.state, server.port, server.accepted, open, server.path.clone())
     });
     let bound = matches!(state, ServerState::Bound | ServerState::Listening);
     assert_eq!(ss_bound(handle), bound);
     assert_eq!(ss_listening(handle), state == ServerState::Listening);
     assert_eq!(ss_local_port(handle), port);
-    assert_eq!(ss_local_address(handle).is_null(), !bound);
+    let address = ss_local_address(handle);
+    assert_eq!(address.is_null(), !bound);
+    if let Some(path) = &path {
+        // SAFETY: it is bound.
+        assert_eq!(unsafe { CStr::from_ptr(address) }, path.as_c_str());
+    }
     let stats = stats(handle);
     assert_eq!((stats.accepted, stats.open), (accepted, open));
     assert!(stats.open + stats.lingering <= accepted && stats.open + stats.refused <= accepted);
     assert_eq!(stats.accept_deferred, 0);
-    check_descriptor(handle.cast(), bound);
+    if path.is_none() {
+        // Whoever has it may go on with it: the file of a path is left then.
+        check_descriptor(handle.cast(), bound);
+    }
     assert_eq!(ss_object_kind(handle.cast()), SS_KIND_SERVER);
 }
 
@@ -148,22 +189,25 @@ pub fn check_descriptor(handle: *mut c_void, expected: bool) {
 /// A client comes to a server, unless it would have to wait for room in the queue.
 pub fn client() {
     let choice = byte();
-    let Some((index, port)) = with(|trial| {
-        let listening: Vec<(usize, i32)> = trial
+    let Some((index, port, path)) = with(|trial| {
+        let listening: Vec<(usize, i32, Option<std::ffi::CString>)> = trial
             .model
             .servers
             .iter()
             .enumerate()
-            .filter(|(_, server)| server.life.alive && server.state == ServerState::Listening)
+            .filter(|(_, server)| server.life.alive && !server.draining && server.state == ServerState::Listening)
             .filter(|(_, server)| server.waiting.len() < server.backlog)
-            .map(|(index, server)| (index, server.port))
+            .map(|(index, server)| (index, server.port, server.path.clone()))
             .collect();
-        (!listening.is_empty() && trial.peers < 40).then(|| listening[choice % listening.len()])
+        (!listening.is_empty() && trial.peers < 40).then(|| listening[choice % listening.len()].clone())
     }) else {
         return;
     };
-    let narrow = choice & 0x80 != 0;
-    let stream = common::connect(port as u16, narrow);
+    let narrow = choice & 0x80 != 0 && path.is_none();
+    let stream = match &path {
+        Some(path) => Stream::Unix(ends::connect_to(path.to_str().expect("plain text"))),
+        None => Stream::Tcp(common::connect(port as u16, narrow)),
+    };
     with(|trial| {
         trial.peers += 1;
         let peer = Peer { narrow, ..Peer::new(stream, trial.peers) };

@@ -20,16 +20,19 @@ pub fn connect() {
     if with(|trial| trial.peers >= 40) {
         return;
     }
+    if with(|trial| trial.model.sockets[index].local_end == Some(None)) {
+        // It is bound to an address of IPv6.
+        return assert_eq!(call(handle, c"127.0.0.1".as_ptr(), 1), SS_ERR_ARGUMENT);
+    }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let refused = choice % 16 < 6;
-    let listener = (!refused).then_some(listener);
+    let target = if choice % 16 < 6 { Target::Nobody(libc::ECONNREFUSED) } else { Target::Tcp(listener) };
     with(|trial| {
         trial.peers += 1;
         let number = trial.peers;
         trial.model.leave(index);
         let socket = &mut trial.model.sockets[index];
-        (socket.state, socket.number, socket.reset) = (State::Connecting(listener), number, false);
+        socket.begin(State::Connecting(target), number);
         // From now on it is nobody's, and its addresses are gone.
         (socket.server, socket.ends) = (None, None);
     });
@@ -37,46 +40,114 @@ pub fn connect() {
     check_socket(index);
 }
 
+/// Where connections are to come from.
+pub fn choose_end() {
+    const ADDRESSES: [(&CStr, bool, Option<&CStr>); 6] = [
+        (c"127.0.0.1", true, Some(c"127.0.0.1")),
+        (c"127.0.0.2", true, Some(c"127.0.0.2")),
+        (c"0.0.0.0", true, Some(c"127.0.0.1")),
+        (c"", true, Some(c"127.0.0.1")),
+        (c"::1", true, None),
+        (c"localhost", false, None),
+    ];
+    let choice = byte();
+    let (address, well_formed, local) = ADDRESSES[choice % ADDRESSES.len()];
+    let port = [0, 0, 0, -1, 65_536, 0, 0, 0][choice >> 5];
+    // SAFETY: constants.
+    let call = |handle| unsafe { ss_socket_bind(handle, port, address.as_ptr()) };
+    let id = good!(Wanted::Socket, |handle| unsafe { ss_socket_bind(handle, 0, null()) });
+    let Id::Socket(index) = id else { unreachable!() };
+    let free = with(|trial| trial.model.sockets[index].state.is_free());
+    let status = call(pointer(id));
+    match (port, well_formed, free) {
+        (-1 | 65_536, _, _) => assert_eq!(status, SS_ERR_RANGE),
+        (_, false, _) => assert_eq!(status, SS_ERR_ARGUMENT),
+        (_, _, Some(false)) => assert_eq!(status, SS_ERR_IO),
+        // Not every machine has IPv6.
+        (_, _, Some(true)) if local.is_some() => assert_eq!(status, SS_OK),
+        _ => assert!([SS_OK, SS_ERR_IO].contains(&status)),
+    }
+    if status == SS_OK {
+        with(|trial| trial.model.sockets[index].local_end = Some(local));
+    }
+}
+
+pub fn keep() {
+    let id = good!(Wanted::Socket, |handle| ss_socket_keep(handle));
+    let Id::Socket(index) = id else { unreachable!() };
+    // In use or not, where nobody may have heard of its end that is not known.
+    let is_known = with(|trial| {
+        let socket = &trial.model.sockets[index];
+        socket.state.is_free().is_some() && !socket.owes_close
+    });
+    if !is_known {
+        return;
+    }
+    with(|trial| {
+        let socket = &mut trial.model.sockets[index];
+        socket.keep = if socket.is_in_use() { Keep::Now } else { Keep::FromConnect };
+    });
+    assert_eq!(ss_socket_keep(pointer(id)), SS_OK);
+}
+
+pub fn shut_down() {
+    let id = good!(Wanted::Socket, |handle| ss_socket_shutdown(handle));
+    let Id::Socket(index) = id else { unreachable!() };
+    let expected = with(|trial| {
+        let socket = &mut trial.model.sockets[index];
+        socket.shut |= socket.is_connected();
+        socket.connected_status()
+    });
+    assert_eq!(ss_socket_shutdown(pointer(id)), expected);
+    check_socket(index);
+}
+
+/// The host ends a connection or an attempt. If it is known what that comes to, the model goes first: what is kept may die of it.
+pub fn leave(id: Id, end: extern "C-unwind" fn(*mut ss_socket) -> ss_status, aborts: bool) {
+    let Id::Socket(index) = id else { unreachable!() };
+    let handle = pointer(id);
+    let leave = |trial: &mut Trial| {
+        // What the peer has not got by now is lost.
+        trial.model.sockets[index].reset |= aborts;
+        let socket = &trial.model.sockets[index];
+        let (is_connected, ended) = (socket.is_connected(), socket.shut || socket.unix);
+        trial.model.leave(index);
+        if let (true, true, Some(farewell)) = (aborts, is_connected, trial.model.farewells.last_mut()) {
+            farewell.reset = if ended { Reset::Maybe } else { Reset::Yes };
+        }
+        trial.model.let_go(index);
+    };
+    let free = with(|trial| {
+        let socket = &trial.model.sockets[index];
+        let had_unread = !aborts && socket.unread() > 0;
+        let free = socket.state.is_free().map(|free| free && !had_unread);
+        if free == Some(false) {
+            leave(trial);
+        }
+        free
+    });
+    let status = end(handle);
+    match free {
+        Some(free) => assert_eq!(status, if free { SS_ERR_IO } else { SS_OK }),
+        // Whether it has failed by now nobody may have heard.
+        None => assert!([SS_OK, SS_ERR_IO].contains(&status)),
+    }
+    if free.is_none() && status == SS_OK {
+        with(leave);
+    }
+    if with(|trial| trial.model.sockets[index].life.alive) {
+        check_socket(index);
+    }
+}
+
 pub fn close_socket() {
     let id = good!(Wanted::Socket, |handle| ss_socket_close(handle));
-    let Id::Socket(index) = id else { unreachable!() };
-    let status = ss_socket_close(pointer(id));
-    with(|trial| {
-        let socket = &trial.model.sockets[index];
-        match &socket.state {
-            // Whether it has failed by now nobody may have heard.
-            State::Connecting(None) => assert!([SS_OK, SS_ERR_IO].contains(&status)),
-            State::Connecting(Some(_)) | State::Connected => assert_eq!(status, SS_OK),
-            _ => assert_eq!(status, if socket.unread() > 0 { SS_OK } else { SS_ERR_IO }),
-        }
-        if status == SS_OK {
-            trial.model.leave(index);
-        }
-    });
-    check_socket(index);
+    leave(id, ss_socket_close, false);
 }
 
 pub fn abort() {
     let id = good!(Wanted::Socket, |handle| ss_socket_abort(handle));
-    let Id::Socket(index) = id else { unreachable!() };
-    let status = ss_socket_abort(pointer(id));
-    with(|trial| {
-        match &trial.model.sockets[index].state {
-            State::Connecting(None) => assert!([SS_OK, SS_ERR_IO].contains(&status)),
-            State::Connecting(Some(_)) | State::Connected => assert_eq!(status, SS_OK),
-            _ => assert_eq!(status, SS_ERR_IO),
-        }
-        if status == SS_OK {
-            // What the peer has not got by now is lost.
-            trial.model.sockets[index].reset = true;
-            let is_connected = trial.model.sockets[index].is_connected();
-            trial.model.leave(index);
-            if let (true, Some(farewell)) = (is_connected, trial.model.farewells.last_mut()) {
-                farewell.reset = Reset::Yes;
-            }
-        }
-    });
-    check_socket(index);
+    leave(id, ss_socket_abort, true);
 }
 
 pub fn flush() {
@@ -119,16 +190,18 @@ pub fn look_at_socket() {
 /// Everything that can be asked about a socket is as the model has it.
 pub fn check_socket(index: usize) {
     let handle: *mut ss_socket = pointer(Id::Socket(index));
-    let (connected, ends) = with(|trial| {
+    let (connected, ends, local) = with(|trial| {
         let socket = &trial.model.sockets[index];
-        (socket.is_connected(), socket.ends)
+        (socket.is_connected(), socket.ends, socket.local)
     });
     assert_eq!(ss_socket_connected(handle), connected);
     assert_eq!((ss_socket_local_port(handle), ss_socket_remote_port(handle)), ends.unwrap_or_default());
-    for address in [ss_socket_local_address(handle), ss_socket_remote_address(handle)] {
+    for (address, expected) in
+        [(ss_socket_local_address(handle), local), (ss_socket_remote_address(handle), c"127.0.0.1")]
+    {
         // SAFETY: if it is not NULL it is valid as long as the socket is.
         let address = (!address.is_null()).then(|| unsafe { CStr::from_ptr(address) });
-        assert_eq!(address, ends.map(|_| c"127.0.0.1"));
+        assert_eq!(address, ends.map(|_| expected));
     }
     assert!(connected || ss_socket_bytes_pending(handle) == 0);
     check_descriptor(handle.cast(), connected);

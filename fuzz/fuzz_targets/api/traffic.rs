@@ -44,6 +44,38 @@ pub fn write() {
     write_number(index, fill);
 }
 
+/// Bytes that lie in several places.
+pub fn write_vector() {
+    let (fill, cut, length) = (byte() as u8, 1 + byte() * 3, amount());
+    let length = if may_send(length) { length } else { 0 };
+    let bytes: Vec<u8> = (0..length).map(|place| fill.wrapping_add(place as u8)).collect();
+    let mut parts: Vec<ss_bytes> =
+        bytes.chunks(cut).map(|part| ss_bytes { bytes: part.as_ptr().cast(), length: part.len() }).collect();
+    if fill & 1 == 1 {
+        parts.insert(parts.len() / 2, ss_bytes { bytes: null(), length: 0 });
+    }
+    // SAFETY: the parts and their bytes are ours.
+    let call = |handle| unsafe { ss_socket_write_vector(handle, parts.as_ptr(), parts.len()) };
+    let id = good!(Wanted::Socket, |handle| call(handle));
+    let Id::Socket(index) = id else { unreachable!() };
+    let pending = ss_socket_bytes_pending(pointer(id));
+    let expected = with(|trial| {
+        let socket = &mut trial.model.sockets[index];
+        let status = socket.write_status(length, pending);
+        if status == SS_OK {
+            socket.written.extend_from_slice(&bytes);
+        }
+        status
+    });
+    assert_eq!(call(pointer(id)), expected);
+    let nowhere = ss_bytes { bytes: null(), length: 1 };
+    // SAFETY: NULL is refused.
+    unsafe {
+        assert_eq!(ss_socket_write_vector(pointer(id), null(), 1), SS_ERR_TYPE);
+        assert_eq!(ss_socket_write_vector(pointer(id), &nowhere, 1), SS_ERR_TYPE);
+    }
+}
+
 /// The typed writes, a byte or four.
 pub fn write_number(index: usize, fill: u8) {
     let handle = pointer(Id::Socket(index));

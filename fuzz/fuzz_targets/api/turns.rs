@@ -21,8 +21,13 @@ pub fn poll_once(home: usize, patience: i32) {
         if idle && !deep {
             for socket in trial.model.sockets.iter_mut().filter(|socket| socket.home == home) {
                 socket.may_go_unheard = !socket.dispatcher.hears(CLOSE);
+                socket.note_unheard();
             }
-            trial.model.frames.push(Frame::Poll { home, walk: None, events: 0, over: false });
+            for server in trial.model.servers.iter_mut().filter(|server| server.home == home) {
+                server.may_lose_waiting |= server.draining && !server.dispatcher.hears(CONNECT);
+            }
+            trial.model.loops[home].turn += 1;
+            trial.model.frames.push(Frame::Poll { home, walk: None, events: 0, over: false, timer: None });
         }
         (idle, deep)
     });
@@ -49,9 +54,12 @@ pub fn poll_once(home: usize, patience: i32) {
             panic!("frames out of order")
         };
         assert_eq!(events, seen, "events dispatched");
-        for socket in model.sockets.iter_mut().filter(|socket| socket.home == home && socket.life.alive) {
-            let owed = std::mem::take(&mut socket.owes_close);
-            assert!(!owed || socket.may_go_unheard, "no close event came");
+        for index in 0..model.sockets.len() {
+            let socket = &mut model.sockets[index];
+            if socket.home == home && socket.life.alive && std::mem::take(&mut socket.owes_close) {
+                assert!(socket.may_go_unheard, "no close event came");
+                model.let_go(index);
+            }
         }
         model.reap(Id::Loop(home));
     });

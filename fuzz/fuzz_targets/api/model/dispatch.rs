@@ -60,6 +60,8 @@ pub struct Event {
     pub target: Option<Id>,
     /// The socket of a connect event of a server.
     pub socket: Option<usize>,
+    /// The library has told it, or it is a clone of one that it has.
+    pub told: bool,
     /// What else the library's events carry: bytesLoaded, bytesPending, bytesTotal, errorID, the system's error.
     pub numbers: [u64; 5],
 }
@@ -75,6 +77,7 @@ impl Event {
             stopped: false,
             target: None,
             socket: None,
+            told: false,
             numbers: [0; 5],
         }
     }
@@ -84,6 +87,7 @@ impl Event {
             life: Life::new(handle, references),
             socket: self.socket,
             numbers: self.numbers,
+            told: self.told,
             ..Event::new(handle, self.kind, self.bubbles, self.cancelable)
         }
     }
@@ -105,7 +109,7 @@ pub struct Walk {
 /// Calls of the library under way that call back. A dispatch that has just ended may still be there.
 pub enum Frame {
     /// A turn, and how many dispatches there were in it; it may be over, but for the destructors of what it kept.
-    Poll { home: usize, walk: Option<Walk>, events: u32, over: bool },
+    Poll { home: usize, walk: Option<Walk>, events: u32, over: bool, timer: Option<usize> },
     /// A dispatch of the program's own.
     Dispatch { walk: Option<Walk> },
 }

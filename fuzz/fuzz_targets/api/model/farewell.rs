@@ -31,9 +31,10 @@ impl Farewell {
     pub fn new(socket: &mut Socket, peer: Peer) -> Farewell {
         let written = std::mem::take(&mut socket.written);
         let at_once = socket.leaves_at_once();
+        let torn = socket.is_torn();
         let is_sent = !peer.narrow && written.len() <= SYSTEM_TAKES;
-        let whole = !socket.reset && (!at_once || is_sent);
-        let reset = if socket.reset || at_once { Reset::Maybe } else { Reset::No };
+        let whole = !torn && (!at_once || is_sent);
+        let reset = if torn || at_once { Reset::Maybe } else { Reset::No };
         Farewell { peer, home: socket.home, server: socket.server, written, whole, reset }
     }
 

@@ -7,6 +7,7 @@ mod farewell;
 mod options;
 mod server;
 mod socket;
+mod timer;
 
 use std::collections::VecDeque;
 
@@ -15,18 +16,20 @@ pub use farewell::{Farewell, Reset, SYSTEM_TAKES};
 pub use options::*;
 pub use server::{Server, ServerState};
 use server_socket::ss_status::{self, *};
-pub use socket::{Peer, Socket, State, pattern};
+pub use socket::{Keep, Peer, Socket, State, pattern};
+pub use timer::Timer;
 
 pub type Handle = usize;
 
-/// The event types that programs use; the first five are the library's.
-pub const TYPES: [&std::ffi::CStr; 7] =
-    [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"mine", c""];
+/// The event types that programs use; the first five and the last are the library's.
+pub const TYPES: [&std::ffi::CStr; 8] =
+    [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"mine", c"", c"end"];
 pub const CONNECT: usize = 0;
 pub const CLOSE: usize = 1;
 pub const SOCKET_DATA: usize = 2;
 pub const OUTPUT_PROGRESS: usize = 3;
 pub const IO_ERROR: usize = 4;
+pub const END: usize = 7;
 
 /// Words of user data that programs use: 1 to 3.
 pub const WORDS: usize = 4;
@@ -41,6 +44,7 @@ pub enum Id {
     Event(usize),
     /// A whole.
     Value(usize),
+    Timer(usize),
 }
 
 /// What all objects have.
@@ -66,6 +70,14 @@ pub struct Loop {
     pub is_default: bool,
     /// Posted tasks: their numbers, and whether they can be cancelled.
     pub tasks: VecDeque<(usize, bool)>,
+    /// How many turns have begun.
+    pub turn: u64,
+}
+
+impl Loop {
+    pub fn new(life: Life, is_default: bool) -> Loop {
+        Loop { life, is_default, tasks: VecDeque::new(), turn: 0 }
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +87,7 @@ pub struct Model {
     pub sockets: Vec<Socket>,
     pub events: Vec<Event>,
     pub values: Vec<Life>,
+    pub timers: Vec<Timer>,
     /// What the values are, with all their parts.
     pub parts: crate::values::Values,
     pub frames: Vec<Frame>,
@@ -85,6 +98,8 @@ pub struct Model {
     pub ran: [usize; WORDS],
     /// Tasks of loops that have ended.
     pub cancelled: Vec<usize>,
+    /// Timers that have ended, and whose destructors have not run yet.
+    pub ended_timers: Vec<usize>,
     /// Handles of what is dead.
     pub stale: Vec<Handle>,
 }
@@ -97,6 +112,7 @@ impl Model {
             Id::Socket(index) => &mut self.sockets[index].life,
             Id::Event(index) => &mut self.events[index].life,
             Id::Value(index) => &mut self.values[index],
+            Id::Timer(index) => &mut self.timers[index].life,
         }
     }
 
@@ -125,6 +141,7 @@ impl Model {
             .or(position(self.sockets.iter().position(|object| is(&object.life)), Id::Socket))
             .or(position(self.events.iter().position(|object| is(&object.life)), Id::Event))
             .or(position(self.values.iter().position(is), Id::Value))
+            .or(position(self.timers.iter().position(|object| is(&object.life)), Id::Timer))
     }
 
     /// Whether the loop still brings events: it has not been released.
@@ -142,7 +159,10 @@ impl Model {
 
     /// How many dispatches are under way.
     pub fn depth(&self) -> usize {
-        self.frames.iter().filter_map(Frame::walk).filter(|walk| walk.running).count()
+        let runs = |frame: &&Frame| {
+            frame.walk().is_some_and(|walk| walk.running) || matches!(frame, Frame::Poll { timer: Some(_), .. })
+        };
+        self.frames.iter().filter(runs).count()
     }
 
     fn is_pinned(&self, id: Id) -> bool {
@@ -178,7 +198,11 @@ impl Model {
 
     /// The object ends if nothing keeps it.
     pub fn reap(&mut self, id: Id) {
-        let kept = matches!(id, Id::Loop(home) if self.loops[home].is_default);
+        let kept = match id {
+            Id::Loop(home) => self.loops[home].is_default,
+            Id::Socket(index) => self.sockets[index].is_kept(),
+            _ => false,
+        };
         if kept || !self.life(id).alive || self.life(id).references > 0 || self.is_pinned(id) {
             return;
         }
@@ -196,6 +220,7 @@ impl Model {
             }
             Id::Socket(index) => self.leave(index),
             Id::Value(index) => self.stale.extend(self.parts.end(index)),
+            Id::Timer(index) => self.ended_timers.push(index),
             Id::Event(_) | Id::Loop(_) => {}
         }
         if matches!(id, Id::Server(_) | Id::Socket(_)) {
@@ -226,6 +251,11 @@ impl Model {
             farewell.may_be_cut();
             farewell.whole = whole;
         }
+        for index in 0..self.timers.len() {
+            if self.timers[index].home == home && self.timers[index].life.alive {
+                self.end(Id::Timer(index));
+            }
+        }
         let tasks = std::mem::take(&mut self.loops[home].tasks);
         self.cancelled.extend(tasks.into_iter().filter(|(_, cancellable)| *cancellable).map(|(number, _)| number));
         self.end(Id::Loop(home));
@@ -239,15 +269,37 @@ impl Model {
         }
         self.bound_farewells();
         let socket = &mut self.sockets[index];
+        socket.forget_connection();
         (socket.state, socket.paused, socket.owes_close) = (State::Idle, false, false);
         (socket.read, socket.arrived) = (0, 0);
         socket.may_go_unheard = true;
     }
 
+    /// The library gives up its own reference to a socket, unless that is connected or connecting.
+    pub fn let_go(&mut self, index: usize) {
+        let socket = &mut self.sockets[index];
+        if matches!(socket.keep, Keep::Now | Keep::Unknown) && !socket.is_in_use() {
+            socket.keep = Keep::No;
+        }
+        self.reap(Id::Socket(index));
+    }
+
+    /// The time of a server's connections is over.
+    pub fn be_overdue(&mut self, server: usize) {
+        (self.servers[server].overdue, self.servers[server].evicts) = (true, true);
+        for socket in self.sockets.iter_mut().filter(|socket| socket.server == Some(server)) {
+            socket.given_up = true;
+        }
+        self.bound_farewells();
+    }
+
     /// What lingers of a server that bounds it may be cut.
     pub fn bound_farewells(&mut self) {
         for farewell in &mut self.farewells {
-            let bounds = |index: usize| self.servers[index].options[LINGER_BYTES] < DEFAULT_OPTIONS[LINGER_BYTES];
+            let bounds = |index: usize| {
+                let server = &self.servers[index];
+                server.options[LINGER_BYTES] < DEFAULT_OPTIONS[LINGER_BYTES] || server.overdue
+            };
             if farewell.server.is_some_and(bounds) {
                 farewell.may_be_cut();
             }
@@ -299,7 +351,15 @@ impl Model {
         let Some(mut walk) = self.frames.last_mut().and_then(|frame| frame.walk_mut().take()) else { return };
         assert!(!walk.running);
         let left = self.next_listener(&mut walk);
-        assert_eq!(left, None, "a listener of {:?} was not called", TYPES[self.events[walk.event].kind]);
+        let kind = self.events[walk.event].kind;
+        assert_eq!(left, None, "a listener of {:?} was not called", TYPES[kind]);
+        let is_told = self.events[walk.event].told;
+        let is_told = is_told && matches!(self.frames.last(), Some(Frame::Poll { .. }));
+        if let (true, Id::Socket(index), CONNECT | CLOSE | IO_ERROR | END | OUTPUT_PROGRESS) =
+            (is_told, walk.target, kind)
+        {
+            self.let_go(index);
+        }
         self.reap(Id::Event(walk.event));
         self.reap(walk.target);
         self.reap(Id::Loop(walk.home));
