@@ -309,9 +309,10 @@ impl Transport {
     /// There is room for unread input again: whoever may have been held back is looked at.
     pub(crate) fn read_on(&mut self) {
         let Transport { reactor, connections, .. } = self;
+        reactor.looked_at_all();
         for (key, connection) in connections.iter_mut() {
-            if connection.has_inbound() && connection.owner.is_some() {
-                connection.queue(reactor, key);
+            if connection.owner.is_some() {
+                connection.look_for_room(reactor, key);
             }
         }
     }

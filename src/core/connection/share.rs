@@ -146,10 +146,13 @@ impl ServerShare {
         self.unread.over.get() && bytes as u64 >= part.max(1)
     }
 
-    /// One connection less.
+    /// One connection less. Each of the others has a larger part of what may be unread.
     pub(crate) fn free_place(&self, reactor: &mut Reactor) {
         if self.wants_place.take() {
             self.queue(reactor);
+        }
+        if self.unread.is_over() {
+            reactor.look_at_all();
         }
     }
 }

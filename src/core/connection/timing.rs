@@ -192,6 +192,16 @@ impl Connection {
         }
     }
 
+    /// It may be read from again, perhaps. Its peer's time begins anew if it stood still.
+    pub(super) fn look_for_room(&mut self, reactor: &mut Reactor, key: Key) {
+        let clock = self.timing.as_ref().and_then(|timing| timing.read);
+        if clock.is_some_and(|clock| clock.since.is_none()) {
+            self.read_on(reactor, key);
+        } else if self.has_inbound() {
+            self.queue(reactor, key);
+        }
+    }
+
     #[inline]
     pub(super) fn note_received(&mut self, bytes: usize) {
         if let Some(timing) = &mut self.timing {
