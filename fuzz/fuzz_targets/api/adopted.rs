@@ -15,7 +15,6 @@ fn pair(unix: bool) -> (OwnedFd, Stream, Option<(i32, i32)>) {
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let ours = TcpStream::connect(listener.local_addr().expect("an address")).expect("it listens");
-    reset(&ours);
     let ends = ours.local_addr().expect("it is connected").port().into();
     let (stream, ends) = match Target::Tcp(listener).accept() {
         (stream, Some((_, port))) => (stream, (ends, port)),

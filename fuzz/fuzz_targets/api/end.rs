@@ -136,7 +136,8 @@ impl Model {
                 model.sockets.iter().filter(|socket| socket.server == Some(index) && socket.is_connected()).count();
             let full = server.options[MAX_CONNECTIONS] > 0 && open as i64 >= server.options[MAX_CONNECTIONS];
             let accepts = server.state == ServerState::Listening && !server.paused && !full;
-            if server.draining && server.is_bound() && !server.paused && server.waiting.is_empty() {
+            // Where there is no place nobody looks whether somebody waits for one.
+            if server.draining && server.is_bound() && !server.paused && !full && server.waiting.is_empty() {
                 return Some(format!("server {index} drains, and has its port"));
             }
             if accepts && server.dispatcher.hears(CONNECT) && !server.waiting.is_empty() {

@@ -42,7 +42,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use adopted::*;
-use common::{Program, reset};
+use common::Program;
 use end::*;
 use ends::{Stream, Target};
 use events::*;

@@ -26,7 +26,13 @@ pub fn connect() {
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let target = if choice % 16 < 6 { Target::Nobody(libc::ECONNREFUSED) } else { Target::Tcp(listener) };
+    let target = match choice % 16 < 6 {
+        true => {
+            drop(listener);
+            Target::Nobody(libc::ECONNREFUSED)
+        }
+        false => Target::Tcp(listener),
+    };
     with(|trial| {
         trial.peers += 1;
         let number = trial.peers;

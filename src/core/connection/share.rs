@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::give_way::Candidates;
 use crate::core::events::EventType;
 use crate::handle::Key;
 use crate::reactor::Reactor;
@@ -30,6 +31,8 @@ pub(crate) struct ServerShare {
     /// It is in the loop's list of the ready.
     pub queued: Cell<bool>,
     pub unread: Unread,
+    /// Those of its connections that give way first.
+    pub candidates: Candidates,
     pub notes: Notes,
 }
 
@@ -127,6 +130,7 @@ impl ServerShare {
             wants_place: Cell::default(),
             queued: Cell::default(),
             unread: Unread::new(unread_limit),
+            candidates: Candidates::default(),
             notes: Notes::new(),
         }
     }

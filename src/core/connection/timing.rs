@@ -268,6 +268,11 @@ impl Connection {
         self.timing.as_ref().map(|timing| timing.since)
     }
 
+    /// As far as that is known without asking the system.
+    pub(super) fn known_stuck_since(&self) -> Option<Instant> {
+        self.timing.as_ref().map(|timing| timing.since)
+    }
+
     /// Adds to what was thrown away, and says how much that is.
     pub(super) fn has_drained(&mut self, more: usize) -> usize {
         self.timing.as_mut().map_or(0, |timing| {
