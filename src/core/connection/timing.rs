@@ -193,6 +193,16 @@ impl Connection {
         }
     }
 
+    /// It may be read from again, perhaps. Its peer's time begins anew if it stood still.
+    pub(super) fn look_for_room(&mut self, reactor: &mut Reactor, key: Key) {
+        let clock = self.timing.as_ref().and_then(|timing| timing.read);
+        if clock.is_some_and(|clock| clock.since.is_none()) {
+            self.read_on(reactor, key);
+        } else if self.has_inbound() {
+            self.queue(reactor, key);
+        }
+    }
+
     #[inline]
     pub(super) fn note_received(&mut self, bytes: usize) {
         if let Some(timing) = &mut self.timing {
@@ -256,6 +266,11 @@ impl Connection {
     /// Since when one that lingers has made no progress.
     pub(super) fn stuck_since(&mut self) -> Option<Instant> {
         self.note_acknowledged();
+        self.timing.as_ref().map(|timing| timing.since)
+    }
+
+    /// As far as that is known without asking the system.
+    pub(super) fn known_stuck_since(&self) -> Option<Instant> {
         self.timing.as_ref().map(|timing| timing.since)
     }
 

@@ -174,8 +174,9 @@ impl Server {
 
     /// The descriptor, for the host, which may hand it on.
     pub(crate) fn native_handle(&mut self) -> Option<i64> {
+        let descriptor = self.descriptor()?;
         self.shared = true;
-        self.descriptor()
+        Some(descriptor)
     }
 
     pub(crate) fn descriptor(&self) -> Option<i64> {
