@@ -116,6 +116,7 @@ IN |= {
     "const char *": ("String", "ConstCharStar.fromString({0})", "NekoBinding.toNeko({0})", "c_text({0})"),
     "ss_server *": ("Handle", "HandleCast.toServer({0}.object)", "{0}", "object_of({0})"),
     "ss_socket *": ("Handle", "HandleCast.toSocket({0}.object)", "{0}", "object_of({0})"),
+    "ss_timer *": ("Handle", "HandleCast.toTimer({0}.object)", "{0}", "object_of({0})"),
     "ss_object *": ("Handle", "{0}.object", "{0}", "object_of({0})"),
     "ss_value *": ("Value", "ValueCast.toHandle({0})", "{0}", "value_of({0})"),
 }

@@ -49,6 +49,18 @@ static value hss_is_supported(void)
 }
 DEFINE_PRIM(hss_is_supported, 0)
 
+static value hss_timer_set(value timer_, value delay_ms_, value repeat_ms_)
+{
+	return integer((int)ss_timer_set(object_of(timer_), (uint32_t)val_any_int(delay_ms_), (uint32_t)val_any_int(repeat_ms_)));
+}
+DEFINE_PRIM(hss_timer_set, 3)
+
+static value hss_timer_stop(value timer_)
+{
+	return integer((int)ss_timer_stop(object_of(timer_)));
+}
+DEFINE_PRIM(hss_timer_stop, 1)
+
 static value hss_bind(value server_, value local_port_, value local_address_)
 {
 	return integer((int)ss_bind(object_of(server_), (int32_t)val_any_int(local_port_), c_text(local_address_)));

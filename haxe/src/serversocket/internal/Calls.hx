@@ -51,6 +51,14 @@ class Calls {
 		return Native.ss_is_supported();
 	}
 
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return Native.ss_timer_set(HandleCast.toTimer(timer.object), delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return Native.ss_timer_stop(HandleCast.toTimer(timer.object));
+	}
+
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
 		return Native.ss_bind(HandleCast.toServer(server.object), localPort, ConstCharStar.fromString(localAddress));
 	}
@@ -508,6 +516,14 @@ class Calls {
 		return _isSupported();
 	}
 
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return _timerSet(timer, delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return _timerStop(timer);
+	}
+
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
 		return _bind(server, localPort, NekoBinding.toNeko(localAddress));
 	}
@@ -888,6 +904,8 @@ class Calls {
 	static final _lastOsError = Lib.load("serversocket", "hss_last_os_error", 0);
 	static final _version = Lib.load("serversocket", "hss_version", 0);
 	static final _isSupported = Lib.load("serversocket", "hss_is_supported", 0);
+	static final _timerSet = Lib.load("serversocket", "hss_timer_set", 3);
+	static final _timerStop = Lib.load("serversocket", "hss_timer_stop", 1);
 	static final _bind = Lib.load("serversocket", "hss_bind", 3);
 	static final _bindPath = Lib.load("serversocket", "hss_bind_path", 2);
 	static final _listen = Lib.load("serversocket", "hss_listen", 2);
@@ -1015,6 +1033,14 @@ class Calls {
 	}
 
 	public static function isSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerStop(timer:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 

@@ -5,7 +5,7 @@ package serversocket.internal;
 import serversocket.Native;
 
 /**
-	One reference to a native server or socket, given back when the collector finds that nobody holds this object.
+	One reference to a native server, socket or timer, given back when the collector finds that nobody holds this object.
 
 	The collector may run on another thread, and in the middle of anything: so the reference is given back by the loop, in
 	its next turn.
@@ -47,9 +47,10 @@ class Handle {
 extern class HandleCast {
 	@:native("static_cast<ss_server *>") static function toServer(object:ObjectHandle):ServerHandle;
 	@:native("static_cast<ss_socket *>") static function toSocket(object:ObjectHandle):SocketHandle;
+	@:native("static_cast<ss_timer *>") static function toTimer(object:ObjectHandle):TimerHandle;
 }
 #elseif neko
-/** One reference to a native server or socket, which shim.c makes, and gives back when the collector finds it. **/
+/** One reference to a native server, socket or timer, which shim.c makes, and gives back when the collector finds it. **/
 abstract Handle(Dynamic) {}
 #elseif macro
 abstract Handle(Dynamic) {}

@@ -31,6 +31,12 @@ class MacroBinding {
 	public static function newSocket():Handle
 		throw NOTHING;
 
+	public static function newTimer(delay:Int, period:Int, key:Int):Handle
+		throw NOTHING;
+
+	public static function peerCredentials(socket:Handle):Array<Int>
+		throw NOTHING;
+
 	public static function releaseValue(value:Value):Void
 		throw NOTHING;
 

@@ -37,6 +37,17 @@ class NekoBinding {
 		return owned(nativeNewSocket());
 	}
 
+	/** Starts at once. **/
+	public static function newTimer(delay:Int, period:Int, key:Int):Handle {
+		return owned(nativeNewTimer(delay, period, key));
+	}
+
+	/** The user, the group and the process. **/
+	public static function peerCredentials(socket:Handle):Array<Int> {
+		var found:neko.NativeArray<Int> = result(nativePeerCredentials(socket));
+		return [for (i in 0...3) found[i]];
+	}
+
 	/** A value that C has returned, unless it has failed. **/
 	public static function made(value:Null<Value>):Value {
 		if (value == null)
@@ -70,6 +81,11 @@ class NekoBinding {
 			object.__tell(kind, first, second, accepted, toHaxe(text));
 	}
 
+	/** What the shim calls for each timer that is due. **/
+	static function tick(key:Int):Void {
+		Home.current().tick(key);
+	}
+
 	static function owned(handle:Null<Handle>):Handle {
 		if (handle == null)
 			Failure.raiseOfConstructor();
@@ -93,7 +109,7 @@ class NekoBinding {
 	}
 
 	static function __init__():Void {
-		nativeOnEvent(deliver);
+		nativeOnEvent(deliver, tick);
 	}
 
 	static final nativePoll = Lib.load("serversocket", "hs_poll", 1);
@@ -103,6 +119,8 @@ class NekoBinding {
 	static final nativeRemoveListener = Lib.load("serversocket", "hs_remove_listener", 3);
 	static final nativeNewServer = Lib.load("serversocket", "hs_new_server", 0);
 	static final nativeNewSocket = Lib.load("serversocket", "hs_new_socket", 0);
+	static final nativeNewTimer = Lib.load("serversocket", "hs_new_timer", 3);
+	static final nativePeerCredentials = Lib.load("serversocket", "hs_peer_credentials", 1);
 	static final nativeReleaseValue = Lib.load("serversocket", "hs_release_value", 1);
 	static final nativeValueLow = Lib.load("serversocket", "hs_value_low", 1);
 	static final nativeValueHigh = Lib.load("serversocket", "hs_value_high", 1);
@@ -110,6 +128,6 @@ class NekoBinding {
 	static final nativeTextHigh = Lib.load("serversocket", "hs_text_high", 2);
 	static final nativeText = Lib.load("serversocket", "hs_text", 2);
 	static final nativeStatus = Lib.load("serversocket", "hs_status", 0);
-	static final nativeOnEvent = Lib.load("serversocket", "hs_on_event", 1);
+	static final nativeOnEvent = Lib.load("serversocket", "hs_on_event", 2);
 }
 #end
