@@ -9,6 +9,7 @@ class Chat {
 	static function main() {
 		server = new ServerSocket();
 		server.addEventListener(ServerSocketConnectEvent.CONNECT, event -> guests.push(new Guest(event.socket)));
+		server.setOption(SocketOption.WRITE_LIMIT, 1 << 20); // who does not read what he is told is shown out
 		server.bind(Sys.args().length > 0 ? Std.parseInt(Sys.args()[0]) : 7000, "127.0.0.1");
 		server.listen();
 		Sys.println('listening on 127.0.0.1:${server.localPort}');
@@ -41,6 +42,8 @@ private class Guest {
 		name = 'guest ${socket.remotePort}';
 		socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> onData());
 		socket.addEventListener(Event.CLOSE, _ -> Chat.leave(this));
+		socket.addEventListener(IOErrorEvent.IO_ERROR, _ -> {}); // "close" follows
+		hear('Welcome, you are $name\n');
 	}
 
 	public function hear(text:String) {
