@@ -7,7 +7,7 @@ use server_socket::*;
 use super::life::Phase;
 use super::schedule;
 use super::world::{self, World, turn, with};
-use crate::support::*;
+use support::*;
 
 /// Everybody leaves, in peace mostly. Returns the world as it was at last.
 pub fn finish() -> World {

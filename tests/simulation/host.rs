@@ -10,7 +10,7 @@ use super::life::{Life, Phase, check, fill};
 use std::time::Duration;
 
 use super::world::{Draining, World, begin_timer, milliseconds, owe, serve, trace};
-use crate::support::*;
+use support::*;
 
 impl World {
     pub fn host_reads(&mut self, number: usize) {

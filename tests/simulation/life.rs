@@ -8,7 +8,7 @@ use std::time::Duration;
 use server_socket::simulate::{self, Ending, Peer};
 use server_socket::*;
 
-use crate::support::*;
+use support::*;
 
 /// Where a life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

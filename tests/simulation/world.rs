@@ -11,7 +11,7 @@ use server_socket::simulate::{self, Odds, Peer};
 use server_socket::*;
 
 use super::life::{Life, Limits, Phase};
-use crate::support::*;
+use support::*;
 
 /// For how many milliseconds the system tries to connect.
 const SYSTEM_TIMEOUT: u32 = 127_000;
