@@ -29,7 +29,7 @@ class Chat {
 }
 
 private class Guest {
-	/** Longer lines are cut into pieces. **/
+	/** Who sends a longer one is shown out. **/
 	static inline final LONGEST_LINE = 1000;
 
 	public final name:String;
@@ -50,21 +50,27 @@ private class Guest {
 		try {
 			socket.writeUTFBytes(text);
 		} catch (error:IOError) { // it does not read what it is told
-			if (socket.connected)
-				socket.abort();
-			Chat.leave(this);
+			showOut();
 		}
 	}
 
 	function onData() {
 		while (socket.bytesAvailable > 0) {
 			var byte = socket.readUnsignedByte();
-			if (byte != "\n".code)
-				line.writeByte(byte);
-			if (byte == "\n".code || line.length == LONGEST_LINE) {
+			if (byte == "\n".code) {
 				Chat.say(this, line.toString());
 				line.clear();
+			} else if (line.length == LONGEST_LINE) {
+				showOut();
+			} else {
+				line.writeByte(byte);
 			}
 		}
+	}
+
+	function showOut() {
+		if (socket.connected)
+			socket.abort();
+		Chat.leave(this);
 	}
 }

@@ -456,11 +456,19 @@ fn the_chat_passes_lines_on() {
     // The second is a guest for sure once something of it has been passed on.
     second.get_ref().write_all(b"here\n").expect("it reads");
     let mut line = String::new();
-    BufReader::new(first.try_clone().expect("a clone")).read_line(&mut line).expect("it passes on");
+    let mut heard = BufReader::new(first.try_clone().expect("a clone"));
+    for beginning in ["Welcome, you are guest ", "guest "] {
+        line.clear();
+        heard.read_line(&mut line).expect("it passes on");
+        assert!(line.starts_with(beginning), "{line:?}");
+    }
     assert!(line.ends_with(": here\n"), "{line:?}");
+    line.clear();
+    second.read_line(&mut line).expect("it greets");
+    assert!(line.starts_with("Welcome, you are guest "), "{line:?}");
     first.write_all("grüße\nbye\n".as_bytes()).expect("it reads");
     let name = format!("guest {}", first.local_addr().expect("an address").port());
-    drop(first);
+    drop((first, heard));
     for text in ["grüße", "bye", "(has left)"] {
         line.clear();
         second.read_line(&mut line).expect("it passes on");
