@@ -499,6 +499,24 @@ static value hss_tls_is_supported(void)
 }
 DEFINE_PRIM(hss_tls_is_supported, 0)
 
+static value hss_tls_add_certificate(value tls_, value bytes_, value offset_, value length_, value trusted_)
+{
+	return integer((int)ss_tls_add_certificate(object_of(tls_), val_string(bytes_) + val_any_int(offset_), (size_t)val_any_int(length_), val_bool(trusted_)));
+}
+DEFINE_PRIM(hss_tls_add_certificate, 5)
+
+static value hss_tls_set_protocols(value tls_, value protocols_)
+{
+	return integer((int)ss_tls_set_protocols(object_of(tls_), c_text(protocols_)));
+}
+DEFINE_PRIM(hss_tls_set_protocols, 2)
+
+static value hss_set_tls(value object_, value tls_, value name_)
+{
+	return integer((int)ss_set_tls(object_of(object_), object_of(tls_), c_text(name_)));
+}
+DEFINE_PRIM(hss_set_tls, 3)
+
 static value hss_socket_tls_version(value socket_)
 {
 	return integer((int)ss_socket_tls_version(object_of(socket_)));

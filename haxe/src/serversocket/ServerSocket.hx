@@ -14,8 +14,8 @@ import serversocket.internal.Text;
 	AIR's ServerSocket: a TCP server.
 
 	While it listens it is held, as in OpenFL; with `-D server-socket-collect` one that the program does not hold is closed
-	when the collector finds it. It belongs to the thread that made it. Events: `ServerSocketConnectEvent.CONNECT`; `Event.CLOSE`
-	when the system has closed it, or `drain` has done its work.
+	when the collector finds it. It belongs to the thread that made it. Events: `ServerSocketConnectEvent.CONNECT`;
+	`HandshakeErrorEvent.HANDSHAKE_ERROR`; `Event.CLOSE` when the system has closed it, or `drain` has done its work.
 **/
 @:nativeProperty // or hxcpp does not find the properties of one that is typed Dynamic
 class ServerSocket extends NetDispatcher {
@@ -100,6 +100,16 @@ class ServerSocket extends NetDispatcher {
 		Pump.start();
 	}
 
+	/**
+		Makes the connections that it accepts from now on secure; null: plain. `ServerSocketConnectEvent.CONNECT` then comes when the
+		handshake is done. One that fails is a `HandshakeErrorEvent`.
+
+		Throws IOError: it is closed. Error: `Tls.isSupported` is false.
+	**/
+	public function secure(tls:Null<Tls>):Void {
+		Failure.check(Calls.setTls(__handle, tls == null ? null : tls.__handle, null));
+	}
+
 	/** Gives the port back for good; accepted sockets live on. Throws Error: it is not open. **/
 	public function close():Void {
 		Failure.check(Calls.close(__handle));
@@ -132,6 +142,8 @@ class ServerSocket extends NetDispatcher {
 				__drop();
 				closeError = Std.int(first);
 				dispatchEvent(new Event(Event.CLOSE));
+			case HANDSHAKE_ERROR:
+				dispatchEvent(new HandshakeErrorEvent(HandshakeErrorEvent.HANDSHAKE_ERROR, false, false, text, 0, Std.int(first)));
 			case _:
 		}
 	}

@@ -60,6 +60,18 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	**/
 	public var closeError(default, null):Int;
 
+	/** 12 or 13; 0 while it is plain, or the handshake is not done. This and what follows stays until the next `connect`. **/
+	public var tlsVersion(get, never):Int;
+
+	/** The name that the client has asked for (SNI), in small letters; null if there is none. **/
+	public var serverName(get, never):String;
+
+	/** What both sides have agreed upon of `Tls.setProtocols`; null if nothing. **/
+	public var protocol(get, never):String;
+
+	/** What is thought of the peer's certificate; "unknown" if it has none. **/
+	public var peerCertificateStatus(get, never):CertificateStatus;
+
 	/** Whether there has been a connection since `connect`. **/
 	var __established:Bool;
 
@@ -134,6 +146,24 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	**/
 	public function shutdown():Void {
 		Failure.check(Calls.socketShutdown(__handle));
+	}
+
+	/**
+		Makes its later connections secure, as SecureSocket's are, or the one that it has (STARTTLS): what is written before leaves plain;
+		then `Event.CONNECT` comes when the handshake is done, or `ioError` and `close`. With a `name`, and where the socket itself has connected,
+		we are the client, and the server must have a certificate for `name`, null: for the host that was given to `connect`. null for `tls`:
+		plain.
+
+		Throws IOError: it is secure or connecting already. ArgumentError: `name` is no host. Error: `Tls.isSupported` is false.
+	**/
+	public function secure(tls:Null<Tls>, name:String = null):Void {
+		Failure.check(Calls.setTls(__handle, tls == null ? null : tls.__handle, Text.withoutNul(name)));
+	}
+
+	/** A certificate of the peer's chain, 0 for its own; null if there is none. Also of one that was not trusted. **/
+	public function peerCertificate(index:Int = 0):X509Certificate {
+		var der = index < 0 ? null : Binding.peerCertificate(__handle, index);
+		return der == null ? null : new X509Certificate(der);
 	}
 
 	/**
@@ -417,6 +447,22 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 
 	function get_remotePort():Int {
 		return Calls.socketRemotePort(__handle);
+	}
+
+	function get_tlsVersion():Int {
+		return Calls.socketTlsVersion(__handle);
+	}
+
+	function get_serverName():String {
+		return Calls.socketServerName(__handle);
+	}
+
+	function get_protocol():String {
+		return Calls.socketProtocol(__handle);
+	}
+
+	function get_peerCertificateStatus():CertificateStatus {
+		return Calls.socketCertificateStatus(__handle);
 	}
 
 	function get_endian():Endian {

@@ -67,6 +67,7 @@ class CppBinding {
 			case SOCKET_DATA: "socketData";
 			case OUTPUT_PROGRESS: "outputProgress";
 			case END: "end";
+			case HANDSHAKE_ERROR: "handshakeError";
 			case _: "ioError";
 		}
 	}
@@ -119,6 +120,8 @@ class CppBinding {
 				object.__tell(kind, Native.ss_event_bytes_pending(event), Native.ss_event_bytes_total(event), null, null);
 			case END:
 				object.__tell(kind, 0, 0, null, null);
+			case HANDSHAKE_ERROR:
+				object.__tell(kind, Native.ss_event_os_error(event), 0, null, Native.ss_event_detail(event).toString());
 			case _:
 				object.__tell(kind, Native.ss_event_error_id(event), Native.ss_event_os_error(event), null,
 					Native.ss_event_detail(event).toString());
@@ -158,6 +161,38 @@ class CppBinding {
 		Failure.check(Native.ss_socket_peer_credentials(HandleCast.toSocket(socket.object), RawPointer.addressOf(user),
 			RawPointer.addressOf(group), RawPointer.addressOf(process)));
 		return [user, group, process];
+	}
+
+	public static function newTls():Handle {
+		return owned(ToObject.ofTls(Native.ss_tls_new()));
+	}
+
+	/** Without a chain, the identity of that name is removed. **/
+	public static function setIdentity(tls:Handle, name:String, chain:Null<Bytes>, chainLength:Int, key:Null<Bytes>, keyLength:Int):Int {
+		return Native.ss_tls_set_identity(HandleCast.toTls(tls.object), ConstCharStar.fromString(name), placeOf(chain), chainLength, placeOf(key),
+			keyLength);
+	}
+
+	public static function setTicketSecret(tls:Handle, secret:Null<Bytes>, length:Int):Int {
+		return Native.ss_tls_set_ticket_secret(HandleCast.toTls(tls.object), placeOf(secret), length);
+	}
+
+	@:unreflective
+	static function placeOf(bytes:Null<Bytes>):cpp.RawConstPointer<cpp.Void> {
+		if (bytes == null)
+			return untyped __cpp__("((const void *)0)");
+		return Address.ofConst(bytes, 0);
+	}
+
+	/** A copy, null if there is none. **/
+	public static function peerCertificate(socket:Handle, index:Int):Null<Bytes> {
+		var length:cpp.SizeT = untyped __cpp__("0");
+		var found = Native.ss_socket_peer_certificate(HandleCast.toSocket(socket.object), index, RawPointer.addressOf(length));
+		if (found == null)
+			return null;
+		var bytes = Bytes.alloc(length);
+		cpp.Native.memcpy(Address.of(bytes, 0), found, length);
+		return bytes;
 	}
 
 	static function owned(object:ObjectHandle):Handle {
@@ -211,6 +246,7 @@ private extern class ToObject {
 	@:native("static_cast<void *>") static function ofServer(server:ServerHandle):ObjectHandle;
 	@:native("static_cast<void *>") static function ofSocket(socket:SocketHandle):ObjectHandle;
 	@:native("static_cast<void *>") static function ofTimer(timer:TimerHandle):ObjectHandle;
+	@:native("static_cast<void *>") static function ofTls(tls:TlsHandle):ObjectHandle;
 }
 
 /** Values as words, which Haxe can keep anywhere, and back. **/

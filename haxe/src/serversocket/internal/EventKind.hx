@@ -9,6 +9,7 @@ enum abstract EventKind(Int) from Int to Int {
 	var OUTPUT_PROGRESS = 3;
 	var IO_ERROR = 4;
 	var END = 5;
+	var HANDSHAKE_ERROR = 6;
 
 	/** Not the library's. **/
 	var OTHER = -1;
@@ -21,6 +22,7 @@ enum abstract EventKind(Int) from Int to Int {
 			case "outputProgress": OUTPUT_PROGRESS;
 			case "ioError": IO_ERROR;
 			case "end": END;
+			case "handshakeError": HANDSHAKE_ERROR;
 			case _: OTHER;
 		}
 	}

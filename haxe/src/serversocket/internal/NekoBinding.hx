@@ -48,6 +48,26 @@ class NekoBinding {
 		return [for (i in 0...3) found[i]];
 	}
 
+	public static function newTls():Handle {
+		return owned(nativeNewTls());
+	}
+
+	/** Without a chain, the identity of that name is removed. **/
+	public static function setIdentity(tls:Handle, name:String, chain:Null<Bytes>, chainLength:Int, key:Null<Bytes>, keyLength:Int):Int {
+		return nativeSetIdentity(tls, toNeko(name), chain == null ? null : chain.sub(0, chainLength).getData(),
+			key == null ? null : key.sub(0, keyLength).getData());
+	}
+
+	public static function setTicketSecret(tls:Handle, secret:Null<Bytes>, length:Int):Int {
+		return nativeSetTicketSecret(tls, secret == null ? null : secret.sub(0, length).getData());
+	}
+
+	/** A copy, null if there is none. **/
+	public static function peerCertificate(socket:Handle, index:Int):Null<Bytes> {
+		var found = nativePeerCertificate(socket, index);
+		return found == null ? null : Bytes.ofData(found);
+	}
+
 	/** A value that C has returned, unless it has failed. **/
 	public static function made(value:Null<Value>):Value {
 		if (value == null)
@@ -120,6 +140,10 @@ class NekoBinding {
 	static final nativeNewServer = Lib.load("serversocket", "hs_new_server", 0);
 	static final nativeNewSocket = Lib.load("serversocket", "hs_new_socket", 0);
 	static final nativeNewTimer = Lib.load("serversocket", "hs_new_timer", 3);
+	static final nativeNewTls = Lib.load("serversocket", "hs_new_tls", 0);
+	static final nativeSetIdentity = Lib.load("serversocket", "hs_set_identity", 4);
+	static final nativeSetTicketSecret = Lib.load("serversocket", "hs_set_ticket_secret", 2);
+	static final nativePeerCertificate = Lib.load("serversocket", "hs_peer_certificate", 2);
 	static final nativePeerCredentials = Lib.load("serversocket", "hs_peer_credentials", 1);
 	static final nativeReleaseValue = Lib.load("serversocket", "hs_release_value", 1);
 	static final nativeValueLow = Lib.load("serversocket", "hs_value_low", 1);
