@@ -8,6 +8,7 @@
 
 mod faults;
 mod forks;
+mod haxe;
 mod names;
 mod network;
 mod peers;

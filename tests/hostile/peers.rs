@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a program does with what it gets.
 #[derive(Clone, Copy, PartialEq)]
-enum Service {
+pub enum Service {
     Echo,
     /// Echoes, and ends who reads nothing while too much is written.
     EchoOrEnd,
@@ -63,14 +63,14 @@ impl Service {
     }
 }
 
-struct Server {
+pub struct Server {
     running: Running,
     port: u16,
     service: Service,
 }
 
 impl Server {
-    fn start(mut command: Command, service: Service) -> Server {
+    pub fn start(mut command: Command, service: Service) -> Server {
         command.env_remove("LD_LIBRARY_PATH").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut running = Running(command.spawn().expect("it starts"));
         let mut line = String::new();
@@ -249,7 +249,7 @@ fn sends_garbage(server: &Server) {
 }
 
 /// All of them in turn.
-fn withstands(mut server: Server) {
+pub fn withstands(mut server: Server) {
     server.check_served("was not there");
     let before = server.descriptors();
     let stays = never_reads(&server);

@@ -2,6 +2,7 @@
 //! `haxe/`: the bindings equal the header, and the classes run: on neko, which Debian has, and on hxcpp where it is installed.
 
 use support::harness;
+use support::haxe::*;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +14,6 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 /// Long enough for a slow machine.
-const COMPILING: Duration = Duration::from_secs(300);
 const RUNNING: Duration = Duration::from_secs(300);
 
 /// The programs, each with the folder of its source.
@@ -26,85 +26,6 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("examples", "EchoClient"),
     ("examples", "Chat"),
 ];
-
-fn haxe_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("haxe")
-}
-
-/// A folder for what a test makes, empty at first.
-fn empty_dir(name: &str) -> PathBuf {
-    let dir = harness::scratch_dir(name);
-    fs::remove_dir_all(&dir).expect("an old folder can be removed");
-    harness::scratch_dir(name)
-}
-
-/// Haxe's compiler, in `dir`, with the class paths that all need.
-fn haxe(dir: &Path) -> Command {
-    let mut command = Command::new("haxe");
-    command.current_dir(dir).arg("-cp").arg(haxe_dir().join("src"));
-    command.arg("-D").arg(format!("SERVER_SOCKET_LIB={}", harness::library_dir().display()));
-    command
-}
-
-/// Adds a program of `haxe/`: a folder in it, and a class.
-fn add_program(command: &mut Command, folder: &str, program: &str) {
-    command.arg("-cp").arg(haxe_dir().join(folder)).args(["-main", program]);
-    if program == "Messenger" {
-        // With all of those modules, used or not: each has to compile.
-        command.arg("-cp").arg(haxe_dir().join("openfl-dropin")).args(["--macro", "include('openfl')"]);
-    }
-}
-
-/// Whether neko and its headers are there, besides haxe.
-fn have_neko() -> bool {
-    if !harness::have_tool("haxe") || !harness::have_tool("neko") {
-        return false;
-    }
-    let source = harness::scratch_dir("neko").join("headers.c");
-    fs::write(&source, "#include <neko.h>\n").expect("a source can be written");
-    let found = Command::new("cc")
-        .arg("-fsyntax-only")
-        .arg(&source)
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        support::skipped("neko-dev is not installed");
-    }
-    found
-}
-
-/// The folder of `serversocket.ndll`, which is built once.
-fn shim_dir() -> &'static Path {
-    static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let dir = harness::scratch_dir("shim");
-        let mut command = Command::new("cc");
-        command.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-I"]).arg(harness::include_dir());
-        command.arg(haxe_dir().join("neko/shim.c")).arg("-o").arg(dir.join("serversocket.ndll"));
-        harness::link(&mut command);
-        command.arg("-lneko");
-        harness::compile(command);
-        dir
-    })
-}
-
-/// Compiles for neko, and gives the command that starts the program, once `program` is the main class on the path.
-fn neko(mut compiler: Command, dir: &Path) -> Command {
-    let bytecode = dir.join("program.n");
-    compiler.arg("-neko").arg(&bytecode);
-    harness::compile(compiler);
-    let mut command = Command::new("neko");
-    command.current_dir(shim_dir()).env_remove("NEKOPATH").arg(bytecode);
-    command
-}
-
-fn neko_program(folder: &str, program: &str) -> Command {
-    let dir = empty_dir(&format!("neko-{program}"));
-    let mut compiler = haxe(&dir);
-    add_program(&mut compiler, folder, program);
-    neko(compiler, &dir)
-}
 
 /// The suite wants more descriptors than a shell gives.
 fn with_many_descriptors(program: &Command) -> Command {
@@ -298,19 +219,6 @@ fn everything_type_checks_and_generates_cpp() {
         let library = format!("name=\"SERVER_SOCKET_LIB\" value=\"{}\"", harness::library_dir().display());
         let include = format!("name=\"SERVER_SOCKET_INCLUDE\" value=\"{}\"", harness::include_dir().display());
         assert!(build.contains(&library) && build.contains(&include), "a plain class path does not suffice:\n{build}");
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("a folder can be read") {
-        let entry = entry.expect("an entry can be read");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file can be copied");
-        }
     }
 }
 
@@ -548,44 +456,24 @@ fn the_chat_passes_lines_on() {
     // The second is a guest for sure once something of it has been passed on.
     second.get_ref().write_all(b"here\n").expect("it reads");
     let mut line = String::new();
-    BufReader::new(first.try_clone().expect("a clone")).read_line(&mut line).expect("it passes on");
+    let mut heard = BufReader::new(first.try_clone().expect("a clone"));
+    for beginning in ["Welcome, you are guest ", "guest "] {
+        line.clear();
+        heard.read_line(&mut line).expect("it passes on");
+        assert!(line.starts_with(beginning), "{line:?}");
+    }
     assert!(line.ends_with(": here\n"), "{line:?}");
+    line.clear();
+    second.read_line(&mut line).expect("it greets");
+    assert!(line.starts_with("Welcome, you are guest "), "{line:?}");
     first.write_all("grüße\nbye\n".as_bytes()).expect("it reads");
     let name = format!("guest {}", first.local_addr().expect("an address").port());
-    drop(first);
+    drop((first, heard));
     for text in ["grüße", "bye", "(has left)"] {
         line.clear();
         second.read_line(&mut line).expect("it passes on");
         assert_eq!(line, format!("{name}: {text}\n"));
     }
-}
-
-/// The block of the README that contains `part`.
-fn readme_block(part: &str) -> String {
-    let readme = fs::read_to_string(haxe_dir().join("README.md")).expect("the README can be read");
-    let blocks = readme.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
-    let found = blocks.map(|(_, text)| text).find(|text| text.contains(part));
-    found.unwrap_or_else(|| panic!("no block with {part:?}")).to_owned()
-}
-
-/// A checkout with the README's program, in which what the README says is done; its last command starts the program.
-fn as_the_readme_says(commands: &str, name: &str) -> Command {
-    let dir = empty_dir(name);
-    fs::write(dir.join("Main.hx"), readme_block("class Main")).expect("a source can be written");
-    fs::create_dir(dir.join("target")).expect("a folder can be made");
-    copy_tree(&haxe_dir(), &dir.join("haxe")); // no link: haxelib would follow it, away from this library
-    for (target, link) in [(harness::include_dir(), "include"), (harness::library_dir(), "target/release")] {
-        std::os::unix::fs::symlink(target, dir.join(link)).expect("a link can be made");
-    }
-    let (before, program) = commands.trim_end().rsplit_once(" && ").expect("the last command starts the program");
-    let mut command = Command::new("sh");
-    command
-        .current_dir(&dir)
-        .env_remove("NEKOPATH")
-        .env_remove("SERVER_SOCKET_LIB")
-        .env_remove("SERVER_SOCKET_INCLUDE");
-    command.arg("-c").arg(format!("set -e\n{{\n{before}\n}} >&2\nexec {program}"));
-    command
 }
 
 #[test]
@@ -766,27 +654,6 @@ fn part_of_an_openfl_application_is_typed_for_hxcpp_and_runs_on_neko() {
 }
 
 // ---- hxcpp ----
-
-fn have_hxcpp() -> bool {
-    let found = harness::have_tool("haxelib")
-        && Command::new("haxelib").args(["path", "hxcpp"]).output().is_ok_and(|output| output.status.success());
-    if !found {
-        support::left_out("hxcpp is not installed"); // also where other tools are required: no registry of CI's has it
-    }
-    found
-}
-
-/// Compiles for C++. One cache for all of them, which run one after the other.
-fn hxcpp(mut compiler: Command, program: &str, dir: &Path) -> Command {
-    compiler
-        .args(["-cpp", "out", "-D"])
-        .arg(format!("HXCPP_COMPILE_CACHE={}", harness::scratch_dir("hxcpp-cache").display()));
-    compiler.env("HXCPP_COMPILE_THREADS", "2");
-    harness::run(compiler, COMPILING * 3);
-    let mut command = Command::new(dir.join("out").join(program));
-    command.current_dir(dir);
-    command
-}
 
 #[test]
 fn everything_runs_on_hxcpp() {

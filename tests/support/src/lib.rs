@@ -11,6 +11,7 @@
 )]
 
 pub mod harness;
+pub mod haxe;
 mod skips;
 
 use server_socket::*;

@@ -51,6 +51,14 @@ class Calls {
 		return Native.ss_is_supported();
 	}
 
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return Native.ss_timer_set(HandleCast.toTimer(timer.object), delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return Native.ss_timer_stop(HandleCast.toTimer(timer.object));
+	}
+
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
 		return Native.ss_bind(HandleCast.toServer(server.object), localPort, ConstCharStar.fromString(localAddress));
 	}
@@ -363,6 +371,38 @@ class Calls {
 		return Native.ss_socket_write_multi_byte(HandleCast.toSocket(socket.object), ConstCharStar.fromString(text), ConstCharStar.fromString(charset));
 	}
 
+	public static function tlsIsSupported():Bool {
+		return Native.ss_tls_is_supported();
+	}
+
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		return Native.ss_tls_add_certificate(HandleCast.toTls(Handle.objectOf(tls)), Address.ofConst(bytes, offset), length, trusted);
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		return Native.ss_tls_set_protocols(HandleCast.toTls(Handle.objectOf(tls)), ConstCharStar.fromString(protocols));
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
+		return Native.ss_set_tls(object.object, HandleCast.toTls(Handle.objectOf(tls)), ConstCharStar.fromString(name));
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		return Native.ss_socket_tls_version(HandleCast.toSocket(socket.object));
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		return Native.ss_socket_server_name(HandleCast.toSocket(socket.object)).toString();
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		return Native.ss_socket_protocol(HandleCast.toSocket(socket.object)).toString();
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
+		return Native.ss_socket_certificate_status(HandleCast.toSocket(socket.object)).toString();
+	}
+
 	public static function setOption(object:Handle, option:Int, value:Int):Int {
 		return Native.ss_set_option(object.object, option, value);
 	}
@@ -506,6 +546,14 @@ class Calls {
 
 	public static function isSupported():Bool {
 		return _isSupported();
+	}
+
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return _timerSet(timer, delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return _timerStop(timer);
 	}
 
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
@@ -776,6 +824,38 @@ class Calls {
 		return _socketWriteMultiByte(socket, NekoBinding.toNeko(text), NekoBinding.toNeko(charset));
 	}
 
+	public static function tlsIsSupported():Bool {
+		return _tlsIsSupported();
+	}
+
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		return _tlsAddCertificate(tls, bytes.getData(), offset, length, trusted);
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		return _tlsSetProtocols(tls, NekoBinding.toNeko(protocols));
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
+		return _setTls(object, tls, NekoBinding.toNeko(name));
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		return _socketTlsVersion(socket);
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketServerName(socket));
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketProtocol(socket));
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketCertificateStatus(socket));
+	}
+
 	public static function setOption(object:Handle, option:Int, value:Int):Int {
 		return _setOption(object, option, value);
 	}
@@ -888,6 +968,8 @@ class Calls {
 	static final _lastOsError = Lib.load("serversocket", "hss_last_os_error", 0);
 	static final _version = Lib.load("serversocket", "hss_version", 0);
 	static final _isSupported = Lib.load("serversocket", "hss_is_supported", 0);
+	static final _timerSet = Lib.load("serversocket", "hss_timer_set", 3);
+	static final _timerStop = Lib.load("serversocket", "hss_timer_stop", 1);
 	static final _bind = Lib.load("serversocket", "hss_bind", 3);
 	static final _bindPath = Lib.load("serversocket", "hss_bind_path", 2);
 	static final _listen = Lib.load("serversocket", "hss_listen", 2);
@@ -955,6 +1037,14 @@ class Calls {
 	static final _socketWriteUtf = Lib.load("serversocket", "hss_socket_write_utf", 2);
 	static final _socketWriteUtfBytes = Lib.load("serversocket", "hss_socket_write_utf_bytes", 2);
 	static final _socketWriteMultiByte = Lib.load("serversocket", "hss_socket_write_multi_byte", 3);
+	static final _tlsIsSupported = Lib.load("serversocket", "hss_tls_is_supported", 0);
+	static final _tlsAddCertificate = Lib.load("serversocket", "hss_tls_add_certificate", 5);
+	static final _tlsSetProtocols = Lib.load("serversocket", "hss_tls_set_protocols", 2);
+	static final _setTls = Lib.load("serversocket", "hss_set_tls", 3);
+	static final _socketTlsVersion = Lib.load("serversocket", "hss_socket_tls_version", 1);
+	static final _socketServerName = Lib.load("serversocket", "hss_socket_server_name", 1);
+	static final _socketProtocol = Lib.load("serversocket", "hss_socket_protocol", 1);
+	static final _socketCertificateStatus = Lib.load("serversocket", "hss_socket_certificate_status", 1);
 	static final _setOption = Lib.load("serversocket", "hss_set_option", 3);
 	static final _getOption = Lib.load("serversocket", "hss_get_option", 2);
 	static final _socketReadObject = Lib.load("serversocket", "hss_socket_read_object", 1);
@@ -1015,6 +1105,14 @@ class Calls {
 	}
 
 	public static function isSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerStop(timer:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 
@@ -1283,6 +1381,38 @@ class Calls {
 	}
 
 	public static function socketWriteMultiByte(socket:Handle, text:String, charset:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsIsSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
 		throw MacroBinding.NOTHING;
 	}
 
