@@ -8,7 +8,7 @@ use std::{env, fs};
 mod cdef;
 
 /// The chapters of the header: each begins at the function named.
-const CHAPTERS: [(&str, &str); 11] = [
+const CHAPTERS: [(&str, &str); 12] = [
     ("ss_status_name", "Errors"),
     ("ss_version", "The library, and event loops"),
     ("ss_timer_new", "Timers"),
@@ -17,6 +17,7 @@ const CHAPTERS: [(&str, &str); 11] = [
     ("ss_event_new", "Event"),
     ("ss_socket_new", "Socket"),
     ("ss_socket_endian", "Socket: IDataInput, IDataOutput"),
+    ("ss_tls_is_supported", "TLS: SecureSocket, and secure servers"),
     ("ss_set_option", "Options"),
     ("ss_server_stats", "Figures and the log"),
     ("ss_socket_read_object", "Objects in AMF: readObject and writeObject"),
@@ -79,6 +80,11 @@ fn version_and_names() -> Result<String, env::VarError> {
         ("OUTPUT_PROGRESS", "outputProgress", "A socket's OutputProgressEvent: the system has taken written bytes."),
         ("IO_ERROR", "ioError", "A socket's IOErrorEvent: something went wrong, see ss_event_os_error."),
         ("END", "end", "Event: a socket's peer has ended its side, and writing goes on. Only with SS_OPT_HALF_OPEN."),
+        (
+            "HANDSHAKE_ERROR",
+            "handshakeError",
+            "Event, of a secure server: a peer's handshake has failed, see ss_event_detail.",
+        ),
     ];
     for (name, text_of_name, meaning) in names {
         text += &format!("/** {meaning} */\n#define SS_EVENT_{name} \"{text_of_name}\"\n");

@@ -68,7 +68,7 @@ NATIVE = {
     "ss_status": "Status", "ss_option": "Option", "ss_task": "Task", "ss_listener": "Listener", "ss_log": "Log",
     "ss_loop *": "LoopHandle", "ss_server *": "ServerHandle", "ss_socket *": "SocketHandle", "ss_event *": "EventHandle",
     "ss_value *": "ValueHandle", "ss_object *": "ObjectHandle", "ss_stats *": "cpp.RawPointer<NativeStats>",
-    "ss_value **": "cpp.RawPointer<ValueHandle>", "ss_timer *": "TimerHandle", "const ss_bytes *": "cpp.RawConstPointer<NativeBytes>",
+    "ss_value **": "cpp.RawPointer<ValueHandle>", "ss_timer *": "TimerHandle", "ss_tls *": "TlsHandle", "const ss_bytes *": "cpp.RawConstPointer<NativeBytes>",
 }
 
 

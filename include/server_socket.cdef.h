@@ -1,7 +1,7 @@
 /*
  * The declarations of server_socket.h for parsers that know no preprocessor: cffi, LuaJIT's ffi, h2pas.
  * server_socket.h explains them. The types of the library's own events, which are texts, are
- * "connect", "close", "socketData", "outputProgress", "ioError", "end".
+ * "connect", "close", "socketData", "outputProgress", "ioError", "end", "handshakeError".
  *
  * This file is made from the sources in src/ffi: do not edit it.
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -18,6 +18,7 @@ enum ss_constants {
     SS_KIND_EVENT = 4,
     SS_KIND_VALUE = 6,
     SS_KIND_TIMER = 7,
+    SS_KIND_TLS = 8,
     SS_PHASE_CAPTURING = 1,
     SS_PHASE_AT_TARGET = 2,
     SS_PHASE_BUBBLING = 3,
@@ -73,8 +74,11 @@ enum ss_constants {
     SS_OPT_IDLE_BYTES = 10,
     SS_OPT_HALF_OPEN = 11,
     SS_OPT_READ_TIMEOUT = 12,
+    SS_OPT_TLS_MIN_VERSION = 13,
     SS_OPT_LINGER_BYTES = 14,
     SS_OPT_UNREAD_LIMIT = 15,
+    SS_OPT_CLIENT_CERTIFICATE = 16,
+    SS_OPT_HANDSHAKE_TIMEOUT = 17,
 };
 
 typedef int32_t ss_status;
@@ -83,6 +87,7 @@ typedef struct ss_loop ss_loop;
 typedef struct ss_server ss_server;
 typedef struct ss_socket ss_socket;
 typedef struct ss_timer ss_timer;
+typedef struct ss_tls ss_tls;
 typedef struct ss_value ss_value;
 typedef void (*ss_task)(void *user_data);
 typedef void ss_object;
@@ -224,6 +229,18 @@ ss_status ss_socket_write_double(ss_socket *socket, double value);
 ss_status ss_socket_write_utf(ss_socket *socket, const char *text);
 ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
 ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
+bool ss_tls_is_supported(void);
+ss_tls *ss_tls_new(void);
+ss_status ss_tls_set_identity(ss_tls *tls, const char *name, const void *chain, size_t chain_length, const void *private_key, size_t private_key_length);
+ss_status ss_tls_add_certificate(ss_tls *tls, const void *certificate, size_t length, bool trusted);
+ss_status ss_tls_set_protocols(ss_tls *tls, const char *protocols);
+ss_status ss_tls_set_ticket_secret(ss_tls *tls, const void *secret, size_t length);
+ss_status ss_set_tls(ss_object *object, ss_tls *tls, const char *name);
+int32_t ss_socket_tls_version(ss_socket *socket);
+const char *ss_socket_server_name(ss_socket *socket);
+const char *ss_socket_protocol(ss_socket *socket);
+const uint8_t *ss_socket_peer_certificate(ss_socket *socket, size_t index, size_t *length);
+const char *ss_socket_certificate_status(ss_socket *socket);
 ss_status ss_set_option(ss_object *object, ss_option option, int64_t value);
 ss_status ss_get_option(ss_object *object, ss_option option, int64_t *value);
 ss_status ss_server_stats(ss_server *server, ss_stats *stats);

@@ -55,7 +55,7 @@
  *
  * The rules:
  *
- *  1. Handles. ss_loop, ss_timer, ss_server, ss_socket, ss_event and ss_value pointers are keys, never addresses. One
+ *  1. Handles. ss_loop, ss_timer, ss_server, ss_socket, ss_event, ss_value and ss_tls pointers are keys, never addresses. One
  *     that is NULL, released, of another kind or plain garbage is answered with SS_ERR_HANDLE (by a getter: 0, false,
  *     NULL). They use all 64 bits (32 where pointers have 32), and may be odd. Where a runtime's pointers are for
  *     addresses only, keep them as integers of that width: Lua's light userdata (on some systems), V8's aligned
@@ -121,6 +121,8 @@
 #define SS_EVENT_IO_ERROR "ioError"
 /** Event: a socket's peer has ended its side, and writing goes on. Only with SS_OPT_HALF_OPEN. */
 #define SS_EVENT_END "end"
+/** Event, of a secure server: a peer's handshake has failed, see ss_event_detail. */
+#define SS_EVENT_HANDSHAKE_ERROR "handshakeError"
 
 
 /**
@@ -152,6 +154,11 @@
  * ss_object_kind of a timer.
  */
 #define SS_KIND_TIMER 7
+
+/**
+ * ss_object_kind of an ss_tls.
+ */
+#define SS_KIND_TLS 8
 
 /**
  * Event.eventPhase: never met here, since sockets have no parents.
@@ -404,6 +411,19 @@ typedef struct ss_socket ss_socket;
 typedef struct ss_timer ss_timer;
 
 /**
+ * What makes connections secure: who a server is, by the names that clients ask for, whom a client trusts, which
+ * protocols are spoken above TLS. One serves any number of servers and sockets, of all loops of its thread.
+ *
+ * Belongs to the thread that made it, and to no loop. What is changed in it holds for handshakes that begin later;
+ * connections go on as they are. Servers and sockets that use it go on with it when its last reference is given back;
+ * its keys are wiped and dropped when neither a reference nor such a user is left.
+ *
+ * TLS 1.2 and 1.3, with forward secrecy and authenticated ciphers only. There is no renegotiation, no compression, no early
+ * data, and no way to skip the verification of a certificate.
+ */
+typedef struct ss_tls ss_tls;
+
+/**
  * A value as ActionScript has it, from readObject or for writeObject: a number, a string, an array of other values.
  * Belongs to the thread it was made on, and to no loop.
  *
@@ -444,7 +464,7 @@ typedef struct ss_value ss_value;
 typedef void (*ss_task)(void *user_data);
 
 /**
- * Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event * or ss_value *.
+ * Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event *, ss_value * or ss_tls *.
  */
 typedef void ss_object;
 
@@ -607,6 +627,11 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
 #define SS_OPT_READ_TIMEOUT 12
 
 /**
+ * TLS: the oldest version that is spoken: 12 (default) or 13.
+ */
+#define SS_OPT_TLS_MIN_VERSION 13
+
+/**
  * Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
  * longest without progress are reset. From 1; default 268435456 (256 MiB).
  */
@@ -619,6 +644,18 @@ typedef void (*ss_log)(int32_t level, const char *message, void *user_data);
  * each of them besides. From 1; default 268435456 (256 MiB).
  */
 #define SS_OPT_UNREAD_LIMIT 15
+
+/**
+ * TLS, of a server and its sockets: whether clients are asked for a certificate, signed by one that ss_tls_add_certificate has made
+ * trusted. 0: no (default). 1: they are, and may have none; one that is shown must be good. 2: they must have one.
+ */
+#define SS_OPT_CLIENT_CERTIFICATE 16
+
+/**
+ * TLS: milliseconds for which a handshake may go on. The connection is given up then: handshakeError on the server, ioError on a socket that
+ * connects (ss_event_os_error is ETIMEDOUT). Default 10000; 0: as long as it likes.
+ */
+#define SS_OPT_HANDSHAKE_TIMEOUT 17
 
 #ifdef __cplusplus
 extern "C" {
@@ -1553,6 +1590,138 @@ SS_API ss_status ss_socket_write_utf_bytes(ss_socket *socket, const char *text);
  * the charset has not is sent as '?'. SS_ERR_TYPE 2007: text is NULL.
  */
 SS_API ss_status ss_socket_write_multi_byte(ss_socket *socket, const char *text, const char *charset);
+
+/* ---- TLS: SecureSocket, and secure servers --------------------------------------------------------------------------- */
+
+/**
+ * SecureSocket.isSupported: whether this library was built with TLS. Without it all functions here answer
+ * SS_ERR_UNSUPPORTED, or that a socket is plain. Any thread.
+ */
+SS_API bool ss_tls_is_supported(void);
+
+/**
+ * Makes an ss_tls without an identity, which trusts the public authorities that browsers trust (Mozilla's list, as the library
+ * has it). For most clients that is all.
+ *
+ * Returns one reference: give it back with ss_release. NULL on failure; SS_ERR_UNSUPPORTED: built without TLS.
+ */
+SS_API ss_tls *ss_tls_new(void);
+
+/**
+ * Sets who we are: a chain of certificates, our own first, and its private key. Both are copied; each is PEM, or DER (of
+ * the certificate alone, of the key as PKCS#8, PKCS#1 or SEC1). A key that is encrypted is not taken.
+ *
+ * A server shows it to clients that ask for that name (SNI): "example.org", or "*.example.org" for all names one label
+ * longer. name NULL or "": to all others, and to clients that ask for none; a client shows this one if it is asked to show a
+ * certificate. A server without any refuses every handshake.
+ * Set again for the same name it takes the place of the former: a certificate is renewed without a restart, and no
+ * connection or handshake under way fails. chain NULL removes it; the key is ignored then.
+ * SS_ERR_ARGUMENT 2004: the chain or the key is malformed, the key does not fit the chain, the name is no host's name, or there is
+ * none to be removed; nothing was changed, and the detail says which. SS_ERR_TYPE 2007: key is NULL, and chain is not.
+ */
+SS_API ss_status ss_tls_set_identity(ss_tls *tls,
+                                     const char *name,
+                                     const void *chain,
+                                     size_t chain_length,
+                                     const void *private_key,
+                                     size_t private_key_length);
+
+/**
+ * SecureSocket.addBinaryChainBuildingCertificate: adds one or more certificates, PEM or DER, which are copied.
+ *
+ * trusted: authorities, whose signature is trusted besides the public ones', and for a server: who may sign the certificates of
+ * clients; only these may, none of the public ones. A certificate that is its own issuer, of a device say, is trusted as it is
+ * if it is valid for the name that is connected to. Otherwise they are links: used to find the way from a server's certificate to an
+ * authority where the server does not send them.
+ * SS_ERR_ARGUMENT 2004: malformed, or without a certificate; nothing was added. SS_ERR_TYPE 2007: certificate is NULL.
+ */
+SS_API ss_status ss_tls_add_certificate(ss_tls *tls,
+                                        const void *certificate,
+                                        size_t length,
+                                        bool trusted);
+
+/**
+ * Sets which protocols are spoken above TLS (ALPN), the best first: "h2,http/1.1". NULL or "": none, as at first.
+ *
+ * A client offers them; a server takes the first of its own that the client offers, and refuses a client that offers only
+ * others. ss_socket_protocol says what came of it. SS_ERR_ARGUMENT 2004: a name between the commas is empty, or longer than 255
+ * bytes.
+ */
+SS_API ss_status ss_tls_set_protocols(ss_tls *tls,
+                                      const char *protocols);
+
+/**
+ * Sets the secret of a server's session tickets, at least 32 bytes, which are copied: a client that comes back resumes its session, with a
+ * shorter handshake, at every ss_tls that has the same secret and the same identities, in whatever loop or process.
+ *
+ * Without it each ss_tls has a secret of its own, by chance. Tickets are good for 12 hours. Whoever learns the secret can read
+ * connections of TLS 1.2 that were resumed with it: change it every day; tickets of the secret before the last change are still
+ * taken. NULL: no tickets, and nobody resumes. SS_ERR_ARGUMENT 2004: shorter than 32 bytes.
+ */
+SS_API ss_status ss_tls_set_ticket_secret(ss_tls *tls,
+                                          const void *secret,
+                                          size_t length);
+
+/**
+ * Makes a server or a socket secure; tls NULL: plain, as at first.
+ *
+ * A server: the connections that it accepts from now on. Their connect event comes when the handshake is done, with a socket whose
+ * peer is known; name is ignored. A handshake that fails is "handshakeError" on the server. Handshakes under way count for
+ * SS_OPT_MAX_CONNECTIONS, and have SS_OPT_HANDSHAKE_TIMEOUT.
+ *
+ * A socket that is not connected: its later connections. "connect" means that the server is who it should be: its certificate is
+ * signed by somebody who is trusted, is valid now, and is for name; NULL: for the host that is given to ss_socket_connect. A handshake that
+ * fails is ioError 2031; ss_socket_certificate_status and ss_event_detail say why.
+ *
+ * A socket that is connected (STARTTLS): what is written before leaves plain, what is written later is held back until the handshake
+ * is done, and unread bytes are taken for the beginning of the peer's handshake. Then "connect" comes on the socket; if
+ * the handshake fails ioError and close. With a name, and where the socket itself has connected, we are TLS's client, and else its
+ * server. tls NULL of a connected socket does nothing if it is plain.
+ *
+ * tls is used for as long as this stands; no reference to it is needed. SS_ERR_IO 2002: the socket is secure or connecting
+ * already, the server is closed, or a socket that is connected has called ss_socket_shutdown or has met the peer's end.
+ * SS_ERR_ARGUMENT 2004: name is neither a host's name nor an IP address. SS_ERR_UNSUPPORTED: built without TLS.
+ */
+SS_API ss_status ss_set_tls(ss_object *object,
+                            ss_tls *tls,
+                            const char *name);
+
+/**
+ * The version of TLS of a socket's connection: 12 or 13; 0 while it is plain, or its handshake is not done.
+ *
+ * This and what follows stays readable when the connection is over, until the socket is connected anew.
+ */
+SS_API int32_t ss_socket_tls_version(ss_socket *socket);
+
+/**
+ * The name that the client has asked for (SNI), in small letters; on a client the name that it has asked for itself. NULL if there is
+ * none. The text is the library's, and valid until the socket is connected anew, or its end.
+ */
+SS_API const char *ss_socket_server_name(ss_socket *socket);
+
+/**
+ * The protocol that both sides have agreed upon (ALPN); NULL if none. The text is the library's, and valid as
+ * ss_socket_server_name's.
+ */
+SS_API const char *ss_socket_protocol(ss_socket *socket);
+
+/**
+ * SecureSocket.serverCertificate: a certificate of the peer's chain in DER; index 0 is the peer's own, the next ones are what it
+ * sent with it. *length receives how many bytes. Also of one that was not trusted.
+ *
+ * The bytes are the library's, and valid as ss_socket_server_name's text. NULL with *length 0: there is none at that index.
+ */
+SS_API const uint8_t *ss_socket_peer_certificate(ss_socket *socket,
+                                                 size_t index,
+                                                 size_t *length);
+
+/**
+ * SecureSocket.serverCertificateStatus, of the peer's certificate, in the words of AIR's CertificateStatus: "trusted", "expired",
+ * "notYetValid", "principalMismatch" (it is for another name), "untrustedSigners" (of an authority that is not trusted), "invalidChain"
+ * (a signature or a link of the chain is wrong), "revoked", "invalid" (malformed, or not for this use), "unknown" (there is none, or it was
+ * not looked at). Never NULL for a socket; the text is constant.
+ */
+SS_API const char *ss_socket_certificate_status(ss_socket *socket);
 
 /* ---- Options --------------------------------------------------------------------------------------------------------- */
 

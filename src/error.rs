@@ -307,6 +307,16 @@ impl Failure {
         Failure::Known(&RECORD)
     }
 
+    pub(crate) fn without_tls() -> Self {
+        static RECORD: Record = Record::detailed(
+            Class::Unsupported,
+            0,
+            "The library was built without TLS.",
+            "the library was built without TLS: build it with the feature tls, which is one of its defaults",
+        );
+        Failure::Known(&RECORD)
+    }
+
     pub(crate) fn panicked() -> Self {
         static RECORD: Record = Record::ours(
             Class::Panic,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What can be set on a socket, and on a server for the sockets it will accept.
 
+use std::ops::RangeInclusive;
+
 use crate::error::{Failure, Result};
 
 /// The settings of one connection; a server's are what its sockets start with.
@@ -23,6 +25,12 @@ pub(crate) struct Options {
     pub read_timeout: u32,
     /// The peer's end is not yet the connection's.
     pub half_open: bool,
+    /// The oldest version of TLS that is spoken: 12 or 13.
+    pub tls_min_version: u8,
+    /// Whether a client is asked for a certificate: 0 no, 1 it may have one, 2 it must.
+    pub client_certificate: u8,
+    /// Milliseconds that a handshake may take; 0 = any.
+    pub handshake_timeout: u32,
 }
 
 impl Default for Options {
@@ -37,6 +45,9 @@ impl Default for Options {
             keep_alive: 0,
             read_timeout: 0,
             half_open: false,
+            tls_min_version: 12,
+            client_certificate: 0,
+            handshake_timeout: 10_000,
         }
     }
 }
@@ -83,8 +94,11 @@ pub(crate) enum Name {
     IdleBytes,
     HalfOpen,
     ReadTimeout,
+    TlsMinVersion,
     LingerBytes,
     UnreadLimit,
+    ClientCertificate,
+    HandshakeTimeout,
 }
 
 impl Name {
@@ -102,8 +116,11 @@ impl Name {
             10 => Name::IdleBytes,
             11 => Name::HalfOpen,
             12 => Name::ReadTimeout,
+            13 => Name::TlsMinVersion,
             14 => Name::LingerBytes,
             15 => Name::UnreadLimit,
+            16 => Name::ClientCertificate,
+            17 => Name::HandshakeTimeout,
             _ => return Err(Failure::not_accepted("option").because(format!("there is no option {number}"))),
         })
     }
@@ -133,6 +150,9 @@ impl Options {
             Name::IdleBytes => count(value).map(|value| self.idle_bytes = value),
             Name::HalfOpen => flag(value).map(|value| self.half_open = value),
             Name::ReadTimeout => number(value).map(|value| self.read_timeout = value),
+            Name::TlsMinVersion => small(value, 12..=13, "12 or 13").map(|value| self.tls_min_version = value),
+            Name::ClientCertificate => small(value, 0..=2, "0, 1 or 2").map(|value| self.client_certificate = value),
+            Name::HandshakeTimeout => number(value).map(|value| self.handshake_timeout = value),
             Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => {
                 return None;
             }
@@ -151,6 +171,9 @@ impl Options {
             Name::IdleBytes => Some(self.idle_bytes.into()),
             Name::HalfOpen => Some(self.half_open.into()),
             Name::ReadTimeout => Some(self.read_timeout.into()),
+            Name::TlsMinVersion => Some(self.tls_min_version.into()),
+            Name::ClientCertificate => Some(self.client_certificate.into()),
+            Name::HandshakeTimeout => Some(self.handshake_timeout.into()),
             Name::DualStack | Name::ReusePort | Name::MaxConnections | Name::LingerBytes | Name::UnreadLimit => None,
         }
     }
@@ -199,6 +222,11 @@ fn count(value: i64) -> Result<u32> {
 
 fn number(value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|_| out_of_range(value, "from 0 to 4294967295"))
+}
+
+fn small(value: i64, range: RangeInclusive<u8>, what: &str) -> Result<u8> {
+    let small = u8::try_from(value).ok().filter(|small| range.contains(small));
+    small.ok_or_else(|| out_of_range(value, what))
 }
 
 fn seconds(value: i64) -> Result<u32> {

@@ -10,7 +10,7 @@ use support::*;
 
 use server_socket::*;
 
-const ALL: [(ss_option, i64); 12] = [
+const ALL: [(ss_option, i64); 15] = [
     (SS_OPT_NO_DELAY, 1),
     (SS_OPT_DUAL_STACK, 0),
     (SS_OPT_REUSE_PORT, 0),
@@ -23,6 +23,9 @@ const ALL: [(ss_option, i64); 12] = [
     (SS_OPT_IDLE_BYTES, 1),
     (SS_OPT_LINGER_BYTES, 256 * 1024 * 1024),
     (SS_OPT_UNREAD_LIMIT, 256 * 1024 * 1024),
+    (SS_OPT_TLS_MIN_VERSION, 12),
+    (SS_OPT_CLIENT_CERTIFICATE, 0),
+    (SS_OPT_HANDSHAKE_TIMEOUT, 10_000),
 ];
 
 const ONLY_SERVERS: [ss_option; 5] =
@@ -82,6 +85,9 @@ fn what_is_set_is_got_and_a_wrong_value_changes_nothing() {
         (SS_OPT_IDLE_TIMEOUT, 4_294_967_295),
         (SS_OPT_KEEP_ALIVE, 32_767),
         (SS_OPT_IDLE_BYTES, 4_294_967_295),
+        (SS_OPT_TLS_MIN_VERSION, 13),
+        (SS_OPT_CLIENT_CERTIFICATE, 2),
+        (SS_OPT_HANDSHAKE_TIMEOUT, 0),
         (SS_OPT_DUAL_STACK, 1),
         (SS_OPT_REUSE_PORT, cfg!(unix).into()), // Windows has only 0
     ]);
@@ -102,6 +108,10 @@ fn what_is_set_is_got_and_a_wrong_value_changes_nothing() {
         (SS_OPT_IDLE_TIMEOUT, -1),
         (SS_OPT_KEEP_ALIVE, 32_768),
         (SS_OPT_IDLE_BYTES, 0),
+        (SS_OPT_TLS_MIN_VERSION, 11),
+        (SS_OPT_TLS_MIN_VERSION, 14),
+        (SS_OPT_CLIENT_CERTIFICATE, 3),
+        (SS_OPT_HANDSHAKE_TIMEOUT, -1),
     ];
     for (option, value) in out_of_range {
         let before = get(&server, option);
@@ -116,7 +126,7 @@ fn an_unknown_option_and_a_servers_option_on_a_socket_are_refused() {
     let server = Server::new(&events);
     let socket = ss_socket_new(events.0);
     let mut value = 77;
-    let unknown = [0, 13, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
+    let unknown = [0, 18, -1, i32::MAX, i32::MIN].map(|option| (server.0.cast(), option));
     let not_a_sockets = ONLY_SERVERS.map(|option| (socket.cast(), option));
     for (object, option) in unknown.into_iter().chain(not_a_sockets) {
         assert_eq!(ss_set_option(object, option, 1), SS_ERR_ARGUMENT, "option {option}");

@@ -481,6 +481,36 @@ static value hss_socket_write_multi_byte(value socket_, value text_, value chars
 }
 DEFINE_PRIM(hss_socket_write_multi_byte, 3)
 
+static value hss_tls_is_supported(void)
+{
+	return alloc_bool(ss_tls_is_supported());
+}
+DEFINE_PRIM(hss_tls_is_supported, 0)
+
+static value hss_socket_tls_version(value socket_)
+{
+	return integer((int)ss_socket_tls_version(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_tls_version, 1)
+
+static value hss_socket_server_name(value socket_)
+{
+	return text(ss_socket_server_name(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_server_name, 1)
+
+static value hss_socket_protocol(value socket_)
+{
+	return text(ss_socket_protocol(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_protocol, 1)
+
+static value hss_socket_certificate_status(value socket_)
+{
+	return text(ss_socket_certificate_status(object_of(socket_)));
+}
+DEFINE_PRIM(hss_socket_certificate_status, 1)
+
 static value hss_set_option(value object_, value option_, value value_)
 {
 	return integer((int)ss_set_option(object_of(object_), (ss_option)val_any_int(option_), (int64_t)val_any_int(value_)));

@@ -14,7 +14,7 @@ class Drift {
 		"cpp.UInt64" => "uint64_t", "cpp.SizeT" => "size_t", "cpp.Float32" => "float", "cpp.Float64" => "double",
 		"cpp.ConstCharStar" => "const char *", "serversocket.Status" => "ss_status", "serversocket.Option" => "ss_option",
 		"serversocket.Task" => "ss_task", "serversocket.Listener" => "ss_listener", "serversocket.Log" => "ss_log",
-		"serversocket.ObjectHandle" => "ss_object *", "serversocket.NativeLoop" => "ss_loop", "serversocket.NativeTimer" => "ss_timer", "serversocket.NativeServer" => "ss_server",
+		"serversocket.ObjectHandle" => "ss_object *", "serversocket.NativeLoop" => "ss_loop", "serversocket.NativeTimer" => "ss_timer", "serversocket.NativeTls" => "ss_tls", "serversocket.NativeServer" => "ss_server",
 		"serversocket.NativeSocket" => "ss_socket", "serversocket.NativeEvent" => "ss_event", "serversocket.NativeValue" => "ss_value",
 		"serversocket.NativeStats" => "ss_stats", "serversocket.NativeBytes" => "ss_bytes"
 	];

@@ -8,6 +8,7 @@
 //! socket/       Socket: state, unread input, connecting, typed data, closing
 //! connection/   the transport under a socket: its phases, sending, receiving, its way to an end
 //! adoption      descriptors that the host hands over
+//! tls/          what makes servers and sockets secure
 //! timer         tasks of the host's that run when their time has come
 //! known         descriptors of ours that the host knows
 //! events/       events, their types, listener lists, and the dispatch of one event
@@ -28,4 +29,5 @@ pub(crate) mod server;
 pub(crate) mod socket;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod tls;
 pub(crate) mod values;

@@ -15,7 +15,7 @@ use crate::driver::{self, place};
 use crate::error::{Failure, Result};
 use crate::handle::Kind;
 
-/// Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event * or ss_value *.
+/// Any handle: an ss_loop *, ss_timer *, ss_server *, ss_socket *, ss_event *, ss_value * or ss_tls *.
 pub type ss_object = c_void;
 
 /// ss_object_kind of a loop.
@@ -30,13 +30,15 @@ pub const SS_KIND_EVENT: i32 = 4;
 pub const SS_KIND_VALUE: i32 = 6;
 /// ss_object_kind of a timer.
 pub const SS_KIND_TIMER: i32 = 7;
+/// ss_object_kind of an ss_tls.
+pub const SS_KIND_TLS: i32 = 8;
 
 /// What kind of object a handle is of: SS_KIND_...; 0 if it is not one of a living object of this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
     get(0, |thread| {
         thread.check(key(object))?;
-        Ok(key(object).kind().map_or(0, |kind| kind as i32))
+        Ok(key(object).kind().map_or(0, number_of))
     })
 }
 
@@ -47,10 +49,19 @@ pub extern "C" fn ss_object_kind(object: *mut ss_object) -> i32 {
 /// walks what there is, which takes a while among many.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_object_count(kind: i32) -> usize {
-    get(0, |thread| {
-        let kind = usize::try_from(kind).ok().and_then(Kind::of);
-        Ok(kind.map_or(0, |kind| thread.count(kind)))
-    })
+    get(0, |thread| Ok(kind_of(kind).map_or(0, |kind| thread.count(kind))))
+}
+
+/// SS_KIND_...
+fn number_of(kind: Kind) -> i32 {
+    if kind == Kind::Tls { SS_KIND_TLS } else { kind as i32 }
+}
+
+fn kind_of(number: i32) -> Option<Kind> {
+    match number {
+        SS_KIND_TLS => Some(Kind::Tls),
+        _ => usize::try_from(number).ok().and_then(Kind::of).filter(|kind| number_of(*kind) == number),
+    }
 }
 
 /// Adds a reference to an object of any kind.

@@ -59,6 +59,8 @@ pub const SS_OPT_HALF_OPEN: ss_option = 11;
 /// read, that is after ss_socket_pause and at SS_OPT_READ_LIMIT, and begins anew when reading goes on; after the peer's end
 /// ("end") it is over. Default 0: never.
 pub const SS_OPT_READ_TIMEOUT: ss_option = 12;
+/// TLS: the oldest version that is spoken: 12 (default) or 13.
+pub const SS_OPT_TLS_MIN_VERSION: ss_option = 13;
 /// Server: how many bytes all of its connections together whose sockets are closed may have unsent. Beyond it those that have gone
 /// longest without progress are reset. From 1; default 268435456 (256 MiB).
 pub const SS_OPT_LINGER_BYTES: ss_option = 14;
@@ -67,6 +69,12 @@ pub const SS_OPT_LINGER_BYTES: ss_option = 14;
 /// peers are slowed down by TCP, their end is told later, and nothing is lost. The log has a warning, once. SS_OPT_READ_LIMIT holds for
 /// each of them besides. From 1; default 268435456 (256 MiB).
 pub const SS_OPT_UNREAD_LIMIT: ss_option = 15;
+/// TLS, of a server and its sockets: whether clients are asked for a certificate, signed by one that ss_tls_add_certificate has made
+/// trusted. 0: no (default). 1: they are, and may have none; one that is shown must be good. 2: they must have one.
+pub const SS_OPT_CLIENT_CERTIFICATE: ss_option = 16;
+/// TLS: milliseconds for which a handshake may go on. The connection is given up then: handshakeError on the server, ioError on a socket that
+/// connects (ss_event_os_error is ETIMEDOUT). Default 10000; 0: as long as it likes.
+pub const SS_OPT_HANDSHAKE_TIMEOUT: ss_option = 17;
 
 /// Sets an option.
 ///

@@ -16,10 +16,12 @@ pub(crate) use registry::{explain, hold};
 
 use crate::error::{Failure, Result};
 
-/// What a key opens. Zero is no kind, so that NULL is no key.
+/// What a key opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Kind {
+    /// All other numbers of three bits are taken. NULL is no key for all that, since no generation is 0.
+    Tls = 0,
     Loop = 1,
     Server = 2,
     Socket = 3,
@@ -34,6 +36,7 @@ impl Kind {
     #[inline]
     pub(crate) fn of(number: usize) -> Option<Kind> {
         match number {
+            0 => Some(Kind::Tls),
             1 => Some(Kind::Loop),
             2 => Some(Kind::Server),
             3 => Some(Kind::Socket),
@@ -55,6 +58,7 @@ impl Kind {
             Kind::Event => "an event's",
             Kind::Connection => "a connection's",
             Kind::Value => "a value's",
+            Kind::Tls => "an ss_tls's",
         }
     }
 }

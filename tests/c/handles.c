@@ -51,6 +51,19 @@ static void use_as_timer(void *h)
     REFUSED(ss_timer_stop(timer));
 }
 
+static void use_as_tls(void *h)
+{
+    ss_tls *tls = (ss_tls *)h;
+    int32_t before = expected;
+    if (!ss_tls_is_supported()) expected = SS_ERR_UNSUPPORTED;
+    REFUSED(ss_tls_set_identity(tls, NULL, "x", 1, "x", 1));
+    REFUSED(ss_tls_set_identity(tls, NULL, NULL, 0, NULL, 0));
+    REFUSED(ss_tls_add_certificate(tls, "x", 1, true));
+    REFUSED(ss_tls_set_protocols(tls, "x"));
+    REFUSED(ss_tls_set_ticket_secret(tls, NULL, 0));
+    expected = before;
+}
+
 /* The three that every thread may call. */
 static void use_as_loop_from_anywhere(void *h)
 {
@@ -106,6 +119,13 @@ static void use_as_socket(void *h)
     EMPTY(ss_socket_remote_address(socket));
     EMPTY(ss_socket_local_port(socket));
     EMPTY(ss_socket_remote_port(socket));
+    EMPTY(ss_socket_tls_version(socket));
+    EMPTY(ss_socket_server_name(socket));
+    EMPTY(ss_socket_protocol(socket));
+    EMPTY(ss_socket_certificate_status(socket));
+    EMPTY(ss_socket_peer_certificate(socket, 0, &length));
+    CHECK(length == 77 || length == 0);
+    length = 77;
     EMPTY(ss_socket_read(socket, bytes, 3));
     EMPTY(ss_socket_peek(socket, &length));
     CHECK(length == 77 || length == 0);
@@ -268,6 +288,7 @@ static void use_as_target(void *h)
     EMPTY(ss_has_listener(h, "x"));
     EMPTY(ss_will_trigger(h, "x"));
     REFUSED(ss_dispatch_event(h, good_event, &answer));
+    REFUSED(ss_set_tls(h, NULL, NULL));
     CHECK(answer && fd == 77);
 #ifdef HAVE_ss_set_option
     {
@@ -296,6 +317,7 @@ static void use_as_everything(void *h)
         use_as_loop_from_anywhere(h);
     }
     use_as_timer(h);
+    use_as_tls(h);
     use_as_server(h);
     use_as_socket(h);
     use_as_socket_of_objects(h);
@@ -425,6 +447,12 @@ static void a_handle_of_another_kind_is_refused(void)
     use_as_target(f.timer);
     use_as_value(f.timer);
     use_as_timer(f.loop);
+    use_as_tls(f.loop);
+    use_as_tls(f.server);
+    use_as_tls(f.socket);
+    use_as_tls(f.event);
+    use_as_tls(f.value);
+    use_as_tls(f.timer);
     use_as_timer(f.server);
     use_as_timer(f.socket);
     use_as_timer(f.event);

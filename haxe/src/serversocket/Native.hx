@@ -20,6 +20,7 @@ extern class Native {
 	static inline final SS_KIND_EVENT = 4;
 	static inline final SS_KIND_VALUE = 6;
 	static inline final SS_KIND_TIMER = 7;
+	static inline final SS_KIND_TLS = 8;
 	static inline final SS_PHASE_CAPTURING = 1;
 	static inline final SS_PHASE_AT_TARGET = 2;
 	static inline final SS_PHASE_BUBBLING = 3;
@@ -75,8 +76,11 @@ extern class Native {
 	static inline final SS_OPT_IDLE_BYTES = 10;
 	static inline final SS_OPT_HALF_OPEN = 11;
 	static inline final SS_OPT_READ_TIMEOUT = 12;
+	static inline final SS_OPT_TLS_MIN_VERSION = 13;
 	static inline final SS_OPT_LINGER_BYTES = 14;
 	static inline final SS_OPT_UNREAD_LIMIT = 15;
+	static inline final SS_OPT_CLIENT_CERTIFICATE = 16;
+	static inline final SS_OPT_HANDSHAKE_TIMEOUT = 17;
 
 	@:native("::ss_status_name") static function ss_status_name(status:cpp.Int32):cpp.ConstCharStar;
 	@:native("::ss_last_status") static function ss_last_status():Status;
@@ -198,6 +202,18 @@ extern class Native {
 	@:native("::ss_socket_write_utf") static function ss_socket_write_utf(socket:SocketHandle, text:cpp.ConstCharStar):Status;
 	@:native("::ss_socket_write_utf_bytes") static function ss_socket_write_utf_bytes(socket:SocketHandle, text:cpp.ConstCharStar):Status;
 	@:native("::ss_socket_write_multi_byte") static function ss_socket_write_multi_byte(socket:SocketHandle, text:cpp.ConstCharStar, charset:cpp.ConstCharStar):Status;
+	@:native("::ss_tls_is_supported") static function ss_tls_is_supported():Bool;
+	@:native("::ss_tls_new") static function ss_tls_new():TlsHandle;
+	@:native("::ss_tls_set_identity") static function ss_tls_set_identity(tls:TlsHandle, name:cpp.ConstCharStar, chain:cpp.RawConstPointer<cpp.Void>, chainLength:cpp.SizeT, privateKey:cpp.RawConstPointer<cpp.Void>, privateKeyLength:cpp.SizeT):Status;
+	@:native("::ss_tls_add_certificate") static function ss_tls_add_certificate(tls:TlsHandle, certificate:cpp.RawConstPointer<cpp.Void>, length:cpp.SizeT, trusted:Bool):Status;
+	@:native("::ss_tls_set_protocols") static function ss_tls_set_protocols(tls:TlsHandle, protocols:cpp.ConstCharStar):Status;
+	@:native("::ss_tls_set_ticket_secret") static function ss_tls_set_ticket_secret(tls:TlsHandle, secret:cpp.RawConstPointer<cpp.Void>, length:cpp.SizeT):Status;
+	@:native("::ss_set_tls") static function ss_set_tls(object:ObjectHandle, tls:TlsHandle, name:cpp.ConstCharStar):Status;
+	@:native("::ss_socket_tls_version") static function ss_socket_tls_version(socket:SocketHandle):cpp.Int32;
+	@:native("::ss_socket_server_name") static function ss_socket_server_name(socket:SocketHandle):cpp.ConstCharStar;
+	@:native("::ss_socket_protocol") static function ss_socket_protocol(socket:SocketHandle):cpp.ConstCharStar;
+	@:native("::ss_socket_peer_certificate") static function ss_socket_peer_certificate(socket:SocketHandle, index:cpp.SizeT, length:cpp.RawPointer<cpp.SizeT>):cpp.RawConstPointer<cpp.UInt8>;
+	@:native("::ss_socket_certificate_status") static function ss_socket_certificate_status(socket:SocketHandle):cpp.ConstCharStar;
 	@:native("::ss_set_option") static function ss_set_option(object:ObjectHandle, option:Option, value:cpp.Int64):Status;
 	@:native("::ss_get_option") static function ss_get_option(object:ObjectHandle, option:Option, value:cpp.RawPointer<cpp.Int64>):Status;
 	@:native("::ss_server_stats") static function ss_server_stats(server:ServerHandle, stats:cpp.RawPointer<NativeStats>):Status;
@@ -260,6 +276,7 @@ extern class Native {
 @:include("server_socket.h") @:native("ss_socket") @:structAccess @:unreflective extern class NativeSocket {}
 @:include("server_socket.h") @:native("ss_event") @:structAccess @:unreflective extern class NativeEvent {}
 @:include("server_socket.h") @:native("ss_value") @:structAccess @:unreflective extern class NativeValue {}
+@:include("server_socket.h") @:native("ss_tls") @:structAccess @:unreflective extern class NativeTls {}
 
 typedef LoopHandle = cpp.RawPointer<NativeLoop>;
 typedef TimerHandle = cpp.RawPointer<NativeTimer>;
@@ -267,6 +284,7 @@ typedef ServerHandle = cpp.RawPointer<NativeServer>;
 typedef SocketHandle = cpp.RawPointer<NativeSocket>;
 typedef EventHandle = cpp.RawPointer<NativeEvent>;
 typedef ValueHandle = cpp.RawPointer<NativeValue>;
+typedef TlsHandle = cpp.RawPointer<NativeTls>;
 
 /** Any of the handles above. **/
 typedef ObjectHandle = cpp.RawPointer<cpp.Void>;

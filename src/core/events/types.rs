@@ -20,6 +20,7 @@ impl EventType {
     pub(crate) const OUTPUT_PROGRESS: EventType = EventType(3);
     pub(crate) const IO_ERROR: EventType = EventType(4);
     pub(crate) const END: EventType = EventType(5);
+    pub(crate) const HANDSHAKE_ERROR: EventType = EventType(6);
 
     /// The one of the library's own types that has this name. Each is compared by its length first, and then by whole words.
     #[inline]
@@ -36,6 +37,8 @@ impl EventType {
             Some(EventType::IO_ERROR)
         } else if name == b"end" {
             Some(EventType::END)
+        } else if name == b"handshakeError" {
+            Some(EventType::HANDSHAKE_ERROR)
         } else {
             None
         }
@@ -48,9 +51,10 @@ impl EventType {
     }
 }
 
-/// How many types are the library's own: AIR's, and `end`. They are always there, and nobody counts their uses.
-pub(crate) const BUILT_IN: usize = 6;
-const BUILT_IN_NAMES: [&CStr; BUILT_IN] = [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"end"];
+/// How many types are the library's own: AIR's, `end` and `handshakeError`. They are always there, and nobody counts their uses.
+pub(crate) const BUILT_IN: usize = 7;
+const BUILT_IN_NAMES: [&CStr; BUILT_IN] =
+    [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"end", c"handshakeError"];
 
 /// What other libraries call events that have another name here.
 const OTHER_NAMES: [(&[u8], EventType); 4] = [

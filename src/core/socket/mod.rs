@@ -15,6 +15,7 @@ pub(crate) mod endpoints;
 pub(crate) mod input;
 mod objects;
 mod output;
+mod secure;
 pub(crate) mod typed;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};

@@ -6,6 +6,7 @@
 
 mod frames;
 mod objects;
+mod tls;
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -20,6 +21,7 @@ use crate::core::host::Due;
 use crate::core::server::ServerRef;
 use crate::core::socket::SocketRef;
 use crate::core::timer::TimerRef;
+use crate::core::tls::Tls;
 use crate::core::values::Values;
 use crate::error::{Failure, Result};
 use crate::handle::{self, Key, Kind, Object, Table};
@@ -45,6 +47,7 @@ pub(crate) struct Thread {
     left_behind: bool,
     pub events: Events,
     pub values: Values,
+    tls: Table<Tls>,
     /// The listener list that all others begin with.
     no_listeners: Option<Rc<List>>,
     pub due: Due,
@@ -153,7 +156,7 @@ fn no_target(key: Key) -> Failure {
 /// Why a key is none of any object of this thread.
 #[cold]
 fn no_object(key: Key) -> Failure {
-    handle::explain(key, &[Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Value])
+    handle::explain(key, &[Kind::Loop, Kind::Server, Kind::Socket, Kind::Event, Kind::Value, Kind::Tls])
 }
 
 /// Whether a step is under way on this thread: what panics now is the library.
@@ -171,6 +174,7 @@ impl Thread {
             left_behind: false,
             events: Events::new(),
             values: Values::new(),
+            tls: Table::new(),
             no_listeners: None,
             due: Due::new(),
             hints: Notes::new(),
@@ -441,6 +445,7 @@ impl Thread {
             self.events.destroy(key, &mut self.due);
         }
         self.values.destroy_all(&mut self.due);
+        self.destroy_all_tls();
         (self.due.depth, self.due.running) = (0, false);
         crate::driver::at_the_end(self.due);
     }

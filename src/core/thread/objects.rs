@@ -36,6 +36,7 @@ impl Thread {
             Some(Kind::Event) => self.events.find(key).map(|_| ()),
             Some(Kind::Value) => self.values.node(key).map(|_| ()),
             Some(Kind::Timer) => self.timer(key).map(|_| ()),
+            Some(Kind::Tls) => self.tls(key).map(|_| ()),
             _ => Err(no_object(key)),
         }
     }
@@ -50,6 +51,7 @@ impl Thread {
             Kind::Timer => of_loops(|event_loop| event_loop.timers.iter().count()),
             Kind::Event => self.events.count_held(),
             Kind::Value => self.values.count(),
+            Kind::Tls => self.tls.iter().count(),
             Kind::Connection => 0,
         }
     }
@@ -63,6 +65,7 @@ impl Thread {
             Some(Kind::Event) => self.events.retain(key),
             Some(Kind::Value) => self.values.life(key)?.retain(),
             Some(Kind::Timer) => self.timer(key)?.timer.life.retain(),
+            Some(Kind::Tls) => self.tls(key)?.life.retain(),
             _ => Err(no_object(key)),
         }
     }
@@ -97,6 +100,11 @@ impl Thread {
                     self.loops[found].destroy_timer(key, &mut self.due);
                 }
             }
+            Some(Kind::Tls) => {
+                if self.tls(key)?.life.release()? {
+                    self.destroy_tls(key);
+                }
+            }
             _ => return Err(no_object(key)),
         }
         Ok(())
@@ -119,6 +127,7 @@ impl Thread {
             Some(Kind::Event) => std::mem::replace(&mut self.events.find_mut(key)?.make_rare()?.user, user),
             Some(Kind::Value) => std::mem::replace(self.values.user(key)?, user),
             Some(Kind::Timer) => std::mem::replace(&mut self.timer(key)?.timer.user, user),
+            Some(Kind::Tls) => std::mem::replace(&mut self.tls(key)?.user, user),
             _ => return Err(no_object(key)),
         };
         self.due.add(old.into_destructor());
@@ -135,6 +144,7 @@ impl Thread {
             }
             Some(Kind::Value) => self.values.user(key)?.data,
             Some(Kind::Timer) => self.timer(key)?.timer.user.data,
+            Some(Kind::Tls) => self.tls(key)?.user.data,
             _ => return Err(no_object(key)),
         })
     }

@@ -363,6 +363,26 @@ class Calls {
 		return Native.ss_socket_write_multi_byte(HandleCast.toSocket(socket.object), ConstCharStar.fromString(text), ConstCharStar.fromString(charset));
 	}
 
+	public static function tlsIsSupported():Bool {
+		return Native.ss_tls_is_supported();
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		return Native.ss_socket_tls_version(HandleCast.toSocket(socket.object));
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		return Native.ss_socket_server_name(HandleCast.toSocket(socket.object)).toString();
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		return Native.ss_socket_protocol(HandleCast.toSocket(socket.object)).toString();
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
+		return Native.ss_socket_certificate_status(HandleCast.toSocket(socket.object)).toString();
+	}
+
 	public static function setOption(object:Handle, option:Int, value:Int):Int {
 		return Native.ss_set_option(object.object, option, value);
 	}
@@ -776,6 +796,26 @@ class Calls {
 		return _socketWriteMultiByte(socket, NekoBinding.toNeko(text), NekoBinding.toNeko(charset));
 	}
 
+	public static function tlsIsSupported():Bool {
+		return _tlsIsSupported();
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		return _socketTlsVersion(socket);
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketServerName(socket));
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketProtocol(socket));
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
+		return NekoBinding.toHaxe(_socketCertificateStatus(socket));
+	}
+
 	public static function setOption(object:Handle, option:Int, value:Int):Int {
 		return _setOption(object, option, value);
 	}
@@ -955,6 +995,11 @@ class Calls {
 	static final _socketWriteUtf = Lib.load("serversocket", "hss_socket_write_utf", 2);
 	static final _socketWriteUtfBytes = Lib.load("serversocket", "hss_socket_write_utf_bytes", 2);
 	static final _socketWriteMultiByte = Lib.load("serversocket", "hss_socket_write_multi_byte", 3);
+	static final _tlsIsSupported = Lib.load("serversocket", "hss_tls_is_supported", 0);
+	static final _socketTlsVersion = Lib.load("serversocket", "hss_socket_tls_version", 1);
+	static final _socketServerName = Lib.load("serversocket", "hss_socket_server_name", 1);
+	static final _socketProtocol = Lib.load("serversocket", "hss_socket_protocol", 1);
+	static final _socketCertificateStatus = Lib.load("serversocket", "hss_socket_certificate_status", 1);
 	static final _setOption = Lib.load("serversocket", "hss_set_option", 3);
 	static final _getOption = Lib.load("serversocket", "hss_get_option", 2);
 	static final _socketReadObject = Lib.load("serversocket", "hss_socket_read_object", 1);
@@ -1283,6 +1328,26 @@ class Calls {
 	}
 
 	public static function socketWriteMultiByte(socket:Handle, text:String, charset:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsIsSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketTlsVersion(socket:Handle):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketServerName(socket:Handle):String {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketProtocol(socket:Handle):String {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function socketCertificateStatus(socket:Handle):String {
 		throw MacroBinding.NOTHING;
 	}
 
