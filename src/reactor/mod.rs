@@ -13,7 +13,7 @@ mod timers;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, Scratch, SendBuffer};
 pub(crate) use output::{Output, SLICES};
@@ -24,6 +24,7 @@ pub(crate) use timers::{Deadline, Timers};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory;
+use crate::sys::Instant;
 use crate::sys::net::{self, EVENTS, Poller, Ready, Waker};
 
 fn make_poller() -> io::Result<(Poller, Waker)> {
@@ -67,6 +68,8 @@ pub(crate) struct Reactor {
     pub(crate) now: Instant,
     /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
     exported: bool,
+    /// All connections are to be looked at: it is in the list of the ready itself.
+    looks_at_all: bool,
 }
 
 impl Reactor {
@@ -95,6 +98,7 @@ impl Reactor {
             taken: Vec::new(),
             now: net::now(),
             exported: false,
+            looks_at_all: false,
         })
     }
 
@@ -126,7 +130,19 @@ impl Reactor {
     /// Has the whole loop looked at in the next turn: there is room for unread input again.
     pub(crate) fn push_loop(&mut self) {
         self.receive_buffer.take_little(false);
-        self.push_ready(self.key);
+        self.look_at_all();
+    }
+
+    /// Has all connections looked at in the next turn: some of them may be read from again.
+    pub(crate) fn look_at_all(&mut self) {
+        if !std::mem::replace(&mut self.looks_at_all, true) {
+            self.push_ready(self.key);
+        }
+    }
+
+    /// They are.
+    pub(crate) fn looked_at_all(&mut self) {
+        self.looks_at_all = false;
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {
@@ -140,6 +156,7 @@ impl Reactor {
     /// After a panic the list of the ready is made anew.
     pub(crate) fn forget_lists(&mut self) {
         self.ready.clear();
+        self.looks_at_all = false;
         self.dirty.clear();
         self.progress.clear();
     }

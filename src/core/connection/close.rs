@@ -169,23 +169,6 @@ impl Transport {
         server.free_place(&mut self.reactor);
     }
 
-    /// Cuts the connections of a server that linger longest without progress, until what they have unsent is within its
-    /// limit.
-    pub(crate) fn keep_lingering_bounded(&mut self, server: &ServerShare) {
-        while server.lingering_bytes.get() > server.linger_limit.get() && self.cut_longest_lingering(server) {}
-    }
-
-    /// Makes room: the connection of that server which lingers longest without progress is reset. Returns whether there
-    /// was one.
-    pub(crate) fn cut_longest_lingering(&mut self, server: &ServerShare) -> bool {
-        let is_its = |connection: &Connection| connection.phase.lingers() && connection.was_accepted_by(server);
-        let its = self.connections.iter_mut().filter(|(_, connection)| is_its(connection));
-        let stuck = its.filter_map(|(key, connection)| Some((connection.stuck_since()?, key)));
-        let Some((_, key)) = stuck.min() else { return false };
-        self.happen(key, Happening::Cut, End::default());
-        true
-    }
-
     /// The connections that a server has accepted.
     pub(crate) fn connections_of(&self, server: &ServerShare) -> Vec<Key> {
         self.connections

@@ -2,12 +2,13 @@
 //! The transport under a socket: one TCP connection.
 //!
 //! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `settings` its socket
-//! options, `close` its ways to an end. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
+//! options, `close` its ways to an end, `give_way` that of connections in others' way. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
 //!
 //! A connection outlives its socket: when a socket is closed, what was written is still sent, in the background.
 
 mod adopt;
 pub(crate) mod close;
+mod give_way;
 pub(crate) mod phase;
 pub(crate) mod receive;
 mod rare;
@@ -329,9 +330,10 @@ impl Transport {
     /// There is room for unread input again: whoever may have been held back is looked at.
     pub(crate) fn read_on(&mut self) {
         let Transport { reactor, connections, .. } = self;
+        reactor.looked_at_all();
         for (key, connection) in connections.iter_mut() {
-            if connection.has_inbound() && connection.owner.is_some() {
-                connection.queue(reactor, key);
+            if connection.owner.is_some() {
+                connection.look_for_room(reactor, key);
             }
         }
     }

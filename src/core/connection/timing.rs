@@ -3,7 +3,7 @@
 //!
 //! Only connections that need a clock have one. Its deadline is in the loop's timers under the connection's key.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::phase::{Happening, Phase};
 use super::rare::timing_of;
@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::handle::Key;
 use crate::options::Options;
 use crate::reactor::{Deadline, Reactor};
+use crate::sys::Instant;
 use crate::sys::net::{self, News};
 
 /// Long enough for a turn that reads, and for those that rest meanwhile since the system is out of memory.
@@ -196,6 +197,16 @@ impl Connection {
         }
     }
 
+    /// It may be read from again, perhaps. Its peer's time begins anew if it stood still.
+    pub(super) fn look_for_room(&mut self, reactor: &mut Reactor, key: Key) {
+        let clock = self.timing().and_then(|timing| timing.read);
+        if clock.is_some_and(|clock| clock.since.is_none()) {
+            self.read_on(reactor, key);
+        } else if self.has_inbound() {
+            self.queue(reactor, key);
+        }
+    }
+
     #[inline]
     pub(super) fn note_received(&mut self, bytes: usize) {
         if self.rare.is_some() {
@@ -286,6 +297,11 @@ impl Connection {
     /// Since when one that lingers has made no progress.
     pub(super) fn stuck_since(&mut self) -> Option<Instant> {
         self.note_acknowledged();
+        self.timing().map(|timing| timing.since)
+    }
+
+    /// As far as that is known without asking the system.
+    pub(super) fn known_stuck_since(&self) -> Option<Instant> {
         self.timing().map(|timing| timing.since)
     }
 

@@ -2,7 +2,7 @@
 //! Secure connections in a turn: handshakes, so many of them that the others do not wait long, and what comes sealed.
 
 use std::ffi::CString;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Loop;
 use super::serve::{Place, room};
@@ -17,7 +17,7 @@ use crate::error::system_message;
 use crate::handle::Key;
 use crate::inject;
 use crate::reactor::RECEIVE_BUFFER;
-use crate::sys::{self, net};
+use crate::sys::{self, Instant, net};
 
 /// How long a turn may spend on handshakes, of which one takes up to half a millisecond; it goes on with one at least.
 const HANDSHAKE_TIME: Duration = Duration::from_millis(2);

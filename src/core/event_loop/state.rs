@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::ffi::CString;
-use std::time::Instant;
 
 use crate::core::events::dispatch::Dispatch;
 use crate::core::events::{Detail, EventType};
@@ -11,6 +10,7 @@ use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::log::Repeated;
 use crate::reactor::Posted;
+use crate::sys::Instant;
 use crate::sys::net::{EVENTS, Ready};
 
 pub(super) struct Turn {

@@ -402,6 +402,7 @@ impl Loop {
             return;
         }
         self.transport.make_lists_anew();
+        self.transport.read_on();
         let reactor = &mut self.transport.reactor;
         let queued = self.sockets.iter().filter(|(_, socket)| socket.cold().is_some_and(|cold| cold.queued));
         queued.for_each(|(key, _)| reactor.push_ready(key));

@@ -12,7 +12,6 @@ use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use socket2::Socket;
 
@@ -31,9 +30,9 @@ use crate::log::Repeated;
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
 use crate::reactor::Deadline;
-use crate::sys;
 use crate::sys::net::Listener;
 use crate::sys::paths::SocketFile;
+use crate::sys::{self, Instant};
 
 pub(crate) struct Server {
     pub life: Life,
@@ -199,8 +198,9 @@ impl Server {
 
     /// The descriptor, for the host, which may hand it on.
     pub(crate) fn native_handle(&mut self) -> Option<i64> {
+        let descriptor = self.descriptor()?;
         self.shared = true;
-        self.descriptor()
+        Some(descriptor)
     }
 
     pub(crate) fn descriptor(&self) -> Option<i64> {

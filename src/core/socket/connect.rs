@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bind::open_at;
 use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
@@ -21,9 +21,9 @@ use crate::handle::Key;
 use crate::inject;
 use crate::memory;
 use crate::reactor::{Answer, Lookup, Reactor, Request, resolve};
-use crate::sys;
 use crate::sys::net::{self, Stream};
 use crate::sys::paths;
+use crate::sys::{self, Instant};
 
 /// How long an address is tried before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
