@@ -2,11 +2,11 @@
 //! Connections whose sockets are closed give way to others: those first that have gone longest without progress.
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use super::close::End;
 use super::{Connection, Happening, ServerShare, Transport};
 use crate::handle::Key;
+use crate::sys::Instant;
 
 /// How many are found at a time. To find them all connections are looked at.
 const BATCH: usize = 64;
