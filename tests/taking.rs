@@ -73,7 +73,8 @@ fn what_is_taken_counts_as_read_and_is_written_back_as_it_is() {
 #[test]
 fn what_a_socket_with_user_data_takes_counts_as_read() {
     let pair = Pair::new();
-    ok(unsafe { ss_set_user_data(pair.socket.0.cast(), pair.socket.0.cast(), None) });
+    let object = pair.socket.object();
+    ok(unsafe { ss_set_user_data(object, object, None) });
     let taken = Log::default();
     on(*pair.socket, SOCKET_DATA, {
         let (taken, socket) = (taken.clone(), *pair.socket);
