@@ -17,11 +17,12 @@ use std::{env, fs, thread};
 const RUNNING: Duration = Duration::from_secs(300);
 
 /// The programs, each with the folder of its source.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("tests", "Suite"),
     ("tests", "Forgotten"),
     ("tests", "OwnFrames"),
     ("tests", "Messenger"),
+    ("tests", "Secure"),
     ("examples", "EchoServer"),
     ("examples", "EchoClient"),
     ("examples", "Chat"),

@@ -8,6 +8,7 @@ mod echo;
 mod examples;
 mod handover;
 mod haxe;
+mod haxe_secure;
 mod hosts;
 mod parsers;
 mod unwinding;
