@@ -611,7 +611,8 @@ fn openfl_sources() -> Option<PathBuf> {
 /// What `haxe/tests/InApplication.hx` prints.
 const APPLICATION_SAYS: &str = "a Sprite: true\nconnect: true, openfl.events.Event\necho: 10 <hellohe 0 true\n\
     endian: littleEndian\nXMLSocket: <a/>\nIOError 2002, with a detail: true\nSecurityError 2003\nioError: Error #2031: Socket Error. true\n\
-    [thrown by a,thrown by b] 2\ntarget: true\n";
+    [thrown by a,thrown by b] 2\ntarget: true\n\
+    a peer: true, close: ok, drained: 0, end: hi true\nSecureSocket: true, trusted\n";
 
 /// In a folder, the compiler with OpenFL's sources and this library beside them.
 fn application(dir: &Path, openfl: &Path) -> Command {
