@@ -37,13 +37,11 @@ class Classes {
 	}
 
 	static function onConnect(event:ServerSocketConnectEvent) {
-		event.socket.addEventListener(ProgressEvent.SOCKET_DATA, onData);
-	}
-
-	static function onData(event:ProgressEvent) {
-		var socket:Socket = event.target;
-		bytes.length = 0;
-		socket.readBytes(bytes);
-		socket.writeBytes(bytes);
+		var socket = event.socket;
+		socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> {
+			bytes.length = 0;
+			socket.readBytes(bytes);
+			socket.writeBytes(bytes);
+		});
 	}
 }
