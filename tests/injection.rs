@@ -784,6 +784,38 @@ fn multipath_tcp_serves_as_tcp_does() {
     });
 }
 
+/// Whoever gives way is found without asking the system about each connection that lingers.
+#[test]
+fn a_newcomer_at_the_limit_costs_little_however_many_linger() {
+    const MANY: usize = 400;
+    const MORE: usize = 100;
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    set(&server, SS_OPT_MAX_CONNECTIONS, MANY as i64);
+    let count = shared::<usize>();
+    on(&server, CONNECT, {
+        let count = count.clone();
+        move |event| {
+            increment(&count);
+            ok(event.socket().write(b"x"));
+            ok(event.socket().close());
+        }
+    });
+    let come = |number: usize| -> Vec<TcpStream> {
+        let before = count.get();
+        let peers = (0..number).map(|_| server.client()).collect();
+        events.pump_until(|| count.get() == before + number);
+        peers
+    };
+    let first = come(MANY);
+    PLAN.set(Some(Plan { call: Call::GetSockOpt, errno: 0, when: When::Nth(u64::MAX), seen: 0, failed: 0 }));
+    let more = come(MORE);
+    let asked = PLAN.take().expect("it was set").seen;
+    figure(format_args!("{MANY} linger, and {MORE} come: the system is asked {asked} times"));
+    assert!(asked < 20 * MORE as u64, "the system was asked {asked} times");
+    drop((first, more));
+}
+
 // ---- Signals --------------------------------------------------------------------------------------------------------
 
 static CAUGHT: AtomicU64 = AtomicU64::new(0);

@@ -56,9 +56,9 @@ def run(*command, **more):
     subprocess.run([str(part) for part in command], check=True, **more)
 
 
-def install(servers):
-    """Installs what is missing, if this user may."""
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+def install(servers, more=None):
+    """Installs what is missing, if this user may; more: further tools, and their packages."""
+    missing = [package for tool, package in {**TOOLS, **(more or {})}.items() if not shutil.which(tool)]
     for name in servers:
         peer = PEERS[name]
         if peer.header and not Path("/usr/include", peer.header).exists():

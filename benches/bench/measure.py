@@ -15,7 +15,7 @@ SERVER_CORE, LOAD_CORE = 0, 1
 REST = 0.02  # seconds after which a server has read what the system still had for it
 
 
-def _pinned(cores):
+def pinned(cores):
     return lambda: os.sched_setaffinity(0, cores)
 
 
@@ -40,7 +40,7 @@ def listening_port(process):
 def running(server, mode, wrapper=(), cores=(SERVER_CORE,), **more):
     """A server, and its port."""
     process = subprocess.Popen([*wrapper, str(server.program), mode], stdout=subprocess.PIPE, text=True,
-                               env=server.environment(), preexec_fn=_pinned(cores), **more)
+                               env=server.environment(), preexec_fn=pinned(cores), **more)
     try:
         yield process, listening_port(process)
     finally:
@@ -56,7 +56,7 @@ class Load:
         if pid is not None:
             command += ["--pid", str(pid)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=_pinned(cores))
+                                        preexec_fn=pinned(cores))
 
     def line(self):
         line = self.process.stdout.readline().strip()
@@ -100,17 +100,18 @@ def _figures(result, unit):
     }
 
 
-def windows(programs, servers, scenario, number, seconds, warmup):
+def windows(programs, servers, scenario, number, seconds, warmup, start=None):
     """Starts all the servers, each with a load of its own, and lets them work in turn, a moment each, so many times.
 
     Only one pair works at a time. What a slow machine, or a neighbour on it, does for seconds meets all of them alike.
-    Returns what was measured, {server: [figures, ...]}.
+    start begins one of them instead of running(). Returns what was measured, {server: [figures, ...]}.
     """
+    start = start or running
     found = {server.name: [] for server in servers}
     with ExitStack() as stack:
         loads = []
         for server in servers:
-            process, port = stack.enter_context(running(server, scenario.mode))
+            process, port = stack.enter_context(start(server, scenario.mode))
             arguments = f"{scenario.load} --seconds {seconds} --warmup {warmup} --windows"
             load = stack.enter_context(Load(programs, arguments, port, process.pid))
             load.expect("ready")
@@ -191,7 +192,7 @@ def instructions(programs, server, scenario, waves=200):
 def captured(command, server, cores=(SERVER_CORE,)):
     """What a program that needs no load prints."""
     finished = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True,
-                              env=server.environment(), preexec_fn=_pinned(cores), timeout=DEADLINE)
+                              env=server.environment(), preexec_fn=pinned(cores), timeout=DEADLINE)
     return finished.stdout
 
 
@@ -211,7 +212,7 @@ def on_many_loops(programs, loops):
     """The example multicore_echo with two loads, all of them on both cores."""
     cores = (SERVER_CORE, LOAD_CORE)
     process = subprocess.Popen([str(programs / "multicore_echo"), "0", str(loops)], stdout=subprocess.PIPE, text=True,
-                               preexec_fn=_pinned(cores))
+                               preexec_fn=pinned(cores))
     try:
         yield process, listening_port(process), cores
     finally:

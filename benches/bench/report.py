@@ -3,8 +3,9 @@
 
 from statistics import median, quantiles
 
-from . import svg
+from . import proxies, svg, text
 from .scenarios import BY_NAME, SCENARIOS, TARGETS
+from .text import number, spread
 
 REFERENCE = "epoll"
 
@@ -13,21 +14,6 @@ def ratios(results, scenario, server, metric, base=None):
     """Its figure over the reference's of the same turn, for each turn."""
     runs, others = results["runs"][scenario][server], base or results["runs"][scenario][REFERENCE]
     return [mine[metric] / theirs[metric] for mine, theirs in zip(runs, others) if theirs[metric] > 0]
-
-
-def _number(value):
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
-def spread(values, form="{:.2f}".format):
-    return f"{form(median(values))} ({form(min(values))}–{form(max(values))})"
-
-
-def _table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
 
 
 # ---- Targets ----
@@ -75,7 +61,7 @@ def targets(results, servers):
             row.append("–" if not found else f"{found[0]} **{'met' if found[1] else 'missed'}**")
         if any(cell != "–" for cell in row[2:]):
             rows.append(row)
-    return ["## Targets", ""] + _table(["", "target", *ours], rows) if rows and ours else []
+    return ["## Targets", ""] + text.table(["", "target", *ours], rows) if rows and ours else []
 
 
 # ---- Tables ----
@@ -91,7 +77,7 @@ def _ratio_table(results, servers, title, metric, note, reference=REFERENCE):
         pairs = (ratios(results, scenario.name, server, metric, runs[reference]) for server in others)
         rows.append([scenario.title, *map(spread, pairs)])
     name = "hand-written epoll" if reference == REFERENCE else reference
-    return [f"## {title}", "", note, ""] + _table([f"× {name}", *others], rows) if rows and others else []
+    return [f"## {title}", "", note, ""] + text.table([f"× {name}", *others], rows) if rows and others else []
 
 
 def builds(results):
@@ -119,11 +105,11 @@ def _absolute(results, servers):
             if not runs:
                 continue
             columns = {metric: [run[metric] for run in runs] for metric in runs[0]}
-            latencies = [_number(median(columns[p])) if any(columns[p]) else "–" for p in ("p50", "p99", "p999")]
-            rows.append([scenario.title, server, f"{spread(columns['rate'], _number)} {scenario.unit}s/s".replace("MiBs", "MiB"),
-                         f"{median(columns['gb']):.2f}", spread(columns["cpu"], _number), *latencies])
+            latencies = [number(median(columns[p])) if any(columns[p]) else "–" for p in ("p50", "p99", "p999")]
+            rows.append([scenario.title, server, f"{spread(columns['rate'], number)} {scenario.unit}s/s".replace("MiBs", "MiB"),
+                         f"{median(columns['gb']):.2f}", spread(columns["cpu"], number), *latencies])
     header = ["", "server", "rate", "GB/s", "CPU µs per message, connection, MiB", "p50 µs", "p99 µs", "p99.9 µs"]
-    return lines + _table(header, rows) if rows else []
+    return lines + text.table(header, rows) if rows else []
 
 
 def _counted(results, servers):
@@ -143,7 +129,7 @@ def _counted(results, servers):
         rows.append([title, *(f"{median(times[s]):.1f}" if times[s] else "–" for s in servers)])
     if not rows:
         return []
-    lines = ["## Counted", ""] + _table(["", *servers], rows)
+    lines = ["## Counted", ""] + text.table(["", *servers], rows)
     for name, counted in results["calls"].items():
         lines += [f"System calls of “{BY_NAME[name].title}”, by name:", ""]
         for server in (s for s in servers if s in counted):
@@ -162,7 +148,7 @@ def _scaling(results):
     for name, values in found.items():
         rates = [value["rate"] if isinstance(value, dict) else value for value in values]
         cpu = [value["cpu"] for value in values if isinstance(value, dict)]
-        rows.append([name, spread(rates, _number), spread(cpu) if cpu else "–"])
+        rows.append([name, spread(rates, number), spread(cpu) if cpu else "–"])
     named = ", ".join(f"{name} {number:.4f}" for name, number in sorted(calls.items(), key=lambda call: -call[1]))
     return [
         "## Many loops", "",
@@ -171,7 +157,7 @@ def _scaling(results):
         "",
         "multicore_echo: one loop or two, each on a thread, and two loads; all of them share two cores, so that the rate "
         "cannot double. The CPU per message tells whether the loops are in each other's way.", "",
-        *_table(["", "messages or listener calls a second", "CPU µs per message"], rows),
+        *text.table(["", "messages or listener calls a second", "CPU µs per message"], rows),
         f"System calls per message with two loops: {named}. A lock that is contended would show as futex.", "",
     ]
 
@@ -190,11 +176,12 @@ def table(results):
         lines += _ratio_table(results, servers, f"Latency, {title}", percentile, "Lower is better.")
     lines += _counted(results, servers)
     lines += _scaling(results)
+    lines += proxies.report(results["proxy"])
     lines += _absolute(results, servers)
     return "\n".join(lines)
 
 
-def five_numbers(values):
+def fivenumbers(values):
     """Least, lower quarter, median, upper quarter, most."""
     lower, middle, upper = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
     return min(values), lower, middle, upper, max(values)
@@ -208,7 +195,7 @@ def plot(results):
         runs = results["runs"].get(scenario.name, {})
         if REFERENCE in runs:
             values = {server: ratios(results, scenario.name, server, "cpu") for server in servers}
-            rows.append((scenario.title, {s: five_numbers(v) for s, v in values.items()}))
+            rows.append((scenario.title, {s: fivenumbers(v) for s, v in values.items()}))
     if not rows or not servers:
         return None
     about = results["about"]

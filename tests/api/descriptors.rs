@@ -504,6 +504,12 @@ fn only_the_servers_own_file_goes_with_it() {
     assert!(native_handle(&server).is_some());
     drop(server);
     assert!(folder.is_there("handed"));
+    // Who asked when there was none has got none.
+    let server = Server::new(&events);
+    assert_eq!(native_handle(&server), None);
+    ok(unsafe { ss_bind_path(server.0, folder.at("asked").as_ptr()) });
+    drop(server);
+    assert!(!folder.is_there("asked"));
 }
 
 #[test]

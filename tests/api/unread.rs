@@ -6,6 +6,7 @@
 use server_socket::*;
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use support::*;
 
 const PEERS: usize = 1_000;
@@ -111,6 +112,82 @@ fn what_all_peers_together_leave_unread_is_bounded_and_nothing_is_lost() {
 }
 
 fn either(_: bool) {}
+
+/// A server whose connections may have 10,000 bytes unread, and some that hold as many as are said.
+fn with_holders(events: &Loop, holds: &[usize]) -> (Server, Accepted, Vec<Pouring>) {
+    let server = Server::listening(events);
+    let accepted = server.keep_accepted();
+    let mut peers: Vec<Pouring> = holds.iter().map(|_| Pouring::new(&server)).collect();
+    events.pump_until(|| accepted.len() == holds.len());
+    for (index, (peer, length)) in peers.iter_mut().zip(holds).enumerate() {
+        peer.pour(&pattern(*length));
+        events.pump_until(|| accepted.get(index).available() == *length);
+    }
+    set(&server, SS_OPT_UNREAD_LIMIT, 10_000);
+    (server, accepted, peers)
+}
+
+/// Turns for so many milliseconds.
+fn pass(events: &Loop, milliseconds: u64) {
+    let end = Instant::now() + Duration::from_millis(milliseconds);
+    events.pump_until(|| Instant::now() >= end);
+}
+
+#[test]
+fn who_reads_outside_of_listeners_goes_on_while_others_hold_too_much() {
+    let events = Loop::new();
+    let (server, accepted, _holders) = with_holders(&events, &[20_000]);
+    let bytes = pattern(100_000);
+    for way in [|socket: Socket| socket.read_all(), take] {
+        let mut peer = Pouring::new(&server);
+        let before = accepted.len();
+        events.pump_until(|| accepted.len() > before);
+        let socket = accepted.last();
+        assert!(peer.pour(&bytes));
+        let mut got = Vec::new();
+        events.pump_until(|| {
+            got.extend(way(socket));
+            got.len() == peer.sent
+        });
+        assert_same_bytes(&got, &bytes[..peer.sent]);
+    }
+}
+
+fn take(socket: Socket) -> Vec<u8> {
+    let mut length = 0;
+    let start = unsafe { ss_socket_take(socket.0, &mut length) };
+    if start.is_null() { Vec::new() } else { unsafe { std::slice::from_raw_parts(start, length) }.to_vec() }
+}
+
+#[test]
+fn fewer_connections_have_larger_parts_of_what_may_be_unread() {
+    let events = Loop::new();
+    // One of eleven may hold 227 bytes, one of two 1,250.
+    let (server, accepted, mut peers) = with_holders(&events, &[20_000, 1_000, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let bytes = pattern(1_100);
+    peers[1].pour(&bytes);
+    pass(&events, 50);
+    assert_eq!(accepted.get(1).available(), 1_000, "it holds more than its part");
+    peers.truncate(2);
+    events.pump_until(|| accepted.get(1).available() == bytes.len());
+    drop(server);
+}
+
+#[test]
+fn the_time_of_a_silent_peer_begins_anew_when_there_is_room_for_unread_input() {
+    let events = Loop::new();
+    let (_server, accepted, _peers) = with_holders(&events, &[8_000, 6_000]);
+    let silent = accepted.get(1);
+    let log = Log::default();
+    log.record_socket(silent);
+    set(silent, SS_OPT_READ_TIMEOUT, 50);
+    // It stands still meanwhile.
+    pass(&events, 300);
+    assert!(log.take().is_empty());
+    accepted.get(0).read_all();
+    events.pump_until(|| log.count("close") == 1);
+    assert_eq!(log.take(), ["ioError 2031", "close"]);
+}
 
 #[test]
 fn a_higher_bound_on_unread_input_goes_on_at_once() {

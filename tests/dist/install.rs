@@ -225,7 +225,7 @@ fn what_cargo_is_told_and_its_failure_leaves_nothing_behind() {
     refused(install);
     let told = fs::read_to_string(dir.join("target.log")).expect("cargo was started");
     assert!(told.starts_with("rustc|--locked|--lib|--release|"), "{told}");
-    assert!(told.contains(&format!("|--target|{host}|--features|capi|--crate-type|cdylib|")), "{told}");
+    assert!(told.contains(&format!("|--target|{host}|--features|capi|--crate-type|cdylib,staticlib|")), "{told}");
     assert!(!dir.join("prefix").exists());
 }
 

@@ -459,6 +459,16 @@ fn the_web_server() {
 }
 
 #[test]
+fn the_web_server_with_a_folder() {
+    let Some(program) = harness::example("http_hello", None) else { return };
+    let folder = harness::scratch_dir("served");
+    fs::write(folder.join("index.html"), "hello\n".repeat(20_000)).expect("a file");
+    let mut command = Command::new(program);
+    command.args(["0", "10"]).arg(folder);
+    withstands(Server::start(command, Service::Http));
+}
+
+#[test]
 fn the_echo_server_in_python() {
     if !harness::have_tool("python3") {
         return;

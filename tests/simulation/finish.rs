@@ -65,7 +65,9 @@ impl World {
                 life.silent = false;
                 life.peer().set_window(1 << 20);
             }
-            if self.lives[number].kept {
+            if self.lives[number].kept && self.lives[number].by_library {
+                self.host_closes(number);
+            } else if self.lives[number].kept {
                 self.host_releases(number);
             }
         }

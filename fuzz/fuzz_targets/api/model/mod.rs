@@ -2,21 +2,34 @@
 //! What the library must do, by AIR's rules and the header, without a line of its code: who is alive, who
 //! listens and is called next, what a socket has and is. Handles are numbers here and nothing else.
 
-use std::collections::VecDeque;
-use std::net::{TcpListener, TcpStream};
+mod dispatch;
+mod farewell;
+mod options;
+mod server;
+mod socket;
+mod timer;
 
+use std::collections::VecDeque;
+
+pub use dispatch::{Dispatcher, Event, Frame, Listener, Pair, Walk};
+pub use farewell::{Farewell, Reset, SYSTEM_TAKES};
+pub use options::*;
+pub use server::{Server, ServerState};
 use server_socket::ss_status::{self, *};
+pub use socket::{Keep, Peer, Socket, State, pattern};
+pub use timer::Timer;
 
 pub type Handle = usize;
 
-/// The event types that programs use; the first five are the library's.
-pub const TYPES: [&std::ffi::CStr; 7] =
-    [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"mine", c""];
+/// The event types that programs use; the first five and the last are the library's.
+pub const TYPES: [&std::ffi::CStr; 8] =
+    [c"connect", c"close", c"socketData", c"outputProgress", c"ioError", c"mine", c"", c"end"];
 pub const CONNECT: usize = 0;
 pub const CLOSE: usize = 1;
 pub const SOCKET_DATA: usize = 2;
 pub const OUTPUT_PROGRESS: usize = 3;
 pub const IO_ERROR: usize = 4;
+pub const END: usize = 7;
 
 /// Words of user data that programs use: 1 to 3.
 pub const WORDS: usize = 4;
@@ -31,6 +44,7 @@ pub enum Id {
     Event(usize),
     /// A whole.
     Value(usize),
+    Timer(usize),
 }
 
 /// What all objects have.
@@ -56,336 +70,13 @@ pub struct Loop {
     pub is_default: bool,
     /// Posted tasks: their numbers, and whether they can be cancelled.
     pub tasks: VecDeque<(usize, bool)>,
+    /// How many turns have begun.
+    pub turn: u64,
 }
 
-/// A listener is the pair (function, word).
-pub type Pair = (u8, usize);
-
-pub struct Listener {
-    pub pair: Pair,
-    pub kind: usize,
-    pub capture: bool,
-    pub priority: i32,
-    pub born: u64,
-    pub destroy: bool,
-}
-
-#[derive(Default)]
-pub struct Dispatcher {
-    /// In the order in which they are called.
-    pub listeners: Vec<Listener>,
-}
-
-impl Dispatcher {
-    pub fn position(&self, kind: usize, pair: Pair, capture: bool) -> Option<usize> {
-        self.listeners.iter().position(|l| l.kind == kind && l.pair == pair && l.capture == capture)
-    }
-
-    /// Behind all of its priority; a second registration is ignored. Returns whether it was added.
-    pub fn add(&mut self, listener: Listener) -> bool {
-        if self.position(listener.kind, listener.pair, listener.capture).is_some() {
-            return false;
-        }
-        let place = self.listeners.iter().position(|l| l.priority < listener.priority).unwrap_or(self.listeners.len());
-        self.listeners.insert(place, listener);
-        true
-    }
-
-    pub fn has(&self, kind: usize) -> bool {
-        self.listeners.iter().any(|l| l.kind == kind)
-    }
-
-    /// There is no capture phase here.
-    pub fn hears(&self, kind: usize) -> bool {
-        self.listeners.iter().any(|l| l.kind == kind && !l.capture)
-    }
-
-    fn snapshot(&self, kind: usize) -> Vec<u64> {
-        self.listeners.iter().filter(|l| l.kind == kind && !l.capture).map(|l| l.born).collect()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum ServerState {
-    Fresh,
-    Bound,
-    Listening,
-    Closed,
-}
-
-pub struct Server {
-    pub life: Life,
-    pub home: usize,
-    pub state: ServerState,
-    pub port: i32,
-    pub backlog: usize,
-    pub paused: bool,
-    pub options: Options,
-    pub dispatcher: Dispatcher,
-    /// Clients in the kernel's queue, the oldest first.
-    pub waiting: VecDeque<Peer>,
-    pub accepted: u64,
-}
-
-/// The other end of a connection.
-pub struct Peer {
-    pub stream: TcpStream,
-    /// Its own, kept since a torn connection has none.
-    pub port: u16,
-    /// Which bytes it sends, see [`pattern`].
-    pub number: usize,
-    pub sent: usize,
-    pub got: usize,
-    pub ended: bool,
-    /// The systems at both ends take little for it.
-    pub narrow: bool,
-}
-
-impl Peer {
-    pub fn new(stream: TcpStream, number: usize) -> Peer {
-        let port = stream.local_addr().expect("it is connected").port();
-        Peer { stream, port, number, sent: 0, got: 0, ended: false, narrow: false }
-    }
-}
-
-/// The byte at a place of a peer's stream.
-pub fn pattern(number: usize, place: usize) -> u8 {
-    (number.wrapping_mul(151) + place.wrapping_mul(7) + place / 251) as u8
-}
-
-pub enum State {
-    Idle,
-    /// Where the connection will come to. `None`: where nobody listens.
-    Connecting(Option<TcpListener>),
-    Connected,
-    /// The peer has ended it; what is unread stays.
-    Ended,
-}
-
-pub struct Socket {
-    pub life: Life,
-    pub home: usize,
-    pub server: Option<usize>,
-    pub state: State,
-    pub peer: Option<Peer>,
-    /// The local and the remote port, from the connection on until the next attempt to connect.
-    pub ends: Option<(i32, i32)>,
-    /// Of the peer's stream: how much it sent, how much came, how much was read.
-    pub number: usize,
-    pub arrived: usize,
-    pub read: usize,
-    /// What was written since it was connected.
-    pub written: Vec<u8>,
-    pub paused: bool,
-    pub reset: bool,
-    pub little_endian: bool,
-    pub amf0: bool,
-    pub timeout: u32,
-    pub options: Options,
-    pub dispatcher: Dispatcher,
-    /// It has ended, and the close event has not come yet.
-    pub owes_close: bool,
-    /// The peer had ended its side by then.
-    pub peer_ended: bool,
-    /// In this turn it may end without anybody hearing of it.
-    pub may_go_unheard: bool,
-}
-
-impl Socket {
-    pub fn new(handle: Handle, references: u32, home: usize, options: Options) -> Socket {
-        Socket {
-            life: Life::new(handle, references),
-            home,
-            server: None,
-            state: State::Idle,
-            peer: None,
-            ends: None,
-            number: 0,
-            arrived: 0,
-            read: 0,
-            written: Vec::new(),
-            paused: false,
-            reset: false,
-            little_endian: false,
-            amf0: false,
-            timeout: 20_000,
-            options,
-            dispatcher: Dispatcher::default(),
-            owes_close: false,
-            peer_ended: false,
-            may_go_unheard: false,
-        }
-    }
-
-    pub fn is_connected(&self) -> bool {
-        matches!(self.state, State::Connected)
-    }
-
-    pub fn unread(&self) -> usize {
-        self.arrived - self.read
-    }
-
-    pub fn unread_bytes(&self) -> Vec<u8> {
-        (self.read..self.arrived).map(|place| pattern(self.number, place)).collect()
-    }
-
-    /// A call that needs a connection.
-    pub fn connected_status(&self) -> ss_status {
-        if self.is_connected() { SS_OK } else { SS_ERR_IO }
-    }
-
-    /// A read of `length` bytes. More than the limit can never be there.
-    pub fn read_status(&self, length: usize) -> ss_status {
-        match (self.is_connected() || self.unread() > 0, length <= self.unread()) {
-            (false, _) => SS_ERR_IO,
-            (true, false) if length as i64 > self.options[READ_LIMIT] => SS_ERR_RANGE,
-            (true, false) => SS_ERR_EOF,
-            (true, true) => SS_OK,
-        }
-    }
-
-    /// A write of `length` bytes while `pending` are unsent.
-    pub fn write_status(&self, length: usize, pending: usize) -> ss_status {
-        let limit = self.options[WRITE_LIMIT] as usize;
-        match self.is_connected() {
-            false => SS_ERR_IO,
-            true if length > limit => SS_ERR_RANGE,
-            true if length > 0 && pending + length > limit => SS_ERR_FULL,
-            true => SS_OK,
-        }
-    }
-
-    /// Whether the connection goes at once when the socket leaves it.
-    fn leaves_at_once(&self) -> bool {
-        self.options[LINGER] == 0
-    }
-}
-
-/// The values of SS_OPT_... by their numbers; some numbers are none.
-pub type Options = [i64; 15];
-
-/// What they are at first.
-pub const DEFAULT_OPTIONS: Options = [0, 1, 0, 0, 0, 16 << 20, 64 << 20, 30_000, 0, 0, 1, 0, 0, 0, 256 << 20];
-pub const MAX_CONNECTIONS: usize = 4;
-pub const READ_LIMIT: usize = 5;
-pub const WRITE_LIMIT: usize = 6;
-pub const LINGER: usize = 7;
-pub const LINGER_BYTES: usize = 14;
-
-pub struct Event {
-    pub life: Life,
-    pub kind: usize,
-    pub bubbles: bool,
-    pub cancelable: bool,
-    pub prevented: bool,
-    pub stopped: bool,
-    pub target: Option<Id>,
-    /// The socket of a connect event of a server.
-    pub socket: Option<usize>,
-    /// What else the library's events carry: bytesLoaded, bytesPending, bytesTotal, errorID, the system's error.
-    pub numbers: [u64; 5],
-}
-
-impl Event {
-    pub fn new(handle: Handle, kind: usize, bubbles: bool, cancelable: bool) -> Event {
-        Event {
-            life: Life::new(handle, 1),
-            kind,
-            bubbles,
-            cancelable,
-            prevented: false,
-            stopped: false,
-            target: None,
-            socket: None,
-            numbers: [0; 5],
-        }
-    }
-
-    pub fn clone_as(&self, handle: Handle, references: u32) -> Event {
-        Event {
-            life: Life::new(handle, references),
-            socket: self.socket,
-            numbers: self.numbers,
-            ..Event::new(handle, self.kind, self.bubbles, self.cancelable)
-        }
-    }
-}
-
-/// A dispatch under way.
-pub struct Walk {
-    pub event: usize,
-    pub target: Id,
-    pub home: usize,
-    /// The socket of a connect event: it lives until the end of the dispatch at least.
-    pub accepted: Option<usize>,
-    snapshot: Vec<u64>,
-    next: usize,
-    /// One of its listeners is running.
-    pub running: bool,
-}
-
-/// Calls of the library under way that call back. A dispatch that has just ended may still be there.
-pub enum Frame {
-    /// A turn, and how many dispatches there were in it; it may be over, but for the destructors of what it kept.
-    Poll { home: usize, walk: Option<Walk>, events: u32, over: bool },
-    /// A dispatch of the program's own.
-    Dispatch { walk: Option<Walk> },
-}
-
-impl Frame {
-    pub fn walk(&self) -> Option<&Walk> {
-        match self {
-            Frame::Poll { walk, .. } | Frame::Dispatch { walk } => walk.as_ref(),
-        }
-    }
-
-    pub fn walk_mut(&mut self) -> &mut Option<Walk> {
-        match self {
-            Frame::Poll { walk, .. } | Frame::Dispatch { walk } => walk,
-        }
-    }
-}
-
-/// So many bytes the system takes for a connection that is not narrow, whatever the peer does.
-const SYSTEM_TAKES: usize = 4096;
-
-/// A connection that its socket has left, while written bytes are still to come to the peer.
-pub struct Farewell {
-    pub peer: Peer,
-    pub home: usize,
-    /// The server that accepted it.
-    pub server: Option<usize>,
-    pub written: Vec<u8>,
-    /// All of it must come.
-    pub whole: bool,
-    pub reset: Reset,
-}
-
-/// Whether the peer may see a reset. In any case an end that is none means that everything has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Reset {
-    /// Only if nothing was written.
-    No,
-    Maybe,
-    Yes,
-}
-
-impl Farewell {
-    pub fn new(socket: &mut Socket, peer: Peer) -> Farewell {
-        let written = std::mem::take(&mut socket.written);
-        let at_once = socket.leaves_at_once();
-        let is_sent = !peer.narrow && written.len() <= SYSTEM_TAKES;
-        let whole = !socket.reset && (!at_once || is_sent);
-        let reset = if socket.reset || at_once { Reset::Maybe } else { Reset::No };
-        Farewell { peer, home: socket.home, server: socket.server, written, whole, reset }
-    }
-
-    /// It may be cut at any time from now on.
-    fn may_be_cut(&mut self) {
-        self.whole = false;
-        if self.reset == Reset::No {
-            self.reset = Reset::Maybe;
-        }
+impl Loop {
+    pub fn new(life: Life, is_default: bool) -> Loop {
+        Loop { life, is_default, tasks: VecDeque::new(), turn: 0 }
     }
 }
 
@@ -396,6 +87,7 @@ pub struct Model {
     pub sockets: Vec<Socket>,
     pub events: Vec<Event>,
     pub values: Vec<Life>,
+    pub timers: Vec<Timer>,
     /// What the values are, with all their parts.
     pub parts: crate::values::Values,
     pub frames: Vec<Frame>,
@@ -406,6 +98,8 @@ pub struct Model {
     pub ran: [usize; WORDS],
     /// Tasks of loops that have ended.
     pub cancelled: Vec<usize>,
+    /// Timers that have ended, and whose destructors have not run yet.
+    pub ended_timers: Vec<usize>,
     /// Handles of what is dead.
     pub stale: Vec<Handle>,
 }
@@ -418,6 +112,7 @@ impl Model {
             Id::Socket(index) => &mut self.sockets[index].life,
             Id::Event(index) => &mut self.events[index].life,
             Id::Value(index) => &mut self.values[index],
+            Id::Timer(index) => &mut self.timers[index].life,
         }
     }
 
@@ -446,6 +141,7 @@ impl Model {
             .or(position(self.sockets.iter().position(|object| is(&object.life)), Id::Socket))
             .or(position(self.events.iter().position(|object| is(&object.life)), Id::Event))
             .or(position(self.values.iter().position(is), Id::Value))
+            .or(position(self.timers.iter().position(|object| is(&object.life)), Id::Timer))
     }
 
     /// Whether the loop still brings events: it has not been released.
@@ -463,7 +159,10 @@ impl Model {
 
     /// How many dispatches are under way.
     pub fn depth(&self) -> usize {
-        self.frames.iter().filter_map(Frame::walk).filter(|walk| walk.running).count()
+        let runs = |frame: &&Frame| {
+            frame.walk().is_some_and(|walk| walk.running) || matches!(frame, Frame::Poll { timer: Some(_), .. })
+        };
+        self.frames.iter().filter(runs).count()
     }
 
     fn is_pinned(&self, id: Id) -> bool {
@@ -499,7 +198,11 @@ impl Model {
 
     /// The object ends if nothing keeps it.
     pub fn reap(&mut self, id: Id) {
-        let kept = matches!(id, Id::Loop(home) if self.loops[home].is_default);
+        let kept = match id {
+            Id::Loop(home) => self.loops[home].is_default,
+            Id::Socket(index) => self.sockets[index].is_kept(),
+            _ => false,
+        };
         if kept || !self.life(id).alive || self.life(id).references > 0 || self.is_pinned(id) {
             return;
         }
@@ -517,6 +220,7 @@ impl Model {
             }
             Id::Socket(index) => self.leave(index),
             Id::Value(index) => self.stale.extend(self.parts.end(index)),
+            Id::Timer(index) => self.ended_timers.push(index),
             Id::Event(_) | Id::Loop(_) => {}
         }
         if matches!(id, Id::Server(_) | Id::Socket(_)) {
@@ -547,6 +251,11 @@ impl Model {
             farewell.may_be_cut();
             farewell.whole = whole;
         }
+        for index in 0..self.timers.len() {
+            if self.timers[index].home == home && self.timers[index].life.alive {
+                self.end(Id::Timer(index));
+            }
+        }
         let tasks = std::mem::take(&mut self.loops[home].tasks);
         self.cancelled.extend(tasks.into_iter().filter(|(_, cancellable)| *cancellable).map(|(number, _)| number));
         self.end(Id::Loop(home));
@@ -560,15 +269,37 @@ impl Model {
         }
         self.bound_farewells();
         let socket = &mut self.sockets[index];
+        socket.forget_connection();
         (socket.state, socket.paused, socket.owes_close) = (State::Idle, false, false);
         (socket.read, socket.arrived) = (0, 0);
         socket.may_go_unheard = true;
     }
 
+    /// The library gives up its own reference to a socket, unless that is connected or connecting.
+    pub fn let_go(&mut self, index: usize) {
+        let socket = &mut self.sockets[index];
+        if matches!(socket.keep, Keep::Now | Keep::Unknown) && !socket.is_in_use() {
+            socket.keep = Keep::No;
+        }
+        self.reap(Id::Socket(index));
+    }
+
+    /// The time of a server's connections is over.
+    pub fn be_overdue(&mut self, server: usize) {
+        (self.servers[server].overdue, self.servers[server].evicts) = (true, true);
+        for socket in self.sockets.iter_mut().filter(|socket| socket.server == Some(server)) {
+            socket.given_up = true;
+        }
+        self.bound_farewells();
+    }
+
     /// What lingers of a server that bounds it may be cut.
     pub fn bound_farewells(&mut self) {
         for farewell in &mut self.farewells {
-            let bounds = |index: usize| self.servers[index].options[LINGER_BYTES] < DEFAULT_OPTIONS[LINGER_BYTES];
+            let bounds = |index: usize| {
+                let server = &self.servers[index];
+                server.options[LINGER_BYTES] < DEFAULT_OPTIONS[LINGER_BYTES] || server.overdue
+            };
             if farewell.server.is_some_and(bounds) {
                 farewell.may_be_cut();
             }
@@ -620,7 +351,15 @@ impl Model {
         let Some(mut walk) = self.frames.last_mut().and_then(|frame| frame.walk_mut().take()) else { return };
         assert!(!walk.running);
         let left = self.next_listener(&mut walk);
-        assert_eq!(left, None, "a listener of {:?} was not called", TYPES[self.events[walk.event].kind]);
+        let kind = self.events[walk.event].kind;
+        assert_eq!(left, None, "a listener of {:?} was not called", TYPES[kind]);
+        let is_told = self.events[walk.event].told;
+        let is_told = is_told && matches!(self.frames.last(), Some(Frame::Poll { .. }));
+        if let (true, Id::Socket(index), CONNECT | CLOSE | IO_ERROR | END | OUTPUT_PROGRESS) =
+            (is_told, walk.target, kind)
+        {
+            self.let_go(index);
+        }
         self.reap(Id::Event(walk.event));
         self.reap(walk.target);
         self.reap(Id::Loop(walk.home));

@@ -12,6 +12,7 @@
 
 #![no_main]
 
+#[path = "../common/mod.rs"]
 mod common;
 mod reference;
 
