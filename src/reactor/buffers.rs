@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::output::Queue;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory::{self, Pages};
 
@@ -101,6 +101,15 @@ impl ReceiveBuffer {
     #[inline]
     pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
         self.bytes.get_mut(..count.min(self.most)).unwrap_or_default()
+    }
+
+    /// Puts bytes at a place where some could have been received. Returns the place behind them.
+    pub(crate) fn put(&mut self, place: usize, bytes: &[u8]) -> usize {
+        let end = place + bytes.len();
+        if let Some(room) = self.bytes.get_mut(place..end) {
+            room.copy_from_slice(bytes);
+        }
+        end
     }
 
     /// The first `count` bytes that were received.
@@ -248,6 +257,44 @@ impl SendBuffer {
     #[inline]
     pub(crate) fn length(&self, key: Key) -> usize {
         if self.owner == Some(key) { self.bytes.len() } else { 0 }
+    }
+}
+
+/// Room that a loop has for what is made or taken apart in one step, as often as that comes. It grows and is kept.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// All of it is set, so that none needs to be set again.
+    memory: Vec<u8>,
+    length: usize,
+}
+
+impl Scratch {
+    /// Room for `count` bytes behind those that are there.
+    pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
+        let end = self.length + count;
+        if end > self.memory.len() {
+            let missing = end - self.memory.len();
+            self.memory.try_reserve(missing).map_err(|_| Failure::no_memory())?;
+            self.memory.resize(end, 0);
+        }
+        Ok(self.memory.get_mut(self.length..end).unwrap_or_default())
+    }
+
+    /// So many bytes were put there.
+    pub(crate) fn add(&mut self, count: usize) {
+        self.length = (self.length + count).min(self.memory.len());
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
     }
 }
 

@@ -15,7 +15,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
+pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, Scratch, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Lookup, Request, hold as hold_names, resolve};
@@ -59,6 +59,9 @@ pub(crate) struct Reactor {
     pub(crate) pool: Pool,
     pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) send_buffer: SendBuffer,
+    /// What has come sealed, and what is to leave so.
+    pub(crate) sealed_in: Scratch,
+    pub(crate) sealed_out: Scratch,
     /// Input that the running listener has taken as it is; the memory is in use until it returns.
     taken: Vec<Vec<u8>>,
     /// The time at which this turn began to work.
@@ -90,6 +93,8 @@ impl Reactor {
             pool: Pool::default(),
             receive_buffer: ReceiveBuffer::new()?,
             send_buffer: SendBuffer::default(),
+            sealed_in: Scratch::default(),
+            sealed_out: Scratch::default(),
             taken: Vec::new(),
             now: net::now(),
             exported: false,

@@ -29,7 +29,7 @@
 //! - `pass_over_newcomers(listener)`: nobody begins to connect at it any more, where there is a way that loses nobody.
 //! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
 //! - `is_under_way(error)`: what connecting says when it does not wait.
-//! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out
+//! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`, `PROTOCOL`: the system's numbers for what we find out
 //!   ourselves.
 //! - `paths`: Unix-domain sockets. `Address::new(text)`, `bind(socket, address)`, `SocketFile::remove`; `net` connects and accepts.
 //! - `keeping_errno(call)`: the thread's errno is afterwards what it was before.

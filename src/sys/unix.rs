@@ -440,6 +440,7 @@ pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const OTHER_FAMILY: i32 = libc::EAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
+pub(crate) const PROTOCOL: i32 = libc::EPROTO;
 pub(crate) const NO_SUCH_NAME: i32 = libc::EAI_NONAME;
 
 pub(crate) fn needs_privilege(error: &io::Error, port: u16) -> bool {

@@ -249,6 +249,8 @@ pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
 pub(crate) const OTHER_FAMILY: i32 = WinSock::WSAEAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
+/// There is no EPROTO.
+pub(crate) const PROTOCOL: i32 = WinSock::WSAECONNABORTED;
 pub(crate) const NO_SUCH_NAME: i32 = WinSock::WSAHOST_NOT_FOUND;
 
 /// No port is privileged here.

@@ -30,6 +30,9 @@ impl Transport {
         let Some(connection) = self.connections.get_mut(key) else { return Told::Nothing };
         self.reactor.send_buffer.answering = None;
         connection.take_gathered(&mut self.reactor, key);
+        if !connection.sending.goes_on() {
+            connection.prepare_for(happening, &mut self.reactor, key);
+        }
         let before = connection.phase;
         let transition = before.after(happening, connection.owed());
         match transition.wire {

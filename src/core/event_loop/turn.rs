@@ -71,7 +71,7 @@ impl Loop {
         inject::point();
         self.turn.stage = Stage::Tasks;
         self.turn.quiet = !called && self.turn.tasks.is_empty();
-        self.turn.task_end = None;
+        (self.turn.task_end, self.turn.handshake_end) = (None, None);
         if called {
             self.collect();
         }
