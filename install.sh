@@ -8,7 +8,8 @@
 #   --includedir DIR   below the prefix, or absolute       (default include)
 #   --destdir DIR      put in front of every path, for packagers   (default $DESTDIR)
 #   --target TRIPLE    for another system, by Rust's name for it    (default $CARGO_BUILD_TARGET); for Windows, the DLL
-#                      is installed in bin, below the prefix, and its import library in libdir
+#                      is installed in bin, below the prefix, and its import library in libdir; for musl the static library
+#                      alone, unless RUSTFLAGS has -C target-feature=-crt-static
 #   --features LIST    of the crate
 #   --no-build         install what was built before, without Rust
 #   --uninstall        remove what was installed with the same directories
@@ -117,11 +118,21 @@ MINGW* | MSYS* | CYGWIN*) fail "on Windows, --target must say for which compiler
     needed_by_cmake='Threads::Threads;${CMAKE_DL_LIBS};m'
     ;;
 esac
+# For musl Rust makes shared libraries only where it is told that the C library is one.
+always=
+case $target in *-unknown-linux-musl*)
+    case ${RUSTFLAGS-} in *-crt-static*) ;; *)
+        shared= links= named=
+        always=" $private"
+        ;;
+    esac
+    ;;
+esac
 
 # Every file that is installed, a line each.
 files() {
     for file in server_socket.h server_socket.hpp server_socket.cdef.h; do say "$includedir/$file"; done
-    say "$shared"
+    [ -z "$shared" ] || say "$shared"
     for file in $links $import $static pkgconfig/server_socket.pc cmake/ServerSocket/ServerSocketConfig.cmake \
         cmake/ServerSocket/ServerSocketConfigVersion.cmake; do say "$libdir/$file"; done
 }
@@ -161,7 +172,8 @@ check_rust() {
     (cd "$here" && cargo --version >/dev/null 2>&1) || fail "cargo, Rust's build tool, is needed"
     if [ "$target" ]; then
         found=$(ask_rustc --print target-libdir --target "$target") || fail "rustc knows no target $target"
-        ls "$found"/libstd-* >/dev/null 2>&1 || fail "Rust's library for $target is missing: rustup target add $target"
+        # Or it is compiled along, by cargo's build-std.
+        [ "${CARGO_UNSTABLE_BUILD_STD-}" ] || ls "$found"/libstd-* >/dev/null 2>&1 || fail "Rust's library for $target is missing: rustup target add $target"
     elif ! command -v cc >/dev/null && ! env | grep -q '^\(RUSTFLAGS\|CARGO_TARGET_.*_LINKER\)='; then
         fail "a C compiler (cc) is needed: it links the library"
     fi
@@ -206,13 +218,13 @@ build_library() {
     (
         cd "$here"
         set -- --locked --lib --release --target-dir "$out" ${target:+--target "$target"} ${features:+--features "$features"}
-        cargo rustc "$@" --crate-type cdylib -- ${named:+-C link-arg="$named"}
-        cargo rustc "$@" --crate-type staticlib
+        # Both at once: optimising the whole is most of the work.
+        cargo rustc "$@" --crate-type ${shared:+cdylib,}staticlib -- ${named:+-C link-arg="$named"}
     )
     built=$out/$target/release
     rm -rf "$stage"
     mkdir -p "$stage"
-    cp "$built/$built_as" "$stage/shared"
+    [ -z "$shared" ] || cp "$built/$built_as" "$stage/shared"
     [ -z "$import" ] || cp "$built/$import" "$stage/import"
     case ${target:-$(uname -s)} in
     Linux | *-linux-*) LD=$LD NM=$NM OBJCOPY=$OBJCOPY AR=$AR "$here/install/archive" "$built/$static" "$stage/static" ;;
@@ -229,7 +241,7 @@ for_pc() { printf '%s' "$1" | sed 's/[^A-Za-z0-9_@%+=:,./-]/\\&/g'; }
 # fill_in FILE QUOTE FOLDER: install/FILE.in for a folder below libdir, with directories as QUOTE writes them.
 fill_in() {
     sed -e "s|@PREFIX@|$(for_sed "$("$2" "$prefix")")|g" -e "s|@LIBDIR@|$(for_sed "$("$2" "$libdir")")|g" \
-        -e "s|@INCLUDEDIR@|$(for_sed "$("$2" "$includedir")")|g" -e "s|@VERSION@|$version|g" -e "s|@PRIVATE@|$private|g" \
+        -e "s|@INCLUDEDIR@|$(for_sed "$("$2" "$includedir")")|g" -e "s|@VERSION@|$version|g" -e "s|@PRIVATE@|$private|g" -e "s|@ALWAYS@|$always|g" \
         -e "s|@TARGET@|$(for_sed "$("$2" "$target")")|g" -e "s|@SHARED@|$(for_sed "$("$2" "$shared")")|g" \
         -e "s|@LIBRARY@|$library|g" -e "s|@STATIC@|$static|g" -e "s|@IMPORT@|$import|g" -e "s|@NEEDED@|$needed_by_cmake|g" \
         "$here/install/$1.in" >"$tree$libdir/$3$1"
@@ -238,11 +250,14 @@ fill_in() {
 as_it_is() { printf '%s' "$1"; }
 
 make_tree() {
-    mkdir -p "$tree$includedir" "$tree$libdir/pkgconfig" "$tree$libdir/cmake/ServerSocket" "$(dirname "$tree$shared")"
+    mkdir -p "$tree$includedir" "$tree$libdir/pkgconfig" "$tree$libdir/cmake/ServerSocket"
     for header in server_socket.h server_socket.hpp server_socket.cdef.h; do
         install -m 644 "$here/include/$header" "$tree$includedir/"
     done
-    install -m 755 "$stage/shared" "$tree$shared"
+    if [ "$shared" ]; then
+        mkdir -p "$(dirname "$tree$shared")"
+        install -m 755 "$stage/shared" "$tree$shared"
+    fi
     install -m 644 "$stage/static" "$tree$libdir/$static"
     [ -z "$import" ] || install -m 644 "$stage/import" "$tree$libdir/$import"
     for name in $links; do ln -s "${shared##*/}" "$tree$libdir/$name"; done
@@ -274,7 +289,7 @@ each_file bring
 trap '' INT TERM HUP
 each_file put
 
-say "installed server_socket $version: $destdir$shared"
+say "installed server_socket $version: $destdir${shared:-$libdir/$static}"
 
 # ---- The loader -----------------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ def doxygens(page):
     out, seen = [], []
     for number, part in enumerate(re.split(r"^(\s*```.*?^\s*```)$", (ROOT / page).read_text(), flags=re.M | re.S)):
         if number % 2 == 1:
-            # What stands behind the language is tests/docs.rs's.
+            # What stands behind the language is tests/dist/docs.rs's.
             out.append(re.sub(r"^(\s*```\w*).*$", r"\1", part, count=1, flags=re.M).replace("```message", "```text"))
             continue
         for heading in re.findall(r"^#+ .*$", part, flags=re.M):

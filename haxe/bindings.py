@@ -116,6 +116,8 @@ IN |= {
     "const char *": ("String", "ConstCharStar.fromString({0})", "NekoBinding.toNeko({0})", "c_text({0})"),
     "ss_server *": ("Handle", "HandleCast.toServer({0}.object)", "{0}", "object_of({0})"),
     "ss_socket *": ("Handle", "HandleCast.toSocket({0}.object)", "{0}", "object_of({0})"),
+    "ss_timer *": ("Handle", "HandleCast.toTimer({0}.object)", "{0}", "object_of({0})"),
+    "ss_tls *": ("Handle", "HandleCast.toTls(Handle.objectOf({0}))", "{0}", "object_of({0})"),
     "ss_object *": ("Handle", "{0}.object", "{0}", "object_of({0})"),
     "ss_value *": ("Value", "ValueCast.toHandle({0})", "{0}", "value_of({0})"),
 }
@@ -136,10 +138,16 @@ ZERO = {"bool": "false", "ss_value *": "0"}
 TEXT = [("char *", "dst"), ("size_t", "capacity"), ("size_t *", "length")]
 
 
+# Functions whose bytes may be NULL: they are by hand.
+BY_HAND = ["ss_tls_set_ticket_secret"]
+
+
 class Call:
     """A function of C as one of Haxe; ValueError if that takes more than is known here."""
 
     def __init__(self, function):
+        if function.name in BY_HAND:
+            raise ValueError(function.name)
         self.name = camel(function.name.removeprefix("ss_"))
         self.c_name = function.name
         self.arguments = []  # of the function in Haxe: name, type
@@ -177,6 +185,8 @@ class Call:
         self.names += names
 
     def add_bytes(self, kind, length):
+        if "bytes_" in self.names:
+            raise ValueError("more than one place of bytes")
         address = "Address.of" if kind == "void *" else "Address.ofConst"
         self.add("bytes", "Bytes", [f"{address}(bytes, offset)"], ["bytes.getData()"], ["val_string(bytes_) + val_any_int(offset_)"], ["bytes_"])
         self.add("offset", "Int", [], ["offset"], [], ["offset_"])

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Allocations that may fail. What the standard library offers for them aborts the process instead.
 
-use std::alloc::{Layout, alloc, alloc_zeroed};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
@@ -30,16 +32,53 @@ pub(crate) fn shared<T>(value: T) -> Result<Rc<T>> {
     Ok(Rc::new(value))
 }
 
-/// As many zeros, of which the system need not bring the pages before they are used.
-pub(crate) fn zeroed(length: usize) -> Result<Vec<u8>> {
-    let layout = Layout::array::<u8>(length.max(1)).map_err(|_| Failure::no_memory())?;
-    // SAFETY: the layout is not empty.
-    let start = unsafe { alloc_zeroed(layout) };
-    if start.is_null() {
-        return Err(Failure::no_memory());
+/// What memory is mapped by.
+const PAGE: usize = 4096;
+
+/// Zeros from the beginning of a page on, of which the system need not bring the pages before they are used.
+pub(crate) struct Pages {
+    allocation: NonNull<u8>,
+    layout: Layout,
+    /// Within the allocation.
+    start: NonNull<u8>,
+    length: usize,
+}
+
+impl Pages {
+    pub(crate) fn new(length: usize) -> Result<Self> {
+        // Asked for aligned memory the allocator would set all of it, so that it were there from the start.
+        let layout = Layout::array::<u8>(length.saturating_add(PAGE)).map_err(|_| Failure::no_memory())?;
+        // SAFETY: the layout is not empty.
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(Failure::no_memory)?;
+        // SAFETY: the allocation is larger than what is asked for by a page, and the next page begins within one.
+        let start = unsafe { allocation.add(allocation.align_offset(PAGE).min(PAGE)) };
+        Ok(Pages { allocation, layout, start, length })
     }
-    // SAFETY: allocated just now as a vector allocates, and all of it is set.
-    Ok(unsafe { Vec::from_raw_parts(start, length, layout.size()) })
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout.
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) }
+    }
+}
+
+impl Deref for Pages {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: so many bytes, all set, lie there, and they are this value's alone.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl DerefMut for Pages {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
 }
 
 /// A copy of a text.

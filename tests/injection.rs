@@ -11,8 +11,6 @@
     reason = "all of it is C's side of the interface, with the test's own pointers"
 )]
 
-mod support;
-
 use libc::{c_int, c_void, msghdr, size_t, sockaddr, socklen_t, ssize_t};
 use server_socket::*;
 use std::cell::Cell;
@@ -317,7 +315,7 @@ const ERRORS: &[(Call, Cost, &[c_int])] = &[
             libc::ENOMEM,
         ],
     ),
-    // EBADF and ENOTSOCK say that the descriptor is another's by now: tests/faults.rs takes it away for real.
+    // EBADF and ENOTSOCK say that the descriptor is another's by now: tests/hostile/faults.rs takes it away for real.
     (Call::Accept, Cost::Server, &[libc::EINVAL, libc::EFAULT]),
     (Call::Recv, Cost::Nothing, &[libc::EINTR, libc::ENOMEM, libc::ENOBUFS]),
     (
@@ -693,7 +691,7 @@ fn a_connection_that_cannot_be_taken_over_now_stays_the_callers_and_open() {
 fn dual_stack_that_is_refused_is_an_error_unless_it_is_as_wanted() {
     in_own_process!(|| {
         if socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).is_err() {
-            return println!("SKIPPED: no IPv6 here");
+            return left_out("no IPv6 here");
         }
         let events = Loop::new();
         let only_v6 = std::fs::read_to_string("/proc/sys/net/ipv6/bindv6only").is_ok_and(|text| text.trim() == "1");
@@ -784,6 +782,38 @@ fn multipath_tcp_serves_as_tcp_does() {
         MULTIPATH.set(false);
         assert_eq!(messages.about(SS_LOG_WARNING, "SO_OOBINLINE").len(), 1, "it does not know it");
     });
+}
+
+/// Whoever gives way is found without asking the system about each connection that lingers.
+#[test]
+fn a_newcomer_at_the_limit_costs_little_however_many_linger() {
+    const MANY: usize = 400;
+    const MORE: usize = 100;
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    set(&server, SS_OPT_MAX_CONNECTIONS, MANY as i64);
+    let count = shared::<usize>();
+    on(&server, CONNECT, {
+        let count = count.clone();
+        move |event| {
+            increment(&count);
+            ok(event.socket().write(b"x"));
+            ok(event.socket().close());
+        }
+    });
+    let come = |number: usize| -> Vec<TcpStream> {
+        let before = count.get();
+        let peers = (0..number).map(|_| server.client()).collect();
+        events.pump_until(|| count.get() == before + number);
+        peers
+    };
+    let first = come(MANY);
+    PLAN.set(Some(Plan { call: Call::GetSockOpt, errno: 0, when: When::Nth(u64::MAX), seen: 0, failed: 0 }));
+    let more = come(MORE);
+    let asked = PLAN.take().expect("it was set").seen;
+    figure(format_args!("{MANY} linger, and {MORE} come: the system is asked {asked} times"));
+    assert!(asked < 20 * MORE as u64, "the system was asked {asked} times");
+    drop((first, more));
 }
 
 // ---- Signals --------------------------------------------------------------------------------------------------------

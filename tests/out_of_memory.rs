@@ -9,8 +9,6 @@
     reason = "all of it is C's side of the interface, with the test's own pointers"
 )]
 
-mod support;
-
 use server_socket::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

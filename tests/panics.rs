@@ -10,8 +10,6 @@
     reason = "all of it is C's side of the interface, with the test's own pointers"
 )]
 
-mod support;
-
 use server_socket::{inject, *};
 use std::cell::Cell;
 use std::io::{Read, Write};

@@ -44,8 +44,10 @@ PEERS = {
     "libevent": Peer("libevent.c", ["libevent-dev"], "event2/event.h", ["-levent_core"]),
     "asio": Peer("asio.cpp", ["libboost-dev"], "boost/asio.hpp", ["-pthread"]),
     "uring": Peer("uring.c", ["liburing-dev"], "liburing.h", ["-luring"]),
+    "hxcpp": Peer("haxe/Classes.hx"),
+    "hxcpp-select": Peer("haxe/Select.hx"),
 }
-OPTIONAL = ["uring"]  # an experiment: measured only when it is named
+OPTIONAL = ["uring", "hxcpp", "hxcpp-select"]  # measured only when they are named
 DEFAULT = [name for name in PEERS if name not in OPTIONAL]
 TOOLS = {"strace": "strace", "valgrind": "valgrind", "cc": "gcc", "c++": "g++"}  # and their packages
 
@@ -87,6 +89,19 @@ def compile_program(source, output, libraries, *flags):
         f"-Wl,-rpath,{libraries}", *flags)
 
 
+def have_hxcpp():
+    try:
+        return subprocess.run(["haxelib", "path", "hxcpp"], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def compile_haxe(source, output, libraries):
+    """A program for hxcpp, which makes a folder of it."""
+    run("haxe", "-cp", ROOT / "haxe/src", "-cp", source.parent, "-main", source.stem, "-cpp", output, "-D", f"SERVER_SOCKET_LIB={libraries}",
+        stdout=subprocess.DEVNULL)
+
+
 def build(names):
     """Builds what is needed for these servers. Returns them by name, and the directory of all programs."""
     libraries = library()
@@ -100,6 +115,14 @@ def build(names):
         peer = PEERS[name]
         if peer.header and not Path("/usr/include", peer.header).exists():
             print(f"SKIPPED: {name} needs {' '.join(peer.packages)}", flush=True)
+            continue
+        source = BENCHES / "peers" / peer.source
+        if source.suffix == ".hx":
+            if not have_hxcpp():
+                print(f"SKIPPED: {name} needs hxcpp", flush=True)
+                continue
+            compile_haxe(source, programs / name, libraries)
+            servers[name] = Server(name, programs / name / source.stem)
             continue
         work.append((f"peers/{peer.source}", name, peer.flags + (ours if name.startswith("ours") else [])))
         servers[name] = Server(name, programs / name)

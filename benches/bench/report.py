@@ -87,6 +87,14 @@ def builds(results):
                         "Against the present one in the same round; median (least–most).", "ours")
 
 
+def haxe(results):
+    """Haxe's classes against a loop around `sys.net.Socket.select`."""
+    servers = [server for server in results["servers"] if server == "hxcpp"]
+    return [line for metric, what in (("rate", "messages a second; more is better"), ("cpu", "processor time of a message; less is better"))
+            for line in _ratio_table(results, servers, f"Haxe's classes against its select loop: {what.partition(';')[0]}", metric,
+                                     f"Of pairs of the same turn; {what.partition('; ')[2]}; median (least–most).", "hxcpp-select")]
+
+
 def _absolute(results, servers):
     lines = ["## As measured", "",
              "Medians (least–most). Absolute times say little on a shared machine; the ratios above are what counts.", ""]

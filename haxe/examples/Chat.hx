@@ -9,6 +9,7 @@ class Chat {
 	static function main() {
 		server = new ServerSocket();
 		server.addEventListener(ServerSocketConnectEvent.CONNECT, event -> guests.push(new Guest(event.socket)));
+		server.setOption(SocketOption.WRITE_LIMIT, 1 << 20); // who does not read what he is told is shown out
 		server.bind(Sys.args().length > 0 ? Std.parseInt(Sys.args()[0]) : 7000, "127.0.0.1");
 		server.listen();
 		Sys.println('listening on 127.0.0.1:${server.localPort}');
@@ -28,7 +29,7 @@ class Chat {
 }
 
 private class Guest {
-	/** Longer lines are cut into pieces. **/
+	/** Who sends a longer one is shown out. **/
 	static inline final LONGEST_LINE = 1000;
 
 	public final name:String;
@@ -41,27 +42,35 @@ private class Guest {
 		name = 'guest ${socket.remotePort}';
 		socket.addEventListener(ProgressEvent.SOCKET_DATA, _ -> onData());
 		socket.addEventListener(Event.CLOSE, _ -> Chat.leave(this));
+		socket.addEventListener(IOErrorEvent.IO_ERROR, _ -> {}); // "close" follows
+		hear('Welcome, you are $name\n');
 	}
 
 	public function hear(text:String) {
 		try {
 			socket.writeUTFBytes(text);
 		} catch (error:IOError) { // it does not read what it is told
-			if (socket.connected)
-				socket.abort();
-			Chat.leave(this);
+			showOut();
 		}
 	}
 
 	function onData() {
 		while (socket.bytesAvailable > 0) {
 			var byte = socket.readUnsignedByte();
-			if (byte != "\n".code)
-				line.writeByte(byte);
-			if (byte == "\n".code || line.length == LONGEST_LINE) {
+			if (byte == "\n".code) {
 				Chat.say(this, line.toString());
 				line.clear();
+			} else if (line.length == LONGEST_LINE) {
+				showOut();
+			} else {
+				line.writeByte(byte);
 			}
 		}
+	}
+
+	function showOut() {
+		if (socket.connected)
+			socket.abort();
+		Chat.leave(this);
 	}
 }

@@ -49,6 +49,18 @@ static value hss_is_supported(void)
 }
 DEFINE_PRIM(hss_is_supported, 0)
 
+static value hss_timer_set(value timer_, value delay_ms_, value repeat_ms_)
+{
+	return integer((int)ss_timer_set(object_of(timer_), (uint32_t)val_any_int(delay_ms_), (uint32_t)val_any_int(repeat_ms_)));
+}
+DEFINE_PRIM(hss_timer_set, 3)
+
+static value hss_timer_stop(value timer_)
+{
+	return integer((int)ss_timer_stop(object_of(timer_)));
+}
+DEFINE_PRIM(hss_timer_stop, 1)
+
 static value hss_bind(value server_, value local_port_, value local_address_)
 {
 	return integer((int)ss_bind(object_of(server_), (int32_t)val_any_int(local_port_), c_text(local_address_)));
@@ -486,6 +498,24 @@ static value hss_tls_is_supported(void)
 	return alloc_bool(ss_tls_is_supported());
 }
 DEFINE_PRIM(hss_tls_is_supported, 0)
+
+static value hss_tls_add_certificate(value tls_, value bytes_, value offset_, value length_, value trusted_)
+{
+	return integer((int)ss_tls_add_certificate(object_of(tls_), val_string(bytes_) + val_any_int(offset_), (size_t)val_any_int(length_), val_bool(trusted_)));
+}
+DEFINE_PRIM(hss_tls_add_certificate, 5)
+
+static value hss_tls_set_protocols(value tls_, value protocols_)
+{
+	return integer((int)ss_tls_set_protocols(object_of(tls_), c_text(protocols_)));
+}
+DEFINE_PRIM(hss_tls_set_protocols, 2)
+
+static value hss_set_tls(value object_, value tls_, value name_)
+{
+	return integer((int)ss_set_tls(object_of(object_), object_of(tls_), c_text(name_)));
+}
+DEFINE_PRIM(hss_set_tls, 3)
 
 static value hss_socket_tls_version(value socket_)
 {

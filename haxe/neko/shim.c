@@ -18,8 +18,9 @@ typedef struct { void *object; ss_loop *loop; } Reference;
 
 static __thread int last_status; /* of this thread's last call that failed */
 static value *deliver;           /* NekoBinding.deliver */
+static value *tick;              /* NekoBinding.tick */
 static const char *const names[] = {SS_EVENT_CONNECT, SS_EVENT_CLOSE, SS_EVENT_SOCKET_DATA, SS_EVENT_OUTPUT_PROGRESS,
-                                    SS_EVENT_IO_ERROR};
+                                    SS_EVENT_IO_ERROR, SS_EVENT_END, SS_EVENT_HANDSHAKE_ERROR};
 
 static int failed(int status)
 {
@@ -115,7 +116,11 @@ static void hear(ss_event *event, void *user_data)
 	if (kind == 4) {
 		arguments[2] = alloc_best_int(ss_event_error_id(event));
 		arguments[3] = alloc_best_int(ss_event_os_error(event));
-		arguments[5] = text(ss_event_text(event));
+		arguments[5] = text(ss_event_detail(event));
+	}
+	if (kind == 6) {
+		arguments[2] = alloc_best_int(ss_event_os_error(event));
+		arguments[5] = text(ss_event_detail(event));
 	}
 	val_callEx(val_null, *deliver, arguments, 6, &exception); /* neko throws with longjmp: not through the library */
 }
@@ -125,11 +130,21 @@ static void *word(value key, value kind)
 	return (void *)((intptr_t)val_any_int(key) * 8 + val_int(kind));
 }
 
-static value hs_on_event(value function)
+static void count(void *user_data)
 {
-	if (!deliver)
+	value exception = NULL;
+	value key = alloc_best_int((int)((intptr_t)user_data >> 3));
+	val_callEx(val_null, *tick, &key, 1, &exception);
+}
+
+static value hs_on_event(value function, value tick_function)
+{
+	if (!deliver) {
 		deliver = alloc_root(1);
+		tick = alloc_root(1);
+	}
 	*deliver = function;
+	*tick = tick_function;
 	return val_null;
 }
 
@@ -150,6 +165,58 @@ static value hs_run(void) { return alloc_int(ss_loop_run(NULL)); }
 static value hs_stop(void) { return alloc_int(ss_loop_stop(NULL)); }
 static value hs_new_server(void) { return own(ss_new(NULL)); }
 static value hs_new_socket(void) { return own(ss_socket_new(NULL)); }
+
+static value hs_new_timer(value delay, value period, value key)
+{
+	return own(ss_timer_new(NULL, (uint32_t)val_any_int(delay), (uint32_t)val_any_int(period), count, word(key, alloc_int(0)), NULL));
+}
+
+/* The user, the group and the process of a Unix-domain connection's peer. */
+static value hs_peer_credentials(value handle)
+{
+	uint32_t user = 0, group = 0;
+	int32_t process = 0;
+	value found;
+	if (failed(ss_socket_peer_credentials(object_of(handle), &user, &group, &process)))
+		return val_null;
+	found = alloc_array(3);
+	val_array_ptr(found)[0] = integer((int)user);
+	val_array_ptr(found)[1] = integer((int)group);
+	val_array_ptr(found)[2] = integer(process);
+	return found;
+}
+
+/* ---- TLS ---- */
+
+static value hs_new_tls(void) { return own(ss_tls_new()); }
+
+/* A string of neko's, or null. */
+static const char *bytes_of(value string, size_t *length)
+{
+	*length = val_is_string(string) ? (size_t)val_strlen(string) : 0;
+	return c_text(string);
+}
+
+static value hs_set_identity(value handle, value name, value chain, value key)
+{
+	size_t chain_length, key_length;
+	const char *chain_bytes = bytes_of(chain, &chain_length), *key_bytes = bytes_of(key, &key_length);
+	return alloc_int(ss_tls_set_identity(object_of(handle), c_text(name), chain_bytes, chain_length, key_bytes, key_length));
+}
+
+static value hs_set_ticket_secret(value handle, value secret)
+{
+	size_t length;
+	const char *bytes = bytes_of(secret, &length);
+	return alloc_int(ss_tls_set_ticket_secret(object_of(handle), bytes, length));
+}
+
+static value hs_peer_certificate(value handle, value index)
+{
+	size_t length = 0;
+	const uint8_t *bytes = ss_socket_peer_certificate(object_of(handle), (size_t)val_any_int(index), &length);
+	return bytes ? copy_string((const char *)bytes, (int_val)length) : val_null;
+}
 
 static value hs_poll(value timeout)
 {
@@ -219,7 +286,7 @@ static value hs_text(value abstract, value which)
 
 DEFINE_PRIM(hs_weak, 1);
 DEFINE_PRIM(hs_weak_get, 1);
-DEFINE_PRIM(hs_on_event, 1);
+DEFINE_PRIM(hs_on_event, 2);
 DEFINE_PRIM(hs_add_listener, 3);
 DEFINE_PRIM(hs_remove_listener, 3);
 DEFINE_PRIM(hs_status, 0);
@@ -228,6 +295,12 @@ DEFINE_PRIM(hs_stop, 0);
 DEFINE_PRIM(hs_poll, 1);
 DEFINE_PRIM(hs_new_server, 0);
 DEFINE_PRIM(hs_new_socket, 0);
+DEFINE_PRIM(hs_new_timer, 3);
+DEFINE_PRIM(hs_peer_credentials, 1);
+DEFINE_PRIM(hs_new_tls, 0);
+DEFINE_PRIM(hs_set_identity, 4);
+DEFINE_PRIM(hs_set_ticket_secret, 2);
+DEFINE_PRIM(hs_peer_certificate, 2);
 DEFINE_PRIM(hs_release_value, 1);
 DEFINE_PRIM(hs_value_low, 1);
 DEFINE_PRIM(hs_value_high, 1);

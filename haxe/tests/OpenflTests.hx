@@ -161,28 +161,6 @@ class OpenflTests {
 		ByteArray.defaultObjectEncoding = ObjectEncoding.AMF3;
 	}
 
-	function testATimerCounts() {
-		var heard = [];
-		var timer = new Timer(1, 2);
-		timer.addEventListener(TimerEvent.TIMER, e -> heard.push('${e.type} ${timer.currentCount} ${timer.running}'));
-		timer.addEventListener(TimerEvent.TIMER_COMPLETE, e -> heard.push(e.type));
-		Check.equal(false, timer.running);
-		timer.start();
-		timer.start();
-		Check.equal(true, timer.running);
-		var end = haxe.Timer.stamp() + 10;
-		while (heard.length < 3 && haxe.Timer.stamp() < end) {
-			sys.thread.Thread.current().events.progress();
-			Sys.sleep(0.001);
-		}
-		Check.list(["timer 1 true", "timer 2 false", "timerComplete"], heard);
-		Check.equal(false, timer.running);
-		timer.reset();
-		Check.equal(0, timer.currentCount);
-		Check.throws(RangeError, 2066, () -> new Timer(-1));
-		Check.throws(RangeError, 2066, () -> timer.delay = Math.NaN);
-	}
-
 	function testAnXMLSocketSplitsWhatArrivesAtItsZeros() {
 		var accepted:Socket = null;
 		var server = Pair.listen(e -> accepted = e.socket);

@@ -4,7 +4,6 @@
 //! Its deadline is in the loop's timers under its own key, and the turn runs its task.
 
 use std::ffi::c_void;
-use std::time::{Duration, Instant};
 
 use crate::core::connection::Transport;
 use crate::core::events::Life;
@@ -12,7 +11,7 @@ use crate::core::host::{Call, Due, Function, UserData};
 use crate::error::Result;
 use crate::handle::{Key, Kind, Object};
 use crate::reactor::Deadline;
-use crate::sys::net;
+use crate::sys::{Instant, net};
 
 pub(crate) struct Timer {
     pub life: Life,
@@ -76,27 +75,24 @@ impl TimerRef<'_> {
     /// There is room for its deadline.
     #[inline]
     pub(crate) fn start(&mut self, delay: u32) {
-        self.arm(Some(self.after(net::now(), delay)));
+        self.start_at(net::now(), delay);
     }
 
     /// Not in the turn that is under way, however coarse the clock is.
     #[inline]
-    fn after(&self, time: Instant, milliseconds: u32) -> Instant {
-        let turn = self.transport.reactor.now;
-        let time = if time > turn { time } else { turn + Duration::from_nanos(1) };
-        time + Duration::from_millis(milliseconds.into())
+    fn start_at(&mut self, time: Instant, delay: u32) {
+        let reactor = &mut self.transport.reactor;
+        let due = time.max(reactor.now.next()).after_milliseconds(delay);
+        self.transport.active += usize::from(!self.timer.is_running());
+        reactor.timers.set_at(self.key, &mut self.timer.deadline, due);
     }
 
     #[inline]
     pub(crate) fn stop(&mut self) {
-        self.arm(None);
-    }
-
-    #[inline]
-    fn arm(&mut self, due: Option<Instant>) {
-        let before = usize::from(self.timer.is_running());
-        self.transport.reactor.timers.set(self.key, &mut self.timer.deadline, due);
-        self.transport.active = self.transport.active - before + usize::from(due.is_some());
+        if self.timer.is_running() {
+            self.transport.reactor.timers.cancel(self.key, &mut self.timer.deadline);
+            self.transport.active -= 1;
+        }
     }
 
     /// Its time has come, and its deadline was taken out. One that repeats runs on from now: it does not make up for what the
@@ -105,7 +101,7 @@ impl TimerRef<'_> {
         self.timer.deadline.clear();
         self.transport.active -= 1;
         if self.timer.repeat > 0 {
-            self.arm(Some(self.after(now, self.timer.repeat)));
+            self.start_at(now, self.timer.repeat);
         }
         Call::new(self.timer.task, self.timer.data)
     }

@@ -5,9 +5,9 @@
 use std::ops::Range;
 
 use super::output::Queue;
-use crate::error::Result;
+use crate::error::{Failure, Result};
 use crate::handle::Key;
-use crate::memory;
+use crate::memory::{self, Pages};
 
 /// The capacity up to which a buffer is filled and kept for later.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -69,18 +69,14 @@ impl Pool {
 
 /// One read takes at most this much.
 pub(crate) const RECEIVE_BUFFER: usize = 256 * 1024;
-/// The receive buffer begins at a page: the system copies to it at twice the speed.
-const PAGE: usize = 4096;
-
 /// And so much while too much is unread.
 const LITTLE: usize = 16 * 1024;
 
 /// Where all that a loop receives arrives: one buffer, hot in the cache, and lent to a socket while its listeners run.
 /// There is at most one such socket, since nothing is received meanwhile.
 pub(crate) struct ReceiveBuffer {
-    memory: Vec<u8>,
-    /// Where the first page of the memory begins, and the buffer with it.
-    start: usize,
+    /// It begins at a page: the system copies to it at twice the speed.
+    bytes: Pages,
     /// How much one read of a connection takes at most.
     pub most: usize,
     lent_to: Option<Key>,
@@ -92,9 +88,8 @@ pub(crate) struct ReceiveBuffer {
 
 impl ReceiveBuffer {
     pub(super) fn new() -> Result<Self> {
-        let memory = memory::zeroed(RECEIVE_BUFFER + PAGE)?;
-        let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
-        Ok(ReceiveBuffer { memory, start, most: RECEIVE_BUFFER, lent_to: None, plainly_lent_to: None, lent: 0..0 })
+        let bytes = Pages::new(RECEIVE_BUFFER)?;
+        Ok(ReceiveBuffer { bytes, most: RECEIVE_BUFFER, lent_to: None, plainly_lent_to: None, lent: 0..0 })
     }
 
     /// While too much is unread, each read takes little: what it brings may be left unread, too.
@@ -105,13 +100,21 @@ impl ReceiveBuffer {
     /// Where `count` bytes are received, or as many as a read takes.
     #[inline]
     pub(crate) fn room(&mut self, count: usize) -> &mut [u8] {
-        let end = self.start + count.min(self.most);
-        self.memory.get_mut(self.start..end).unwrap_or_default()
+        self.bytes.get_mut(..count.min(self.most)).unwrap_or_default()
+    }
+
+    /// Puts bytes at a place where some could have been received. Returns the place behind them.
+    pub(crate) fn put(&mut self, place: usize, bytes: &[u8]) -> usize {
+        let end = place + bytes.len();
+        if let Some(room) = self.bytes.get_mut(place..end) {
+            room.copy_from_slice(bytes);
+        }
+        end
     }
 
     /// The first `count` bytes that were received.
     pub(crate) fn received(&self, count: usize) -> &[u8] {
-        self.memory.get(self.start..self.start + count).unwrap_or_default()
+        self.bytes.get(..count).unwrap_or_default()
     }
 
     /// The first `count` bytes are the socket's, to be read in place. `plain`: nobody keeps an account of what it reads.
@@ -119,7 +122,7 @@ impl ReceiveBuffer {
     pub(crate) fn lend(&mut self, socket: Key, count: usize, plain: bool) {
         self.lent_to = Some(socket);
         self.plainly_lent_to = if plain { self.lent_to } else { None };
-        self.lent = self.start..self.start + count;
+        self.lent = 0..count;
     }
 
     /// From now on there is an account of what the socket reads.
@@ -138,13 +141,13 @@ impl ReceiveBuffer {
     pub(crate) fn take(&mut self) -> &[u8] {
         let lent = self.lent.clone();
         self.lent.start = self.lent.end;
-        self.memory.get(lent).unwrap_or_default()
+        self.bytes.get(lent).unwrap_or_default()
     }
 
     /// The bytes that are lent and not read yet.
     #[inline]
     pub(crate) fn lent(&self) -> &[u8] {
-        self.memory.get(self.lent.clone()).unwrap_or_default()
+        self.bytes.get(self.lent.clone()).unwrap_or_default()
     }
 
     #[inline]
@@ -156,7 +159,7 @@ impl ReceiveBuffer {
     #[inline]
     pub(crate) fn lent_to(&self, socket: Key) -> &[u8] {
         match self.lent_to == Some(socket) {
-            true => self.memory.get(self.lent.clone()).unwrap_or_default(),
+            true => self.bytes.get(self.lent.clone()).unwrap_or_default(),
             false => &[],
         }
     }
@@ -257,6 +260,44 @@ impl SendBuffer {
     }
 }
 
+/// Room that a loop has for what is made or taken apart in one step, as often as that comes. It grows and is kept.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// All of it is set, so that none needs to be set again.
+    memory: Vec<u8>,
+    length: usize,
+}
+
+impl Scratch {
+    /// Room for `count` bytes behind those that are there.
+    pub(crate) fn room(&mut self, count: usize) -> Result<&mut [u8]> {
+        let end = self.length + count;
+        if end > self.memory.len() {
+            let missing = end - self.memory.len();
+            self.memory.try_reserve(missing).map_err(|_| Failure::no_memory())?;
+            self.memory.resize(end, 0);
+        }
+        Ok(self.memory.get_mut(self.length..end).unwrap_or_default())
+    }
+
+    /// So many bytes were put there.
+    pub(crate) fn add(&mut self, count: usize) {
+        self.length = (self.length + count).min(self.memory.len());
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(..self.length).unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +314,7 @@ mod tests {
     #[test]
     fn what_is_received_lies_at_the_beginning_of_a_page() {
         let mut buffer = ReceiveBuffer::new().unwrap();
-        assert_eq!(buffer.room(RECEIVE_BUFFER).as_ptr().addr() % PAGE, 0);
+        assert_eq!(buffer.room(RECEIVE_BUFFER).as_ptr().addr() % 4096, 0);
         assert_eq!(buffer.room(usize::MAX).len(), RECEIVE_BUFFER);
         assert_eq!(buffer.room(10).len(), 10);
     }

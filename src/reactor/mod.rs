@@ -13,9 +13,9 @@ mod timers;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, SendBuffer};
+pub(crate) use buffers::{CHUNK, GATHER, Pool, RECEIVE_BUFFER, ReceiveBuffer, Scratch, SendBuffer};
 pub(crate) use output::{Output, SLICES};
 pub(crate) use remote::{Answer, Posted, Remote};
 pub(crate) use resolver::{Lookup, Request, hold as hold_names, resolve};
@@ -24,6 +24,7 @@ pub(crate) use timers::{Deadline, Timers};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::memory;
+use crate::sys::Instant;
 use crate::sys::net::{self, EVENTS, Poller, Ready, Waker};
 
 fn make_poller() -> io::Result<(Poller, Waker)> {
@@ -58,12 +59,17 @@ pub(crate) struct Reactor {
     pub(crate) pool: Pool,
     pub(crate) receive_buffer: ReceiveBuffer,
     pub(crate) send_buffer: SendBuffer,
+    /// What has come sealed, and what is to leave so.
+    pub(crate) sealed_in: Scratch,
+    pub(crate) sealed_out: Scratch,
     /// Input that the running listener has taken as it is; the memory is in use until it returns.
     taken: Vec<Vec<u8>>,
     /// The time at which this turn began to work.
     pub(crate) now: Instant,
     /// Whether a host waits on the poller's own descriptor, which must then become readable for our own work too.
     exported: bool,
+    /// All connections are to be looked at: it is in the list of the ready itself.
+    looks_at_all: bool,
 }
 
 impl Reactor {
@@ -87,9 +93,12 @@ impl Reactor {
             pool: Pool::default(),
             receive_buffer: ReceiveBuffer::new()?,
             send_buffer: SendBuffer::default(),
+            sealed_in: Scratch::default(),
+            sealed_out: Scratch::default(),
             taken: Vec::new(),
             now: net::now(),
             exported: false,
+            looks_at_all: false,
         })
     }
 
@@ -121,7 +130,19 @@ impl Reactor {
     /// Has the whole loop looked at in the next turn: there is room for unread input again.
     pub(crate) fn push_loop(&mut self) {
         self.receive_buffer.take_little(false);
-        self.push_ready(self.key);
+        self.look_at_all();
+    }
+
+    /// Has all connections looked at in the next turn: some of them may be read from again.
+    pub(crate) fn look_at_all(&mut self) {
+        if !std::mem::replace(&mut self.looks_at_all, true) {
+            self.push_ready(self.key);
+        }
+    }
+
+    /// They are.
+    pub(crate) fn looked_at_all(&mut self) {
+        self.looks_at_all = false;
     }
 
     pub(crate) fn pop_ready(&mut self) -> Option<Key> {
@@ -135,6 +156,7 @@ impl Reactor {
     /// After a panic the list of the ready is made anew.
     pub(crate) fn forget_lists(&mut self) {
         self.ready.clear();
+        self.looks_at_all = false;
         self.dirty.clear();
         self.progress.clear();
     }

@@ -4,12 +4,11 @@
 //! Setting one, moving it and taking it back cost a few comparisons, however many there are, and leave nothing behind: a
 //! deadline knows its place in the heap.
 
-use std::cmp::Ordering;
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::sys::Instant;
 
 const BRANCHES: usize = 4;
 
@@ -61,10 +60,9 @@ struct Slot {
 impl Entry {
     #[inline]
     fn is_before(&self, other: &Entry) -> bool {
-        match self.due.cmp(&other.due) {
-            Ordering::Less => true,
-            Ordering::Greater => false,
-            Ordering::Equal => (self.serial.wrapping_sub(other.serial) as i32) < 0,
+        match self.due == other.due {
+            false => self.due < other.due,
+            true => (self.serial.wrapping_sub(other.serial) as i32) < 0,
         }
     }
 }
@@ -86,17 +84,27 @@ impl Timers {
     }
 
     /// Moves the deadline of `key`. The owner keeps `current`, so that it can be found again.
-    #[inline]
     pub(crate) fn set(&mut self, key: Key, current: &mut Deadline, due: Option<Instant>) {
-        match (self.place(key, current), due) {
-            (Some(place), Some(due)) => self.move_to(place, due),
-            (Some(place), None) => {
-                self.remove(place);
-                current.clear();
-            }
-            (None, Some(due)) => *current = self.insert(key, due),
-            (None, None) => current.clear(),
+        match due {
+            Some(due) => self.set_at(key, current, due),
+            None => self.cancel(key, current),
         }
+    }
+
+    #[inline]
+    pub(crate) fn set_at(&mut self, key: Key, current: &mut Deadline, due: Instant) {
+        match self.place(key, current) {
+            Some(place) => self.move_to(place, due),
+            None => *current = self.insert(key, due),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cancel(&mut self, key: Key, current: &mut Deadline) {
+        if let Some(place) = self.place(key, current) {
+            self.remove(place);
+        }
+        current.clear();
     }
 
     #[inline]
@@ -218,13 +226,12 @@ impl Timers {
     fn least_below(&self, place: usize) -> Option<(usize, Entry)> {
         let first = place * BRANCHES + 1;
         let below = self.heap.get(first..)?;
-        let mut least = (first, *below.first()?);
-        for (branch, entry) in below.iter().enumerate().take(BRANCHES).skip(1) {
-            if entry.is_before(&least.1) {
-                least = (first + branch, *entry);
-            }
-        }
-        Some(least)
+        let earlier = |one: usize, other: usize| if below[other].is_before(&below[one]) { other } else { one };
+        let least = match below.first_chunk::<BRANCHES>() {
+            Some(_) => earlier(earlier(0, 1), earlier(2, 3)),
+            None => (1..below.len()).fold(0, earlier),
+        };
+        Some((first + least, *below.get(least)?))
     }
 
     #[inline]

@@ -29,15 +29,17 @@
 //! - `pass_over_newcomers(listener)`: nobody begins to connect at it any more, where there is a way that loses nobody.
 //! - `needs_privilege(error, port)`: what a bind said that would have succeeded with another port.
 //! - `is_under_way(error)`: what connecting says when it does not wait.
-//! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`: the system's numbers for what we find out
+//! - `TIMED_OUT`, `REFUSED`, `OTHER_FAMILY`, `BROKEN`, `NO_MEMORY`, `NO_SUCH_NAME`, `PROTOCOL`: the system's numbers for what we find out
 //!   ourselves.
 //! - `paths`: Unix-domain sockets. `Address::new(text)`, `bind(socket, address)`, `SocketFile::remove`; `net` connects and accepts.
 //! - `keeping_errno(call)`: the thread's errno is afterwards what it was before.
+//! - `monotonic_nanoseconds()`: a clock that never goes back, from anywhere on; `Instant` is made of it.
 //! - `Board`: what every thread reaches without a lock, the same on all systems.
 //! - `net`: sockets, the poller and the clock, the same on all systems; `simulated` takes its place in the simulation.
 //! - `accept_error(error)`, `is_exhausted(error)`, `is_not_ours(error)`: classes of system errors.
 
 mod board;
+mod instant;
 #[cfg(not(feature = "simulate"))]
 pub(crate) mod net;
 #[cfg(not(all(unix, not(feature = "simulate"))))]
@@ -57,6 +59,7 @@ mod unix;
 mod windows;
 
 pub(crate) use board::Board;
+pub(crate) use instant::Instant;
 #[cfg(unix)]
 pub(crate) use process::*;
 #[cfg(feature = "simulate")]

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use socket2::{SockRef, Socket};
 
 pub(crate) use super::readiness::{EVENTS, News, Ready};
 use crate::handle::Key;
-use crate::sys::{self, LastAnswer};
+use crate::sys::{self, Instant, LastAnswer};
 
 /// No key has these bits.
 const WAKER: Token = Token(0);

@@ -21,6 +21,21 @@ pub(crate) const SHORT_READ_DRAINS: bool = true;
 /// only lately and ignore it before: see [`prepare_stream`].
 pub(crate) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
 
+/// As the standard library has it: while the machine sleeps the clock stands.
+#[cfg(target_vendor = "apple")]
+const CLOCK: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+#[cfg(not(target_vendor = "apple"))]
+const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+
+#[inline]
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    // SAFETY: all zeros are a time.
+    let mut time: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: a place for a time. It does not fail where the clock is known.
+    unsafe { libc::clock_gettime(CLOCK, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
 /// Readable and writable, for good; with urgent data where the system tells of it, since a read stops short
 /// at the urgent mark though more bytes follow.
 pub(crate) fn interest() -> Interest {
@@ -186,8 +201,9 @@ pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
-/// The calls of the hot path, by ways that are no cancellation points, where there are such.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+/// The calls of the hot path, by ways that are no cancellation points, where there are such. Sanitizers (ci/asan, ci/tsan, ci/fuzz)
+/// know only the C library's functions: they would not see which memory is written to, nor that a descriptor is another one now.
+#[cfg(all(target_os = "linux", target_pointer_width = "64", not(sanitized)))]
 mod plain {
     use std::ffi::{c_int, c_long, c_void};
     use std::io;
@@ -235,7 +251,7 @@ mod plain {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", not(sanitized))))]
 mod plain {
     use std::ffi::{c_int, c_void};
     use std::io;
@@ -424,6 +440,7 @@ pub(crate) const REFUSED: i32 = libc::ECONNREFUSED;
 pub(crate) const OTHER_FAMILY: i32 = libc::EAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = libc::EIO;
 pub(crate) const NO_MEMORY: i32 = libc::ENOMEM;
+pub(crate) const PROTOCOL: i32 = libc::EPROTO;
 pub(crate) const NO_SUCH_NAME: i32 = libc::EAI_NONAME;
 
 pub(crate) fn needs_privilege(error: &io::Error, port: u16) -> bool {

@@ -11,12 +11,24 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Poll};
 use socket2::{SockRef, Socket, TcpKeepalive};
 use windows_sys::Win32::Networking::WinSock;
+use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
 
 use super::{AcceptError, LastAnswer};
 
 /// mio arms a socket again only when an operation would have blocked.
 pub(crate) const SHORT_READ_DRAINS: bool = false;
 pub(crate) const SEND_FLAGS: c_int = 0;
+
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let (mut count, mut each_second) = (0, 0);
+    // SAFETY: both are places for a number. They do not fail on any Windows that Rust's library runs on.
+    unsafe {
+        QueryPerformanceFrequency(&mut each_second);
+        QueryPerformanceCounter(&mut count);
+    }
+    let nanoseconds = i128::from(count) * 1_000_000_000 / i128::from(each_second.max(1));
+    u64::try_from(nanoseconds).unwrap_or(0)
+}
 
 pub(crate) fn interest() -> Interest {
     Interest::READABLE | Interest::WRITABLE
@@ -237,6 +249,8 @@ pub(crate) const REFUSED: i32 = WinSock::WSAECONNREFUSED;
 pub(crate) const OTHER_FAMILY: i32 = WinSock::WSAEAFNOSUPPORT;
 pub(crate) const BROKEN: i32 = WinSock::WSASYSCALLFAILURE;
 pub(crate) const NO_MEMORY: i32 = WinSock::WSAENOBUFS;
+/// There is no EPROTO.
+pub(crate) const PROTOCOL: i32 = WinSock::WSAECONNABORTED;
 pub(crate) const NO_SUCH_NAME: i32 = WinSock::WSAHOST_NOT_FOUND;
 
 /// No port is privileged here.

@@ -17,7 +17,7 @@
 
 #include "server_socket.h" /* first: it must not need anything before it */
 
-#include "declared.h" /* made by tests/harness: HAVE_<function> for each function that the header declares */
+#include "declared.h" /* made by tests/support: HAVE_<function> for each function that the header declares */
 
 #ifdef _WIN32
 #include "windows.h"

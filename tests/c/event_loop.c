@@ -924,7 +924,7 @@ int main(int argc, char **argv)
         UNIX_CASE(a_signal_ends_the_wait_of_a_poll_without_an_error, "there are no signals"),
         UNIX_CASE(signals_do_not_end_a_run, "there are no signals"),
         UNIX_CASE(signal_dispositions_and_the_mask_stay_as_they_were, "there are no signals"),
-        UNIX_CASE(every_descriptor_is_close_on_exec, "tests/windows.rs looks at what is inherited"),
+        UNIX_CASE(every_descriptor_is_close_on_exec, "tests/api/windows.rs looks at what is inherited"),
         CASE(no_descriptor_is_left_of_many_connections_and_loops),
         UNIX_CASE(without_descriptors_peers_wait_others_are_served_and_none_is_lost, "descriptors have no limit there"),
         UNIX_CASE(without_descriptors_a_loop_and_a_bind_fail_and_can_be_tried_again, "descriptors have no limit there"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handles that are not what they claim to be, and who may use the good ones: rules 1 and 2 of the header.
  *
- * tests/exports.rs checks that every function of the header that takes a handle is called here. */
+ * tests/dist/exports.rs checks that every function of the header that takes a handle is called here. */
 #include "check.h"
 
 /* ---- Every function that takes a handle ----

@@ -7,7 +7,7 @@ use server_socket::*;
 use super::life::Phase;
 use super::schedule;
 use super::world::{self, World, turn, with};
-use crate::support::*;
+use support::*;
 
 /// Everybody leaves, in peace mostly. Returns the world as it was at last.
 pub fn finish() -> World {
@@ -65,7 +65,9 @@ impl World {
                 life.silent = false;
                 life.peer().set_window(1 << 20);
             }
-            if self.lives[number].kept {
+            if self.lives[number].kept && self.lives[number].by_library {
+                self.host_closes(number);
+            } else if self.lives[number].kept {
                 self.host_releases(number);
             }
         }

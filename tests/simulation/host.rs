@@ -10,7 +10,7 @@ use super::life::{Life, Phase, check, fill};
 use std::time::Duration;
 
 use super::world::{Draining, World, begin_timer, milliseconds, owe, serve, trace};
-use crate::support::*;
+use support::*;
 
 impl World {
     pub fn host_reads(&mut self, number: usize) {
@@ -44,6 +44,7 @@ impl World {
         life.read += bytes.len() as u64;
         life.unread -= bytes.len() as u64;
         life.reads_on();
+        self.relief = simulate::clock();
         trace!(self, "life {number}: host reads {} of {available}", bytes.len());
     }
 
@@ -107,6 +108,7 @@ impl World {
         trace!(self, "life {number}: host closes");
         if status == SS_OK {
             self.has_closed(number, Phase::Closed);
+            self.let_go(number);
         }
     }
 
@@ -126,12 +128,26 @@ impl World {
         trace!(self, "life {number}: host aborts");
         if status == SS_OK {
             self.has_closed(number, Phase::Aborted);
+            self.let_go(number);
+        }
+    }
+
+    /// A connection or an attempt has ended, and whoever listens knows. What the library holds goes with it.
+    pub fn let_go(&mut self, number: usize) {
+        let life = &mut self.lives[number];
+        let over = !life.is_open() && life.phase != Phase::Connecting;
+        if life.by_library && over {
+            life.kept = false;
         }
     }
 
     /// The socket is the library's alone from now on.
     pub fn host_releases(&mut self, number: usize) {
         let life = &mut self.lives[number];
+        if life.by_library {
+            assert_eq!(release(life.socket), SS_ERR_HANDLE, "{life:?}: a reference that is the library's");
+            return;
+        }
         life.kept = false;
         trace!(self, "life {number}: host releases");
         ok(ss_release(self.lives[number].socket.cast()));
@@ -150,6 +166,7 @@ impl World {
             _ => {}
         }
         life.unread = 0;
+        self.relief = simulate::clock();
     }
 
     pub fn host_sets_option(&mut self, number: usize) {
@@ -278,8 +295,15 @@ impl World {
     }
 
     pub fn host_sets_server(&mut self) {
-        match self.random.below(7) {
+        match self.random.below(8) {
             6 => self.host_turns_to_draining(),
+            7 if self.mood.has_limits => {
+                let bytes = if self.chance(50) { 256 << 20 } else { self.size(self.mood.message * 16) };
+                self.unread_limits.insert(self.server_number, bytes as u64);
+                self.relief = simulate::clock();
+                ok(ss_set_option(self.server.cast(), SS_OPT_UNREAD_LIMIT, bytes as i64));
+                trace!(self, "unread bytes: {bytes}");
+            }
             0 => {
                 self.server_paused = self.chance(30);
                 ok(if self.server_paused { ss_pause(self.server) } else { ss_resume(self.server) });
@@ -304,8 +328,9 @@ impl World {
             }
             5 => {
                 let (delay, again) = (self.random.below(3000) as u32, self.random.below(3) as u32);
-                begin_timer(self.events, delay, again);
-                trace!(self, "timer: {delay} ms, {again} more");
+                let period = if self.chance(50) { 1 + self.random.below(200) as u32 } else { 0 };
+                begin_timer(self.events, delay, again, period);
+                trace!(self, "timer: {delay} ms, {again} more, every {period}");
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use server_socket::simulate::{self, Ending, Peer};
 use server_socket::*;
 
-use crate::support::*;
+use support::*;
 
 /// Where a life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,10 @@ pub struct Life {
     pub shortest_timeout: u32,
     pub paused: bool,
     pub was_paused: bool,
-    /// The host has a reference to the socket.
+    /// The host has a reference to the socket, or the library holds it.
     pub kept: bool,
+    /// It is the library that holds it: until it is neither connected nor connecting.
+    pub by_library: bool,
     /// How many bytes the peer has sent, and the host has read of them.
     pub sent: u64,
     pub read: u64,
@@ -145,6 +147,7 @@ impl Life {
             paused: false,
             was_paused: false,
             kept: false,
+            by_library: false,
             sent: 0,
             read: 0,
             unread: 0,

@@ -6,7 +6,7 @@ use server_socket::*;
 
 use super::life::{Life, Phase};
 use super::world::{self, Mood, World, trace, turn, with};
-use crate::support::*;
+use support::*;
 
 impl Mood {
     pub fn of(random: &mut Random) -> Mood {

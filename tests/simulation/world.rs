@@ -11,7 +11,7 @@ use server_socket::simulate::{self, Odds, Peer};
 use server_socket::*;
 
 use super::life::{Life, Limits, Phase};
-use crate::support::*;
+use support::*;
 
 /// For how many milliseconds the system tries to connect.
 const SYSTEM_TIMEOUT: u32 = 127_000;
@@ -69,6 +69,10 @@ pub struct World {
     pub defaults: Limits,
     pub max_connections: u64,
     pub linger_bytes: u64,
+    /// How much all connections of a server may have unread, where that was set.
+    pub unread_limits: BTreeMap<usize, u64>,
+    /// When there may last have come to be room for unread input.
+    pub relief: Duration,
     pub server_paused: bool,
     pub turn: u64,
     pub heard: u64,
@@ -115,8 +119,9 @@ pub fn owe() -> extern "C-unwind" fn(*mut c_void) {
 struct Ticking {
     timer: *mut ss_timer,
     due: Duration,
-    /// How often it starts itself anew.
+    /// How often it starts itself anew, or is called again by itself after each period.
     again: u32,
+    period: u32,
 }
 
 extern "C-unwind" fn tick(data: *mut c_void) {
@@ -126,6 +131,10 @@ extern "C-unwind" fn tick(data: *mut c_void) {
         return ok(release(ticking.timer));
     }
     ticking.again -= 1;
+    if ticking.period > 0 {
+        ticking.due = simulate::clock() + milliseconds(ticking.period.into());
+        return;
+    }
     let delay = ticking.again * 70;
     ticking.due = simulate::clock() + Duration::from_millis(delay.into());
     ok(ss_timer_set(ticking.timer, delay, 0));
@@ -137,11 +146,11 @@ extern "C-unwind" fn end_ticking(data: *mut c_void) {
 }
 
 /// A timer that ends itself when it has come as often as it is to.
-pub fn begin_timer(events: *mut ss_loop, delay: u32, again: u32) {
+pub fn begin_timer(events: *mut ss_loop, delay: u32, again: u32, period: u32) {
     owe();
     let due = simulate::clock() + Duration::from_millis(delay.into());
-    let data = Box::into_raw(Box::new(Ticking { timer: null_mut(), due, again }));
-    let timer = unsafe { ss_timer_new(events, delay, 0, Some(tick), data.cast(), Some(end_ticking)) };
+    let data = Box::into_raw(Box::new(Ticking { timer: null_mut(), due, again, period }));
+    let timer = unsafe { ss_timer_new(events, delay, period, Some(tick), data.cast(), Some(end_ticking)) };
     assert!(!timer.is_null(), "{:?}", last_error());
     unsafe { (*data).timer = timer };
 }
@@ -192,6 +201,8 @@ impl World {
             defaults,
             max_connections: 0,
             linger_bytes: 256 << 20,
+            unread_limits: BTreeMap::new(),
+            relief: Duration::ZERO,
             server_paused: false,
             turn: 0,
             heard: 0,
@@ -251,6 +262,11 @@ impl World {
         let limits = socket.map_or(Limits::DEFAULT, |old| self.lives[old].limits);
         let mut life = Life::new(number, Phase::Connecting, limits);
         life.kept = true;
+        life.by_library = match socket {
+            Some(old) => self.lives[old].by_library,
+            None => self.chance(30),
+        };
+        let keeps = life.by_library && socket.is_none();
         life.socket = match socket {
             Some(old) => {
                 self.lives[old].kept = false;
@@ -267,6 +283,10 @@ impl World {
         };
         let port = 1 + (number % 65_000) as u16;
         ok(unsafe { ss_socket_connect(life.socket, c"10.9.8.7".as_ptr(), port.into()) });
+        if keeps {
+            ok(ss_socket_keep(life.socket));
+            ok(ss_release(life.socket.cast()));
+        }
         self.of_socket.insert(life.socket as usize, number);
         self.called.insert(port, number);
         trace!(self, "life {number} calls, socket of {socket:?}");
@@ -311,8 +331,9 @@ impl World {
         if draining.is_none() {
             self.check_accepting();
         }
-        let limits = self.defaults;
+        let (limits, by_library) = (self.defaults, self.chance(40));
         let life = &mut self.lives[number];
+        life.by_library = by_library;
         assert_eq!(life.phase, Phase::Waiting, "{life:?}: accepted twice");
         (life.phase, life.socket, life.limits, life.kept) = (Phase::Open, socket, limits, true);
         life.server = draining.map_or(self.server_number, |draining| draining.number);
@@ -322,7 +343,7 @@ impl World {
         (life.shortest_idle, life.last_traffic) = ((limits.idle > 0).then_some(limits.idle), simulate::clock());
         self.of_socket.insert(socket as usize, number);
         self.accepted += u64::from(draining.is_none());
-        ok(ss_retain(socket.cast()));
+        ok(if by_library { ss_socket_keep(socket) } else { ss_retain(socket.cast()) });
         self.furnish(socket);
         trace!(self, "life {number} is accepted");
         number
@@ -446,7 +467,22 @@ extern "C-unwind" fn on_close(event: *mut ss_event, _: *mut c_void) {
         let counts = os_error != 0 && life.error.is_none() && life.is_of(server);
         life.hear_close(os_error);
         world.errors += u64::from(counts);
+        world.relief = simulate::clock();
         Some(number)
+    });
+    heard(event);
+}
+
+/// All of this event is heard: it may have been the last of a socket that the library holds.
+fn heard(event: *mut ss_event) {
+    let target = ss_event_target(event) as usize;
+    keep_panic(|| {
+        with(|world| {
+            // It may have been connected anew.
+            if let Some(number) = world.of_socket.get(&target).copied() {
+                world.let_go(number);
+            }
+        });
     });
 }
 
@@ -477,6 +513,7 @@ extern "C-unwind" fn on_error(event: *mut ss_event, _: *mut c_void) {
         world.errors += u64::from(counts);
         Some(number)
     });
+    heard(event);
 }
 
 extern "C-unwind" fn on_mine(event: *mut ss_event, _: *mut c_void) {

@@ -8,13 +8,17 @@ class IOErrorEvent extends ErrorEvent {
 	/** The operating system's number of the error, 0 if it had none. **/
 	public var osError(default, null):Int;
 
-	public function new(type:String, bubbles:Bool = true, cancelable:Bool = false, text:String = "", id:Int = 0, osError:Int = 0) {
+	/** With whom what was attempted, and what the system said to it, for people to read. **/
+	public var detail(default, null):String;
+
+	public function new(type:String, bubbles:Bool = true, cancelable:Bool = false, text:String = "", id:Int = 0, osError:Int = 0, detail:String = "") {
 		super(type, bubbles, cancelable, text, id);
 		this.osError = osError;
+		this.detail = detail;
 	}
 
 	override public function clone():Event {
-		return new IOErrorEvent(type, bubbles, cancelable, text, errorID, osError);
+		return new IOErrorEvent(type, bubbles, cancelable, text, errorID, osError, detail);
 	}
 
 	override public function toString():String {

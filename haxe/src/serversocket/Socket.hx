@@ -23,7 +23,7 @@ import serversocket.internal.Text;
 
 	While it is connecting or connected it is held, as in OpenFL; with `-D server-socket-collect` one that the program does not
 	hold is closed when the collector finds it. It belongs to the thread that made it. Events: `Event.CONNECT`,
-	`ProgressEvent.SOCKET_DATA`, `OutputProgressEvent.OUTPUT_PROGRESS`, `IOErrorEvent.IO_ERROR`, `Event.CLOSE`. Reading, writing,
+	`ProgressEvent.SOCKET_DATA`, `OutputProgressEvent.OUTPUT_PROGRESS`, `SocketEvent.END`, `IOErrorEvent.IO_ERROR`, `Event.CLOSE`. Reading, writing,
 	flushing and closing throw IOError when it is not connected; what has arrived before the peer closed can be read all the same.
 **/
 @:nativeProperty // or hxcpp does not find the properties of one that is typed Dynamic
@@ -59,6 +59,18 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 		the system's number (ECONNRESET, ETIMEDOUT, ...). 0 while there is a connection, and after an end of our own.
 	**/
 	public var closeError(default, null):Int;
+
+	/** 12 or 13; 0 while it is plain, or the handshake is not done. This and what follows stays until the next `connect`. **/
+	public var tlsVersion(get, never):Int;
+
+	/** The name that the client has asked for (SNI), in small letters; null if there is none. **/
+	public var serverName(get, never):String;
+
+	/** What both sides have agreed upon of `Tls.setProtocols`; null if nothing. **/
+	public var protocol(get, never):String;
+
+	/** What is thought of the peer's certificate; "unknown" if it has none. **/
+	public var peerCertificateStatus(get, never):CertificateStatus;
 
 	/** Whether there has been a connection since `connect`. **/
 	var __established:Bool;
@@ -96,6 +108,23 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	public function connect(host:String, port:Int):Void {
 		__hearAlways(Event.CONNECT);
 		Failure.check(Calls.socketConnect(__handle, Text.withoutNul(host), port));
+		__attempt();
+	}
+
+	/**
+		Connects to a Unix-domain socket in place of a host and a port: `path` is that of a file, or on Linux "@name" an abstract
+		name. What follows is as with `connect`. Such a connection has no addresses and no ports.
+
+		Throws TypeError: `path` is null. ArgumentError: it is empty, or longer than the system takes (about 100 bytes). Error:
+		Windows has no such sockets here; only Linux has abstract names.
+	**/
+	public function connectPath(path:String):Void {
+		__hearAlways(Event.CONNECT);
+		Failure.check(Calls.socketConnectPath(__handle, Text.path(path)));
+		__attempt();
+	}
+
+	function __attempt():Void {
 		__established = false;
 		closeError = 0;
 		__hold();
@@ -106,6 +135,45 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 	public function close():Void {
 		Failure.check(Calls.socketClose(__handle));
 		__drop();
+	}
+
+	/**
+		Ends our side behind all that was written: the peer reads it, and then meets the end. Reading goes on, and the socket stays
+		connected, until the peer ends its side, too: then comes `Event.CLOSE`. Nothing can be written any more (IOError). A second
+		call does nothing. A peer that never ends its side keeps the socket: set `SocketOption.READ_TIMEOUT`.
+
+		Throws IOError: it is not connected, or not yet.
+	**/
+	public function shutdown():Void {
+		Failure.check(Calls.socketShutdown(__handle));
+	}
+
+	/**
+		Makes its later connections secure, as SecureSocket's are, or the one that it has (STARTTLS): what is written before leaves plain;
+		then `Event.CONNECT` comes when the handshake is done, or `ioError` and `close`. With a `name`, and where the socket itself has connected,
+		we are the client, and the server must have a certificate for `name`, null: for the host that was given to `connect`. null for `tls`:
+		plain.
+
+		Throws IOError: it is secure or connecting already. ArgumentError: `name` is no host. Error: `Tls.isSupported` is false.
+	**/
+	public function secure(tls:Null<Tls>, name:String = null):Void {
+		Failure.check(Calls.setTls(__handle, tls == null ? null : tls.__handle, Text.withoutNul(name)));
+	}
+
+	/** A certificate of the peer's chain, 0 for its own; null if there is none. Also of one that was not trusted. **/
+	public function peerCertificate(index:Int = 0):X509Certificate {
+		var der = index < 0 ? null : Binding.peerCertificate(__handle, index);
+		return der == null ? null : new X509Certificate(der);
+	}
+
+	/**
+		Who the peer of a Unix-domain connection is.
+
+		Throws IOError: it is not connected. Error: it is a connection by TCP, or the system does not tell.
+	**/
+	public function peerCredentials():PeerCredentials {
+		var found = Binding.peerCredentials(__handle);
+		return new PeerCredentials(found[0], found[1], found[2]);
 	}
 
 	/** Closes at once and drops what was not sent; the peer sees a reset. **/
@@ -333,11 +401,18 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 				if (!__established) // else "close" follows
 					__drop();
 				if (Listeners.hasReachable(this, IOErrorEvent.IO_ERROR))
-					dispatchEvent(new SocketErrorEvent(IOErrorEvent.IO_ERROR, false, false, text, Std.int(first), Std.int(second)));
+					dispatchEvent(new SocketErrorEvent(IOErrorEvent.IO_ERROR, false, false, __errorText(first), Std.int(first), Std.int(second), text));
 				else
-					Listeners.unheard(this, Errors.of(1, 'Unhandled IOErrorEvent:. text=$text', 2044));
+					Listeners.unheard(this, Errors.of(1, 'Unhandled IOErrorEvent:. text=${__errorText(first)}', 2044));
+			case END:
+				dispatchEvent(new SocketEvent(SocketEvent.END));
 			case _:
 		}
+	}
+
+	/** As C's `ss_event_text` has it. **/
+	static function __errorText(id:Float):String {
+		return 'Error #$id: Socket Error.';
 	}
 
 	static function __notNegative(length:Int):Int {
@@ -372,6 +447,22 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 
 	function get_remotePort():Int {
 		return Calls.socketRemotePort(__handle);
+	}
+
+	function get_tlsVersion():Int {
+		return Calls.socketTlsVersion(__handle);
+	}
+
+	function get_serverName():String {
+		return Calls.socketServerName(__handle);
+	}
+
+	function get_protocol():String {
+		return Calls.socketProtocol(__handle);
+	}
+
+	function get_peerCertificateStatus():CertificateStatus {
+		return Calls.socketCertificateStatus(__handle);
 	}
 
 	function get_endian():Endian {

@@ -45,9 +45,21 @@ enum abstract SocketOption(Int) to Int {
 	/** Milliseconds without a byte from the peer until a connection is given up; 0 = never, the default. **/
 	var READ_TIMEOUT = 12;
 
+	/** TLS: the oldest version that is spoken, 12 (default) or 13. **/
+	var TLS_MIN_VERSION = 13;
+
 	/** Server: how many bytes all its closed sockets together may have unsent; default 256 MiB. **/
 	var LINGER_BYTES = 14;
 
 	/** Server: how many bytes all its sockets together may have unread; default 256 MiB. **/
 	var UNREAD_LIMIT = 15;
+
+	/**
+		TLS, server: whether clients are asked for a certificate that somebody has signed whom `Tls.addCertificate` has made trusted. 0:
+		no, the default. 1: they may have none. 2: they must have one.
+	**/
+	var CLIENT_CERTIFICATE = 16;
+
+	/** TLS: milliseconds for which a handshake may go on; default 10000. **/
+	var HANDSHAKE_TIMEOUT = 17;
 }

@@ -30,6 +30,9 @@ impl Transport {
         let Some(connection) = self.connections.get_mut(key) else { return Told::Nothing };
         self.reactor.send_buffer.answering = None;
         connection.take_gathered(&mut self.reactor, key);
+        if !connection.sending.goes_on() {
+            connection.prepare_for(happening, &mut self.reactor, key);
+        }
         let before = connection.phase;
         let transition = before.after(happening, connection.owed());
         match transition.wire {
@@ -164,23 +167,6 @@ impl Transport {
             subtract(&server.open, 1);
         }
         server.free_place(&mut self.reactor);
-    }
-
-    /// Cuts the connections of a server that linger longest without progress, until what they have unsent is within its
-    /// limit.
-    pub(crate) fn keep_lingering_bounded(&mut self, server: &ServerShare) {
-        while server.lingering_bytes.get() > server.linger_limit.get() && self.cut_longest_lingering(server) {}
-    }
-
-    /// Makes room: the connection of that server which lingers longest without progress is reset. Returns whether there
-    /// was one.
-    pub(crate) fn cut_longest_lingering(&mut self, server: &ServerShare) -> bool {
-        let is_its = |connection: &Connection| connection.phase.lingers() && connection.was_accepted_by(server);
-        let its = self.connections.iter_mut().filter(|(_, connection)| is_its(connection));
-        let stuck = its.filter_map(|(key, connection)| Some((connection.stuck_since()?, key)));
-        let Some((_, key)) = stuck.min() else { return false };
-        self.happen(key, Happening::Cut, End::default());
-        true
     }
 
     /// The connections that a server has accepted.

@@ -2,14 +2,17 @@
 //! The transport under a socket: one TCP connection.
 //!
 //! `phase` is its life as a table, `send` and `receive` are its two directions, `timing` its clocks, `settings` its socket
-//! options, `close` its ways to an end. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
+//! options, `close` its ways to an end, `give_way` that of connections in others' way. All of them work on a [`Transport`]: the connections of one loop, and the reactor that serves them.
 //!
 //! A connection outlives its socket: when a socket is closed, what was written is still sent, in the background.
 
 mod adopt;
 pub(crate) mod close;
+mod give_way;
 pub(crate) mod phase;
 pub(crate) mod receive;
+mod rare;
+pub(crate) mod secure;
 pub(crate) mod send;
 pub(crate) mod settings;
 mod share;
@@ -22,7 +25,7 @@ use std::rc::Rc;
 pub(crate) use phase::{Happening, Phase};
 use settings::Refusals;
 pub(crate) use share::{Notes, ServerShare};
-use timing::Timing;
+use rare::Rare;
 
 use crate::address::Ends;
 use crate::core::events::EventType;
@@ -52,8 +55,7 @@ pub(crate) struct Connection {
     pub inbound: News,
     /// The peer's end was met: what announces it again is no news.
     ended: bool,
-    /// It is in the loop's list of the ready.
-    queued: bool,
+    line: Line,
     /// It is in the list of those that have something to send when the listener ends.
     dirty: bool,
     /// The system refused bytes; it will tell when it takes more.
@@ -68,7 +70,7 @@ pub(crate) struct Connection {
     output: Output,
     /// Bytes handed to the system so far.
     pub sent: u64,
-    timing: Option<Box<Timing>>,
+    rare: Option<Box<Rare>>,
 }
 
 impl Object for Connection {
@@ -94,6 +96,18 @@ impl Marks {
     pub(crate) const GIVEN_UP: Marks = Marks(32);
     /// The poller had no room for it, and does not know it yet.
     const UNWATCHED: Marks = Marks(64);
+}
+
+/// Whether it is in the loop's list of the ready, and whether it is served apart from most: one byte, since both keep it from
+/// being served at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Line(u8);
+
+impl Line {
+    const OUT: Line = Line(0);
+    const QUEUED: u8 = 1;
+    /// It is secure.
+    const APART: u8 = 2;
 }
 
 /// A system's error number. Zero, which is none, stands for an error that has no number.
@@ -126,6 +140,8 @@ impl Sending {
     const GOES_ON: Sending = Sending(0);
     /// The host has ended our side: what was written before is sent, and nothing more can be written.
     const SHUT_DOWN: Sending = Sending(i32::MIN + 1);
+    /// What is written is sealed first.
+    const SEALED: Sending = Sending(i32::MIN + 2);
 
     /// It has failed with this error; what was unsent is lost.
     fn failed(error: ErrorNumber) -> Self {
@@ -137,8 +153,13 @@ impl Sending {
         self == Sending::GOES_ON
     }
 
+    /// More can be written, plain or sealed.
+    fn takes_more(self) -> bool {
+        self == Sending::GOES_ON || self == Sending::SEALED
+    }
+
     fn error(self) -> Option<ErrorNumber> {
-        NonZeroI32::new(self.0).filter(|_| self != Sending::SHUT_DOWN).map(ErrorNumber)
+        NonZeroI32::new(self.0).filter(|_| self != Sending::SHUT_DOWN && self != Sending::SEALED).map(ErrorNumber)
     }
 }
 
@@ -150,7 +171,7 @@ impl Connection {
             phase,
             inbound: News::Nothing,
             ended: false,
-            queued: false,
+            line: Line::OUT,
             dirty: false,
             full: false,
             unix_domain: false,
@@ -159,7 +180,7 @@ impl Connection {
             server,
             output: Output::default(),
             sent: 0,
-            timing: None,
+            rare: None,
         }
     }
 
@@ -196,7 +217,7 @@ impl Connection {
     /// Its socket, if nothing is to be done for it but receive.
     #[inline]
     pub(crate) fn owner_that_only_receives(&self) -> Option<Key> {
-        self.owner.filter(|_| self.phase == Phase::Open && self.output.is_empty() && !self.queued)
+        self.owner.filter(|_| self.phase == Phase::Open && self.output.is_empty() && self.line == Line::OUT)
     }
 
     /// Takes note of what the poller says.
@@ -309,9 +330,10 @@ impl Transport {
     /// There is room for unread input again: whoever may have been held back is looked at.
     pub(crate) fn read_on(&mut self) {
         let Transport { reactor, connections, .. } = self;
+        reactor.looked_at_all();
         for (key, connection) in connections.iter_mut() {
-            if connection.has_inbound() && connection.owner.is_some() {
-                connection.queue(reactor, key);
+            if connection.owner.is_some() {
+                connection.look_for_room(reactor, key);
             }
         }
     }
@@ -321,7 +343,7 @@ impl Transport {
         let Transport { reactor, connections, .. } = self;
         reactor.forget_lists();
         for (key, connection) in connections.iter() {
-            if connection.queued {
+            if connection.is_queued() {
                 reactor.push_ready(key);
             }
             if connection.dirty {
@@ -380,21 +402,21 @@ impl Connection {
     /// Puts it on the loop's list of the ready, once.
     #[inline]
     pub(crate) fn queue(&mut self, reactor: &mut Reactor, key: Key) {
-        if !self.queued {
-            self.queued = true;
+        if !self.is_queued() {
+            self.line.0 |= Line::QUEUED;
             reactor.push_ready(key);
         }
     }
 
     #[inline]
     pub(crate) fn is_queued(&self) -> bool {
-        self.queued
+        self.line.0 & Line::QUEUED != 0
     }
 
     /// It has come off the list of the ready.
     #[inline]
     pub(crate) fn unqueue(&mut self) {
-        self.queued = false;
+        self.line.0 &= !Line::QUEUED;
     }
 
     /// The system has no memory for it: it is tried again after a rest.
@@ -436,7 +458,7 @@ impl Connection {
         if let (true, Some(owner)) = (self.is(Marks::PROGRESS_DUE), self.owner) {
             reactor.push_progress(owner);
         }
-        self.queued = false;
+        self.unqueue();
         if self.phase != Phase::Accepted {
             self.inbound = self.inbound.max(News::Urgent);
             self.full = false;

@@ -34,7 +34,7 @@
 /// Where a connection is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// It is an attempt, and not yet a connection.
+    /// It is an attempt, and not yet a connection: not connected yet, or its handshake of TLS is not done, on either side.
     Connecting,
     /// It was accepted, and the connect listeners have not returned yet. The poller does not know it.
     Accepted,

@@ -33,7 +33,7 @@ impl Connection {
     /// How much is unsent, besides what is gathered.
     #[inline]
     pub(crate) fn pending(&self) -> usize {
-        self.output.length()
+        self.output.length() + self.unsealed()
     }
 
     /// The system takes no more for now.
@@ -42,13 +42,18 @@ impl Connection {
     }
 
     pub(crate) fn owed(&self) -> Owed {
-        if self.send_error().is_some() || !self.output.is_empty() {
+        if !self.output.is_empty() || (!self.sending.goes_on() && self.owes_apart()) {
             Owed::Output
         } else if self.sent > 0 {
             Owed::ItsReading
         } else {
             Owed::Nothing
         }
+    }
+
+    /// What most connections need not ask: sending has failed, or something is not sealed yet.
+    fn owes_apart(&self) -> bool {
+        self.send_error().is_some() || self.unsealed() > 0
     }
 
     /// Takes `bytes` over, all or nothing. Few are gathered until the listener ends; many are sent at once, straight from
@@ -96,6 +101,9 @@ impl Connection {
         if !self.make_ready(length, limit, reactor, key)? {
             return Ok(());
         }
+        if self.is_secure() {
+            return self.write_unsealed(parts, length, reactor, key);
+        }
         if self.output.length().saturating_add(length) > GATHER && !self.full {
             return self.write_through(parts, reactor, key);
         }
@@ -119,6 +127,9 @@ impl Connection {
         if !self.make_ready(length, limit, reactor, key)? {
             return Ok(());
         }
+        if self.is_secure() {
+            return self.write_unsealed(pieces.iter().map(Vec::as_slice), length, reactor, key);
+        }
         self.output.append_pieces(pieces, &mut reactor.pool)?;
         self.send_later(reactor, key);
         Ok(())
@@ -131,10 +142,10 @@ impl Connection {
         if self.phase.is_shut() {
             return Err(Failure::shut_down());
         }
-        if (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
+        if (self.pending() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }
-        if !self.sending.goes_on() || length == 0 {
+        if !self.sending.takes_more() || length == 0 {
             return Ok(false);
         }
         self.spill(reactor, key)?;
@@ -152,7 +163,7 @@ impl Connection {
         Ok(())
     }
 
-    fn send_later(&mut self, reactor: &mut Reactor, key: Key) {
+    pub(super) fn send_later(&mut self, reactor: &mut Reactor, key: Key) {
         if !self.dirty && !self.full {
             self.dirty = true;
             reactor.push_dirty(key);
@@ -177,7 +188,7 @@ impl Connection {
                 reactor.send_buffer.bytes.clear();
                 self.sent += taken as u64;
                 // Nearly always: nobody wants to know.
-                if self.timing.is_some() || self.is(Marks::WANTS_PROGRESS) {
+                if self.rare.is_some() || self.is(Marks::WANTS_PROGRESS) {
                     self.account(Flushed { moved: taken, more: false }, reactor, key);
                 }
                 true
@@ -211,7 +222,7 @@ impl Connection {
         self.account(Flushed { moved: taken, more: !self.full }, reactor, key);
     }
 
-    fn write_through<'a>(
+    pub(super) fn write_through<'a>(
         &mut self,
         parts: impl Iterator<Item = &'a [u8]> + Clone,
         reactor: &mut Reactor,
@@ -227,7 +238,7 @@ impl Connection {
             gone -= sent.len();
             rest
         });
-        if self.sending.goes_on() && self.output.append_all(rest, &mut reactor.pool).is_err() {
+        if self.send_error().is_none() && self.output.append_all(rest, &mut reactor.pool).is_err() {
             // Part of it is on its way, so that there is no going back: the stream would have a hole.
             self.sending = Sending::failed(ErrorNumber::new(sys::NO_MEMORY));
             self.output.clear(&mut reactor.pool);
@@ -248,6 +259,9 @@ impl Connection {
     pub(crate) fn flush(&mut self, reactor: &mut Reactor, key: Key) {
         reactor.send_buffer.answering = None;
         self.take_gathered(reactor, key);
+        if self.is_secure() {
+            self.seal_written(reactor, key);
+        }
         let mut flushed = Flushed::default();
         while !self.output.is_empty() && !self.full && self.send_error().is_none() {
             if flushed.moved >= FLUSH_BUDGET {
@@ -272,7 +286,7 @@ impl Connection {
 
     /// The host has ended our side, if the phase says so: nothing more can be written.
     pub(super) fn end_side(&mut self, reactor: &mut Reactor, key: Key) {
-        if self.phase.is_shut() && self.sending.goes_on() {
+        if self.phase.is_shut() && self.sending.takes_more() {
             self.sending = Sending::SHUT_DOWN;
         }
         if self.has_sent_last() {

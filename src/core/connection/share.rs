@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::give_way::Candidates;
 use crate::core::events::EventType;
 use crate::handle::Key;
 use crate::reactor::Reactor;
@@ -30,6 +31,8 @@ pub(crate) struct ServerShare {
     /// It is in the loop's list of the ready.
     pub queued: Cell<bool>,
     pub unread: Unread,
+    /// Those of its connections that give way first.
+    pub candidates: Candidates,
     pub notes: Notes,
 }
 
@@ -127,6 +130,7 @@ impl ServerShare {
             wants_place: Cell::default(),
             queued: Cell::default(),
             unread: Unread::new(unread_limit),
+            candidates: Candidates::default(),
             notes: Notes::new(),
         }
     }
@@ -146,10 +150,13 @@ impl ServerShare {
         self.unread.over.get() && bytes as u64 >= part.max(1)
     }
 
-    /// One connection less.
+    /// One connection less. Each of the others has a larger part of what may be unread.
     pub(crate) fn free_place(&self, reactor: &mut Reactor) {
         if self.wants_place.take() {
             self.queue(reactor);
+        }
+        if self.unread.is_over() {
+            reactor.look_at_all();
         }
     }
 }

@@ -3,15 +3,16 @@
 //!
 //! Only connections that need a clock have one. Its deadline is in the loop's timers under the connection's key.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::phase::{Happening, Phase};
+use super::rare::timing_of;
 use super::{Connection, Marks, Transport};
 use crate::error::Result;
 use crate::handle::Key;
-use crate::memory;
 use crate::options::Options;
 use crate::reactor::{Deadline, Reactor};
+use crate::sys::Instant;
 use crate::sys::net::{self, News};
 
 /// Long enough for a turn that reads, and for those that rest meanwhile since the system is out of memory.
@@ -21,7 +22,7 @@ const KEEP_ALIVE_PERIODS: u32 = 10;
 /// A closed socket's output may take so many times SS_OPT_LINGER in all, however slowly it makes progress.
 const LINGER_PERIODS: u32 = 10;
 
-pub(super) struct Timing {
+pub(crate) struct Timing {
     /// What is in the loop's timers.
     deadline: Deadline,
     /// What counts as silence; `None`: nobody wants to know.
@@ -42,6 +43,8 @@ pub(super) struct Timing {
     suspect: bool,
     linger: Option<Linger>,
     drained: usize,
+    /// When a handshake has to be done.
+    handshake: Option<Instant>,
 }
 
 /// What counts as silence: fewer bytes than these in so much time.
@@ -84,6 +87,7 @@ impl Timing {
             suspect: false,
             linger: None,
             drained: 0,
+            handshake: None,
         }
     }
 
@@ -102,6 +106,9 @@ impl Timing {
     fn next_deadline(&self) -> Option<Instant> {
         if let Some(linger) = self.linger {
             return Some(linger.end.min(self.since + linger.time));
+        }
+        if let Some(handshake) = self.handshake {
+            return Some(handshake);
         }
         let silence =
             self.silence.map(|silence| if self.judging { net::now() + SOON } else { self.since + silence.time });
@@ -148,20 +155,18 @@ impl ReadClock {
 
 impl Connection {
     fn make_timing(&mut self, reactor: &mut Reactor) -> Result<&mut Timing> {
-        match &mut self.timing {
-            Some(timing) => Ok(timing),
-            none => {
-                reactor.timers.reserve()?;
-                Ok(none.insert(memory::boxed(Timing::new(net::now()))?))
-            }
+        let timing = &mut self.make_rare()?.timing;
+        if timing.is_none() {
+            reactor.timers.reserve()?;
         }
+        Ok(timing.get_or_insert_with(|| Timing::new(net::now())))
     }
 
     /// Follows the options that need a clock.
     pub(crate) fn watch_time(&mut self, options: &Options, reactor: &mut Reactor, key: Key) -> Result<()> {
         let silence = Silence::of(options);
         let keep_alive = (options.keep_alive > 0).then(|| Duration::from_secs(options.keep_alive.into()));
-        if !options.needs_clock() && self.timing.is_none() {
+        if !options.needs_clock() && self.timing().is_none() {
             return Ok(());
         }
         let acknowledged = self.acknowledged();
@@ -171,7 +176,7 @@ impl Connection {
         timing.look = None;
         timing.arm(reactor, key);
         if !options.needs_clock() {
-            self.timing = None;
+            self.drop_timing();
         }
         Ok(())
     }
@@ -182,7 +187,7 @@ impl Connection {
             self.queue(reactor, key);
         }
         let hears = self.may_have_spoken();
-        let Some(timing) = self.timing.as_deref_mut().filter(|_| hears) else { return };
+        let Some(timing) = timing_of(&mut self.rare).filter(|_| hears) else { return };
         if let Some(clock) = &mut timing.read {
             let stood_still = clock.since.is_none();
             (clock.since, clock.judging) = (Some(net::now()), false);
@@ -192,9 +197,25 @@ impl Connection {
         }
     }
 
+    /// It may be read from again, perhaps. Its peer's time begins anew if it stood still.
+    pub(super) fn look_for_room(&mut self, reactor: &mut Reactor, key: Key) {
+        let clock = self.timing().and_then(|timing| timing.read);
+        if clock.is_some_and(|clock| clock.since.is_none()) {
+            self.read_on(reactor, key);
+        } else if self.has_inbound() {
+            self.queue(reactor, key);
+        }
+    }
+
     #[inline]
     pub(super) fn note_received(&mut self, bytes: usize) {
-        if let Some(timing) = &mut self.timing {
+        if self.rare.is_some() {
+            self.time_received(bytes);
+        }
+    }
+
+    fn time_received(&mut self, bytes: usize) {
+        if let Some(timing) = self.timing_mut() {
             let now = net::now();
             timing.note(bytes, now);
             if let Some(clock) = &mut timing.read {
@@ -205,13 +226,13 @@ impl Connection {
 
     #[inline]
     pub(super) fn note_sent(&mut self, bytes: usize, reactor: &mut Reactor, key: Key) {
-        if self.timing.is_some() {
+        if self.rare.is_some() {
             self.time_sent(bytes, reactor, key);
         }
     }
 
     fn time_sent(&mut self, bytes: usize, reactor: &mut Reactor, key: Key) {
-        let Some(timing) = &mut self.timing else { return };
+        let Some(timing) = timing_of(&mut self.rare) else { return };
         // Where a rate is asked for, what the peer has acknowledged counts, and not what the system has taken.
         if timing.linger.is_none() && timing.silence.is_none_or(|silence| silence.bytes == 1) {
             timing.note(bytes, net::now());
@@ -230,7 +251,7 @@ impl Connection {
     /// What the peer has acknowledged since that was last asked counts as traffic, at the time when it did.
     fn note_acknowledged(&mut self) {
         let acknowledged = self.acknowledged();
-        let Some(timing) = &mut self.timing else { return };
+        let Some(timing) = timing_of(&mut self.rare) else { return };
         let news = acknowledged.saturating_sub(timing.acknowledged);
         timing.acknowledged = acknowledged;
         let when = self.stream.last_answer().and_then(|answer| net::now().checked_sub(answer.ago));
@@ -246,21 +267,47 @@ impl Connection {
         let timing = self.make_timing(reactor)?;
         timing.restart(net::now());
         (timing.silence, timing.keep_alive, timing.acknowledged) = (None, None, acknowledged);
-        timing.read = None;
+        (timing.read, timing.handshake) = (None, None);
         timing.linger = Some(Linger { time, end: timing.since + time * LINGER_PERIODS });
         timing.arm(reactor, key);
         Ok(())
     }
 
+    /// Begins the time that a handshake may take.
+    pub(crate) fn begin_handshake_time(&mut self, milliseconds: u32, reactor: &mut Reactor, key: Key) -> Result<()> {
+        if milliseconds > 0 {
+            let timing = self.make_timing(reactor)?;
+            timing.handshake = Some(net::now() + Duration::from_millis(milliseconds.into()));
+            timing.arm(reactor, key);
+        }
+        Ok(())
+    }
+
+    /// The handshake is done. What other clocks there are begin anew.
+    pub(crate) fn end_handshake_time(&mut self, options: &Options, reactor: &mut Reactor, key: Key) {
+        let Some(timing) = self.timing_mut() else { return };
+        timing.handshake = None;
+        timing.restart(net::now());
+        timing.read = None;
+        timing.arm(reactor, key);
+        // There is room for it already.
+        let _ = self.watch_time(options, reactor, key);
+    }
+
     /// Since when one that lingers has made no progress.
     pub(super) fn stuck_since(&mut self) -> Option<Instant> {
         self.note_acknowledged();
-        self.timing.as_ref().map(|timing| timing.since)
+        self.timing().map(|timing| timing.since)
+    }
+
+    /// As far as that is known without asking the system.
+    pub(super) fn known_stuck_since(&self) -> Option<Instant> {
+        self.timing().map(|timing| timing.since)
     }
 
     /// Adds to what was thrown away, and says how much that is.
     pub(super) fn has_drained(&mut self, more: usize) -> usize {
-        self.timing.as_mut().map_or(0, |timing| {
+        self.timing_mut().map_or(0, |timing| {
             timing.drained = timing.drained.saturating_add(more);
             timing.drained
         })
@@ -268,7 +315,7 @@ impl Connection {
 
     /// It has no deadline any more.
     pub(super) fn disarm(&mut self, reactor: &mut Reactor, key: Key) {
-        if let Some(timing) = &mut self.timing {
+        if let Some(timing) = timing_of(&mut self.rare) {
             reactor.timers.set(key, &mut timing.deadline, None);
         }
     }
@@ -284,7 +331,10 @@ impl Transport {
     /// The time of a connection has come. `reads`: its socket has room for input. Returns what happens to it.
     pub(crate) fn expire(&mut self, key: Key, reads: bool) -> Option<Happening> {
         let connection = self.connections.get_mut(key)?;
-        connection.timing.as_mut()?.deadline.clear();
+        connection.timing_mut()?.deadline.clear();
+        if connection.timing().is_some_and(|timing| timing.handshake.is_some_and(|end| net::now() >= end)) {
+            return Some(Happening::TimedOut);
+        }
         if connection.phase.lingers() {
             return self.expire_linger(key);
         }
@@ -298,7 +348,7 @@ impl Transport {
         if over {
             return Some(Happening::TimedOut);
         }
-        if let Some(timing) = &mut connection.timing {
+        if let Some(timing) = connection.timing_mut() {
             timing.arm(&mut self.reactor, key);
         }
         self.rest_if_starved(key);
@@ -310,7 +360,7 @@ impl Transport {
         let connection = self.connections.get_mut(key)?;
         connection.try_again(&mut self.reactor, key);
         connection.note_acknowledged();
-        let timing = connection.timing.as_mut()?;
+        let timing = connection.timing_mut()?;
         let linger = timing.linger?;
         let now = net::now();
         if now >= linger.end || now >= timing.since + linger.time {
@@ -333,20 +383,20 @@ impl Connection {
             let now = net::now();
             timing.silence.is_some_and(|silence| timing.judging || now >= timing.since + silence.time)
         };
-        if !self.timing.as_deref().is_some_and(over) {
+        if !self.timing().is_some_and(over) {
             return false;
         }
         self.try_again(reactor, key);
         self.note_acknowledged();
-        if !self.timing.as_deref().is_some_and(over) {
+        if !self.timing().is_some_and(over) {
             return false;
         }
         // The peer may not have been silent: the host was busy. It is read from in this turn, and judged after it.
-        let judged = self.timing.as_ref().is_some_and(|timing| timing.judging);
+        let judged = self.timing().is_some_and(|timing| timing.judging);
         if !judged && reads && self.may_have_spoken() {
             self.inbound = self.inbound.max(News::Bytes);
             self.queue(reactor, key);
-            if let Some(timing) = &mut self.timing {
+            if let Some(timing) = timing_of(&mut self.rare) {
                 timing.judging = true;
             }
             return false;
@@ -357,7 +407,7 @@ impl Connection {
     /// Whether the peer has said nothing in the time that is set. While the host does not read that is not the peer's doing.
     fn hears_nothing(&mut self, reads: bool, reactor: &mut Reactor, key: Key) -> bool {
         let (hears, starved) = (reads && self.may_have_spoken(), self.is(Marks::STARVED));
-        let Some(clock) = self.timing.as_mut().and_then(|timing| timing.read.as_mut()) else { return false };
+        let Some(clock) = self.timing_mut().and_then(|timing| timing.read.as_mut()) else { return false };
         if !clock.is_over() {
             return false;
         }
@@ -379,10 +429,10 @@ impl Connection {
     fn try_again(&mut self, reactor: &mut Reactor, key: Key) {
         let unacknowledged = self.stream.unacknowledged();
         let waits_for_us = self.pending() > 0 && unacknowledged == Some(0);
-        let since = self.timing.as_ref().map(|timing| timing.since);
+        let since = self.timing().map(|timing| timing.since);
         self.full = false;
         self.flush(reactor, key);
-        let (Some(timing), Some(since), Some(_)) = (&mut self.timing, since, unacknowledged) else { return };
+        let (Some(timing), Some(since), Some(_)) = (timing_of(&mut self.rare), since, unacknowledged) else { return };
         timing.since = since;
         if waits_for_us {
             timing.restart(net::now());
@@ -393,7 +443,7 @@ impl Connection {
     /// system answers each probe of it. Nothing under way: there is nothing to look for until something is sent.
     fn leaves_all_unanswered(&mut self) -> bool {
         let now = net::now();
-        let Some(timing) = &mut self.timing else { return false };
+        let Some(timing) = timing_of(&mut self.rare) else { return false };
         let Some(period) = timing.keep_alive.filter(|_| timing.look.is_some_and(|look| now >= look)) else {
             return false;
         };

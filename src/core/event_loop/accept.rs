@@ -73,6 +73,17 @@ impl Loop {
     fn accepted_nobody(&mut self, key: Key, outcome: Accepted, due: &mut Due) {
         match outcome {
             Accepted::Peer(_) => {}
+            Accepted::Stranger(socket) => {
+                self.turn.failures = 0;
+                self.turn.accepted += 1;
+                if self.turn.accepted == ACCEPT_BATCH {
+                    self.turn.next_server();
+                    if let Ok(mut server) = self.server(key) {
+                        server.resume_accepting();
+                    }
+                }
+                self.begin_handshake(key, socket);
+            }
             Accepted::Nobody(error) => {
                 self.turn.failures += 1;
                 if self.turn.failures > ACCEPT_FAILURES {

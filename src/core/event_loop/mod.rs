@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An event loop: it owns its servers, its sockets, and their transport.
 //!
-//! `turn` is one turn of it: wait, then serve what is ready, each in its bounds: connections (`serve`), new peers (`accept`).
+//! `turn` is one turn of it: wait, then serve what is ready, each in its bounds: connections (`serve`), secure ones (`secure`), new peers (`accept`).
 //! `tell` begins to tell their listeners, `drain` ends servers, `life` objects that nobody holds, `state` is what all of them share.
 //! `recovery` mends what a fault of the library's own has left.
 
@@ -9,6 +9,7 @@ mod accept;
 mod drain;
 mod life;
 mod recovery;
+mod secure;
 mod serve;
 mod state;
 mod tell;
@@ -16,7 +17,7 @@ pub(crate) mod turn;
 
 use std::time::Duration;
 
-use crate::core::connection::{Connection, Notes, Transport};
+use crate::core::connection::{Connection, Notes, Phase, Transport};
 use crate::core::events::listeners::Listeners;
 use crate::core::events::{EventType, Events, Life};
 use crate::core::host::{Due, UserData};
@@ -209,6 +210,13 @@ impl Loop {
             due.add(posted.cancelled);
         }
         due.add(self.user.into_destructor());
+    }
+
+    /// How many sockets the host can have heard of: not those of peers whose handshakes are under way.
+    pub(crate) fn count_sockets(&self) -> usize {
+        let phase = |connection: Key| self.transport.connections.get(connection).map(Connection::phase);
+        let known = |socket: &Socket| socket.connection.and_then(phase) != Some(Phase::Connecting);
+        self.sockets.iter().filter(|(_, socket)| known(socket)).count()
     }
 
     /// How many servers and sockets the host has references to.

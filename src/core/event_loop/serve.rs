@@ -10,6 +10,8 @@ use crate::core::connection::{Connection, ErrorNumber, Happening, Marks, Notes, 
 use crate::core::events::{Cause, Detail, EventType, Events};
 use crate::core::host::{Due, NextCall};
 use crate::core::socket::{Socket, SocketRef};
+use crate::core::tls::Fault;
+use crate::error::system_message;
 use crate::handle::{Key, Kind};
 use crate::inject;
 use crate::log::{self, Level, Repeated};
@@ -66,10 +68,17 @@ impl Loop {
         };
         if connection.is(Marks::GIVEN_UP) {
             let error = connection.send_error().map_or(sys::BROKEN, ErrorNumber::get);
+            if connection.phase() == Phase::Connecting && connection.is_secure() {
+                self.fail_handshake(key, owner, &Fault::new(system_message(error), error));
+                return Step::Again;
+            }
             self.end_connection(key, Happening::Failed, Some(broken(error)));
             return Step::Again;
         }
         if connection.phase() == Phase::Connecting {
+            if connection.is_secure() {
+                return self.shake_hands(key, owner, events, due, call);
+            }
             if self.socket(owner).is_ok_and(|mut socket| socket.check_attempt(key)) {
                 self.turn.announce(owner, EventType::CONNECT, Detail::Plain);
                 self.turn.read_on();
@@ -103,6 +112,9 @@ impl Loop {
     pub(super) fn receive_more(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Some(connection) = self.transport.connections.get_mut(key) else { return Step::Again };
         let Some(owner) = connection.owner else { return Step::Again };
+        if connection.is_secure() {
+            return self.receive_secure(key, owner, events, due, call);
+        }
         let Some(socket) = self.sockets.get_mut(owner) else { return Step::Again };
         let place = Place { key, connection, owner, socket, reactor: &mut self.transport.reactor };
         match self.turn.receive(place, events, due, call) {
@@ -113,7 +125,7 @@ impl Loop {
 
     /// Nobody is told of what was received.
     #[inline(never)]
-    fn delivered(
+    pub(super) fn delivered(
         &mut self,
         key: Key,
         delivered: Delivered,
@@ -169,7 +181,7 @@ impl Loop {
         }
     }
 
-    fn received_nothing(&mut self, key: Key, received: Received) {
+    pub(super) fn received_nothing(&mut self, key: Key, received: Received) {
         match received {
             Received::Failed(broken) => self.end_connection(key, Happening::Failed, Some(broken)),
             Received::Starved => self.transport.rest_if_starved(key),
@@ -222,6 +234,10 @@ impl Loop {
             Some(happening) if owner.is_none() => {
                 self.transport.happen(key, happening, Default::default());
             }
+            Some(_) if self.transport.connections.get(key).is_some_and(Connection::is_shaking_hands) => {
+                let fault = Fault::new(system_message(sys::TIMED_OUT), sys::TIMED_OUT);
+                owner.into_iter().for_each(|owner| self.fail_handshake(key, owner, &fault));
+            }
             Some(happening) => self.end_connection(key, happening, Some(broken(sys::TIMED_OUT))),
         }
     }
@@ -238,12 +254,16 @@ impl Loop {
         let os_error = broken.as_ref().map_or(0, |broken| broken.error.get());
         let cause = match (happening, broken) {
             (_, None) => Cause::Ended,
+            _ if connection.has_fault() => Cause::Secure,
             (Happening::TimedOut, _) => Cause::Wait,
             _ if connection.is(Marks::GIVEN_UP) && os_error == sys::TIMED_OUT => Cause::Wait,
             _ if connection.is(Marks::GIVEN_UP) || os_error == sys::NO_MEMORY => Cause::Serve,
             _ if connection.send_error().is_some() => Cause::Write,
             _ => Cause::Read,
         };
+        if let Some(fault) = connection.session_mut().and_then(|session| session.fault.take()) {
+            socket.note_fault(&fault);
+        }
         let mut socket = SocketRef { key: owner, socket, transport: &mut self.transport };
         let told = socket.connection_ended(key, happening, not_ours);
         if told == Told::ErrorAndClose {
@@ -252,20 +272,35 @@ impl Loop {
         self.turn.announce(owner, EventType::CLOSE, Detail::Close { os_error, cause });
     }
 
+    /// The handshake of a connected socket has failed: its listeners are told of an error, whatever was written.
+    pub(super) fn end_secure(&mut self, key: Key, os_error: i32) {
+        let Some(connection) = self.transport.connections.get_mut(key) else { return };
+        let (Some(owner), cause) = (connection.owner, Cause::Secure) else { return };
+        connection.count_error();
+        let Ok(mut socket) = self.socket(owner) else { return };
+        socket.connection_ended(key, Happening::TimedOut, false);
+        self.turn.announce(owner, EventType::IO_ERROR, Detail::IoError { os_error, cause });
+        self.turn.announce(owner, EventType::CLOSE, Detail::Close { os_error, cause });
+    }
+
     /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
-    fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+    pub(super) fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Loop { sockets, transport, turn, .. } = self;
         let Some(connection) = transport.connections.known_mut(key) else { return Step::Again };
         let (owner, deaf) = (connection.owner, connection.phase().is_deaf());
         let Some((owner, socket)) = owner.and_then(|owner| Some((owner, sockets.known_mut(owner)?))) else {
             return Step::Again;
         };
-        if socket.options().half_open || deaf {
+        let truncated = connection.is_truncated();
+        if (socket.options().half_open || deaf) && !truncated {
             return self.meet_half_end(key, owner, events, due, call);
         }
         SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
         socket.close_due = false;
-        let detail = Detail::Close { os_error: 0, cause: Cause::Ended };
+        let detail = match truncated {
+            true => Detail::Close { os_error: sys::PROTOCOL, cause: Cause::Truncated },
+            false => Detail::Close { os_error: 0, cause: Cause::Ended },
+        };
         if turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
             return Step::Call;
         }
@@ -301,16 +336,16 @@ impl Loop {
 }
 
 /// A connection that is being served, with everything around it.
-struct Place<'a> {
-    key: Key,
-    connection: &'a mut Connection,
-    owner: Key,
-    socket: &'a mut Socket,
-    reactor: &'a mut Reactor,
+pub(super) struct Place<'a> {
+    pub key: Key,
+    pub connection: &'a mut Connection,
+    pub owner: Key,
+    pub socket: &'a mut Socket,
+    pub reactor: &'a mut Reactor,
 }
 
 /// What came of receiving.
-enum Delivered {
+pub(super) enum Delivered {
     /// A listener is to be called.
     Told,
     Unheard(Key),
@@ -336,6 +371,20 @@ impl Turn {
             other => return Delivered::Nothing(other),
         };
         inject::point();
+        self.deliver(Place { key, connection, owner, socket, reactor }, count, events, due, call)
+    }
+
+    /// The first `count` bytes of the loop's buffer are the socket's: begins to tell its listeners.
+    #[inline(always)]
+    pub(super) fn deliver(
+        &mut self,
+        place: Place<'_>,
+        count: usize,
+        events: &mut Events,
+        due: &mut Due,
+        call: &mut NextCall,
+    ) -> Delivered {
+        let Place { key, connection, owner, socket, reactor } = place;
         let untouched = socket.kept().len() + count;
         let lent = socket.cold().is_none() && !connection.has_inbound();
         self.delivery = Delivery { count, untouched, lent };
@@ -362,7 +411,7 @@ impl Turn {
 /// and taken in beyond the limit: its end would not be met otherwise. While the host has paused reading that goes only for
 /// one that is broken, as while all connections of the server have too much unread.
 #[inline(always)]
-fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
+pub(super) fn room(connection: &Connection, socket: &Socket) -> Option<usize> {
     if socket.cold().is_none() && !connection.is(Marks::PAUSED) {
         // Nearly always: nothing is unread.
         return Some(socket.options().read_limit);

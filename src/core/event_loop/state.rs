@@ -2,7 +2,7 @@
 //! What is known of the turn under way, and of what an earlier one has left over.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::ffi::CString;
 
 use crate::core::events::dispatch::Dispatch;
 use crate::core::events::{Detail, EventType};
@@ -10,6 +10,7 @@ use crate::error::{Failure, Result};
 use crate::handle::Key;
 use crate::log::Repeated;
 use crate::reactor::Posted;
+use crate::sys::Instant;
 use crate::sys::net::{EVENTS, Ready};
 
 pub(super) struct Turn {
@@ -28,6 +29,8 @@ pub(super) struct Turn {
     /// How many the first of those has accepted, and how many attempts in a row brought nobody.
     pub accepted: u32,
     pub failures: u32,
+    /// When the time for handshakes is over.
+    pub handshake_end: Option<Instant>,
     pub progress: VecDeque<Key>,
     /// What is to be told next.
     pub announcements: VecDeque<Announcement>,
@@ -81,6 +84,8 @@ pub(super) struct Announcement {
     pub target: Key,
     pub kind: EventType,
     pub detail: Detail,
+    /// What it has to say to people, where that is known now and not later.
+    pub told: Option<CString>,
 }
 
 /// What follows when all have heard the event.
@@ -129,6 +134,7 @@ impl Turn {
             accepting: VecDeque::new(),
             accepted: 0,
             failures: 0,
+            handshake_end: None,
             progress: VecDeque::new(),
             announcements: VecDeque::new(),
             dispatch: Dispatch::none(),
@@ -154,7 +160,13 @@ impl Turn {
     }
 
     pub(super) fn announce(&mut self, target: Key, kind: EventType, detail: Detail) {
-        self.announcements.push_back(Announcement { target, kind, detail });
+        self.announcements.push_back(Announcement { target, kind, detail, told: None });
+        self.straight = false;
+    }
+
+    /// The same with what it has to say to people.
+    pub(super) fn announce_with(&mut self, target: Key, kind: EventType, detail: Detail, told: CString) {
+        self.announcements.push_back(Announcement { target, kind, detail, told: Some(told) });
         self.straight = false;
     }
 

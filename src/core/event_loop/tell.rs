@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How the turn tells the listeners of something.
 
+use std::ffi::CString;
+
 use super::Loop;
 use super::state::{After, Announcement, Step, Turn};
 use crate::core::events::listeners::Listeners;
-use crate::core::events::{Detail, EventType, Events};
+use crate::core::events::{Detail, Event, EventType, Events};
 use crate::core::host::{Due, NextCall};
 use crate::handle::{Key, Kind};
 use crate::log::Level;
@@ -33,10 +35,21 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// What the event that is being told has to say to people.
+    fn say(&self, told: CString, events: &mut Events) {
+        let event = self.dispatch.event().and_then(|event| events.find_mut(event).ok());
+        // Without memory for it the event says less.
+        if let Some(Ok(rare)) = event.map(Event::make_rare) {
+            rare.told = Some(told);
+        }
+    }
+}
+
 impl Loop {
     /// Begins to tell of what is to be told next.
     pub(super) fn tell_next(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
-        let Some(Announcement { target, kind, detail }) = self.turn.announcements.pop_front() else {
+        let Some(Announcement { target, kind, detail, told }) = self.turn.announcements.pop_front() else {
             return Step::Again;
         };
         if kind == EventType::CLOSE && !self.takes_close(target) {
@@ -48,6 +61,9 @@ impl Loop {
         };
         let Some(listeners) = listeners else { return Step::Again };
         if self.turn.tell(target, listeners, kind, detail, After::Nothing, events, due, call) {
+            if let Some(told) = told {
+                self.turn.say(told, events);
+            }
             return Step::Call;
         }
         if kind == EventType::IO_ERROR {

@@ -70,7 +70,7 @@ impl Loop {
         inject::point();
         self.turn.stage = Stage::Tasks;
         self.turn.quiet = !called && self.turn.tasks.is_empty();
-        self.turn.task_end = None;
+        (self.turn.task_end, self.turn.handshake_end) = (None, None);
         if called {
             self.collect();
         }
@@ -402,6 +402,7 @@ impl Loop {
             return;
         }
         self.transport.make_lists_anew();
+        self.transport.read_on();
         let reactor = &mut self.transport.reactor;
         let queued = self.sockets.iter().filter(|(_, socket)| socket.cold().is_some_and(|cold| cold.queued));
         queued.for_each(|(key, _)| reactor.push_ready(key));

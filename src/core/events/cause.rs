@@ -20,6 +20,10 @@ pub(crate) enum Cause {
     Accept,
     /// A server has drained, or its time to do so is over.
     Drain,
+    /// TLS: a handshake, or what came behind it.
+    Secure,
+    /// The peer has ended its side without saying so, as TLS would have it.
+    Truncated,
 }
 
 impl Cause {
@@ -36,6 +40,12 @@ impl Cause {
             Cause::Wait => format!("wait for {peer}"),
             Cause::Serve => format!("serve {peer}"),
             Cause::Connect => format!("connect to {peer}"),
+            Cause::Secure => format!("secure the connection with {peer}"),
+            Cause::Truncated => {
+                return format!(
+                    "{peer} has ended the connection without TLS's close_notify: the end of what it sent may be missing"
+                );
+            }
         };
         format!("{attempt}: {}", system_message(os_error))
     }

@@ -19,6 +19,8 @@ use crate::sys::{self, AcceptError};
 pub(crate) enum Accepted {
     /// A peer is connected; its socket waits for the connect event.
     Peer(Key),
+    /// A peer of a secure server, whose handshake is to begin; its socket is nobody's yet.
+    Stranger(Key),
     /// This attempt brought nobody, but the next one may.
     Nobody(Option<io::Error>),
     /// Peers may wait, and nobody listens for them.
@@ -59,6 +61,11 @@ impl ServerRef<'_> {
         self.server.is_listening() && self.server.retry.is_none() && !self.server.paused && !self.is_full()
     }
 
+    /// As [`may_accept`](Self::may_accept), and those who come are plain.
+    fn may_accept_plain(&self) -> bool {
+        self.server.is_listening() && self.server.retry.is_none() && !self.server.apart && !self.is_full()
+    }
+
     /// Whether as many connections are open as may be. Those that linger give way.
     fn is_full(&self) -> bool {
         let limit = u64::from(self.server.server_options.max_connections);
@@ -73,9 +80,26 @@ impl ServerRef<'_> {
         if self.is_full() {
             self.server.share.wants_place.set(true);
         }
+        if !self.may_accept_plain() {
+            return self.accept_apart(sockets);
+        }
+        self.take_peer(sockets, Phase::Accepted)
+    }
+
+    /// It accepts nobody, or is secure.
+    #[inline(never)]
+    fn accept_apart(&mut self, sockets: &mut Table<Socket>) -> Accepted {
         if !self.may_accept() {
             return Accepted::Done;
         }
+        match self.take_peer(sockets, Phase::Connecting) {
+            Accepted::Peer(socket) => Accepted::Stranger(socket),
+            other => other,
+        }
+    }
+
+    #[inline(always)]
+    fn take_peer(&mut self, sockets: &mut Table<Socket>, phase: Phase) -> Accepted {
         if !self.server.listeners.hears(EventType::CONNECT) {
             return Accepted::Unheard;
         }
@@ -86,7 +110,7 @@ impl ServerRef<'_> {
         let error = match outcome {
             Ok((stream, remote)) => {
                 self.make_place();
-                return match self.welcome(sockets, stream, remote) {
+                return match self.welcome(sockets, stream, remote, phase) {
                     Ok(socket) => Accepted::Peer(socket),
                     Err(_) => {
                         // No memory for it: the peer sees its connection closed.
@@ -119,6 +143,16 @@ impl ServerRef<'_> {
         }
     }
 
+    /// It is closed: nobody will hear of those whose handshakes are under way.
+    pub(super) fn give_up_handshakes(&mut self) {
+        for key in self.transport.connections_of(&self.server.share) {
+            let connection = self.transport.connections.get(key);
+            if connection.is_some_and(|connection| connection.phase() == Phase::Connecting) {
+                self.transport.evict(key);
+            }
+        }
+    }
+
     /// Accepting rests for a while, and peers wait in the system's queue. Returns the end of the warning, if it is time for one.
     pub(crate) fn back_off(&mut self) -> Option<String> {
         count(&self.server.share.accept_deferred);
@@ -129,12 +163,19 @@ impl ServerRef<'_> {
     }
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
-    fn welcome(&mut self, sockets: &mut Table<Socket>, stream: Stream, remote: Option<SocketAddr>) -> Result<Key> {
+    #[inline(always)]
+    fn welcome(
+        &mut self,
+        sockets: &mut Table<Socket>,
+        stream: Stream,
+        remote: Option<SocketAddr>,
+        phase: Phase,
+    ) -> Result<Key> {
         let config = self.server.config()?;
         let share = &self.server.share;
         let entry = sockets.vacant_entry()?;
         let key = entry.key;
-        let connection = Connection::new(stream, key, Some(share.clone()), Phase::Accepted);
+        let connection = Connection::new(stream, key, Some(share.clone()), phase);
         let mut connection = connection.over(remote.is_none());
         // A peer that is gone already makes this fail; its end is met when reading.
         let _ = connection.apply(&self.server.options, sys::INHERITS_SETTINGS, &mut self.transport.refusals);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A server's end in peace: who waits is accepted, the port is given back, and the connections end in their time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{ServerRef, State};
 use crate::core::events::EventType;
 use crate::error::{Failure, Result};
 use crate::inject;
-use crate::sys::{self, net};
+use crate::sys::{self, Instant, net};
 
 /// How long a peer's last word of the handshake may be under way.
 const GRACE: Duration = Duration::from_millis(200);
@@ -21,6 +21,7 @@ impl ServerRef<'_> {
         }
         self.server.drain = Some(net::now() + Duration::from_millis(milliseconds.into()));
         self.server.paused = false;
+        self.server.look_apart();
         self.arm();
         self.server.share.queue(&mut self.transport.reactor);
         Ok(())

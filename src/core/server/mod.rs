@@ -12,7 +12,6 @@ use std::ffi::CString;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
 
 use socket2::Socket;
 
@@ -24,15 +23,16 @@ use crate::core::events::listeners::Listeners;
 use crate::core::host::UserData;
 use crate::core::known;
 use crate::core::socket::SharedConfig;
+use crate::core::tls::Context;
 use crate::error::{Failure, Result, of_call};
 use crate::handle::{Key, Kind, Object};
 use crate::log::Repeated;
 use crate::memory;
 use crate::options::{Name, Options, ServerOptions};
 use crate::reactor::Deadline;
-use crate::sys;
 use crate::sys::net::Listener;
 use crate::sys::paths::SocketFile;
+use crate::sys::{self, Instant};
 
 pub(crate) struct Server {
     pub life: Life,
@@ -67,6 +67,10 @@ pub(crate) struct Server {
     timer: Deadline,
     /// The host has paused accepting.
     paused: bool,
+    /// What those that it accepts are secured with.
+    tls: Option<Rc<Context>>,
+    /// Accepting is paused, or secure: one look at most servers.
+    apart: bool,
     /// Somebody listens, or has listened, for peers.
     pub was_heard: bool,
 }
@@ -133,6 +137,8 @@ impl Server {
             grace: None,
             timer: Deadline::NONE,
             paused: false,
+            tls: None,
+            apart: false,
             was_heard: false,
         })
     }
@@ -143,6 +149,23 @@ impl Server {
 
     pub(crate) fn is_listening(&self) -> bool {
         matches!(self.state, State::Listening(_))
+    }
+
+    /// Peers can still come to it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_listening() || self.is_draining()
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn context(&self) -> Option<Rc<Context>> {
+        self.tls.clone()
+    }
+
+    fn look_apart(&mut self) {
+        self.apart = self.paused || self.tls.is_some();
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -175,8 +198,9 @@ impl Server {
 
     /// The descriptor, for the host, which may hand it on.
     pub(crate) fn native_handle(&mut self) -> Option<i64> {
+        let descriptor = self.descriptor()?;
         self.shared = true;
-        self.descriptor()
+        Some(descriptor)
     }
 
     pub(crate) fn descriptor(&self) -> Option<i64> {
@@ -255,7 +279,18 @@ impl ServerRef<'_> {
             return Err(Failure::invalid_socket().because("the server is closed"));
         }
         self.server.paused = paused;
+        self.server.look_apart();
         self.resume_accepting();
+        Ok(())
+    }
+
+    /// What those that it accepts from now on are secured with; `None`: they are plain.
+    pub(crate) fn set_tls(&mut self, context: Option<Rc<Context>>) -> Result<()> {
+        if matches!(self.server.state, State::Closed) {
+            return Err(Failure::invalid_socket().because("the server is closed"));
+        }
+        self.server.tls = context;
+        self.server.look_apart();
         Ok(())
     }
 
@@ -319,6 +354,9 @@ impl ServerRef<'_> {
         }
         self.server.drain = None;
         self.close_port();
+        if self.server.tls.is_some() {
+            self.give_up_handshakes();
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bind::open_at;
 use super::{DEFAULT_TIMEOUT, SharedConfig, Socket, SocketRef};
@@ -16,14 +16,14 @@ use crate::address::{self, Ends};
 use crate::core::connection::close::End;
 use crate::core::connection::{Connection, Happening, Phase};
 use crate::core::events::Cause;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, system_message};
 use crate::handle::Key;
 use crate::inject;
 use crate::memory;
 use crate::reactor::{Answer, Lookup, Reactor, Request, resolve};
-use crate::sys;
 use crate::sys::net::{self, Stream};
 use crate::sys::paths;
+use crate::sys::{self, Instant};
 
 /// How long an address is tried before the next one is tried as well (RFC 8305).
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ const LONGEST_NAME: usize = 1024;
 /// An attempt to connect: the addresses still to be tried, and those being tried.
 pub(super) struct Attempt {
     /// Whom it is to be connected to, as the host said: a name or an address, or the path of a Unix-domain socket.
-    host: String,
+    pub(super) host: String,
     /// A path has none.
     port: Option<u16>,
     started: Instant,
@@ -50,16 +50,21 @@ pub(super) struct Attempt {
     to_look_up: bool,
     /// It is being looked up.
     lookup: Option<Lookup>,
-    targets: VecDeque<Target>,
-    racing: Vec<Key>,
+    pub(super) targets: VecDeque<Target>,
+    pub(super) racing: Vec<Key>,
     /// When the next address is tried, even though the ones before have not failed.
     next_start: Option<Instant>,
     /// What the system said to those that failed: the answer that says most.
-    error: i32,
+    pub(super) error: i32,
     /// What failed is the look-up of the name.
     unknown_name: bool,
     /// Nothing is left to be tried; the listeners are about to be told.
     failed: bool,
+    /// The connection is there, and its handshake is under way: with these ends, until then.
+    pub(super) ends: Option<Ends>,
+    pub(super) handshake_end: Option<Instant>,
+    /// Why the handshake has failed.
+    pub(super) fault: Option<String>,
 }
 
 impl Attempt {
@@ -81,6 +86,9 @@ impl Attempt {
             error: 0,
             unknown_name: false,
             failed: false,
+            ends: None,
+            handshake_end: None,
+            fault: None,
         })
     }
 
@@ -118,7 +126,10 @@ impl Attempt {
             Some(port) if host.contains(':') => format!("[{host}]:{port}"),
             Some(port) => format!("{host}:{port}"),
         };
-        Cause::Connect.describe(Some(peer), *error)
+        match &self.fault {
+            Some(fault) => format!("secure the connection with {peer}: {fault}"),
+            None => Cause::Connect.describe(Some(peer), *error),
+        }
     }
 
     /// One address has failed. A host that refuses was reached, which says more than silence, and that more than a
@@ -148,7 +159,7 @@ impl Socket {
     pub(crate) fn explain(&self, cause: Cause, os_error: i32, dispatched: bool) -> String {
         let is_of_now = self.connection.is_none() && !self.is_connecting();
         let failure =
-            self.cold().filter(|_| is_of_now && cause == Cause::Connect).and_then(|cold| cold.failure.as_ref());
+            self.cold().filter(|_| is_of_now && matches!(cause, Cause::Connect | Cause::Secure)).and_then(|cold| cold.failure.as_ref());
         if let Some(failure) = failure {
             return failure.to_string();
         }
@@ -161,7 +172,7 @@ impl Socket {
         self.cold()?.attempt.as_deref()
     }
 
-    fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+    pub(super) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
         self.cold_mut()?.attempt.as_deref_mut()
     }
 
@@ -186,10 +197,9 @@ impl Socket {
 
     fn deadline(&self) -> Option<Instant> {
         let attempt = self.attempt().filter(|attempt| !attempt.failed)?;
-        match self.timeout() {
-            0 => None,
-            timeout => Some(attempt.started + Duration::from_millis(timeout.into())),
-        }
+        let timeout = Duration::from_millis(self.timeout().into());
+        let end = (!timeout.is_zero()).then(|| attempt.started + timeout);
+        [end, attempt.handshake_end].into_iter().flatten().min()
     }
 
     /// Sets the attempt's timer to whatever comes first.
@@ -258,6 +268,7 @@ impl SocketRef<'_> {
         self.socket.make_cold()?;
         let _ = self.close();
         self.socket.forget_endpoints();
+        self.socket.forget_secured();
         self.socket.close_due = false;
         Ok(())
     }
@@ -314,7 +325,7 @@ impl SocketRef<'_> {
     }
 
     /// Tries the next address. Without one, and with none being tried, the attempt has failed.
-    fn race(&mut self) {
+    pub(super) fn race(&mut self) {
         inject::point();
         while let Some(target) = self.socket.attempt_mut().and_then(|attempt| attempt.targets.pop_front()) {
             let outcome = self.start(&target);
@@ -362,7 +373,7 @@ impl SocketRef<'_> {
     }
 
     /// A connection that is being tried is given up.
-    fn lose(&mut self, connection: Key, not_ours: bool) {
+    pub(super) fn lose(&mut self, connection: Key, not_ours: bool) {
         self.transport.happen(connection, Happening::Failed, End { not_ours, ..End::default() });
     }
 
@@ -370,9 +381,13 @@ impl SocketRef<'_> {
     pub(crate) fn check_attempt(&mut self, key: Key) -> bool {
         inject::point();
         let Some(connection) = self.transport.connections.get_mut(key) else { return false };
+        if connection.is_secure() {
+            // It has answered, and its handshake is under way.
+            return false;
+        }
         match connection.outcome() {
             Ok(None) => false,
-            Ok(Some(ends)) => self.win(key, ends),
+            Ok(Some(ends)) => self.win_or_secure(key, ends),
             Err(error) => {
                 self.lose(key, sys::is_not_ours(&error));
                 if let Some(attempt) = self.socket.attempt_mut() {
@@ -386,8 +401,11 @@ impl SocketRef<'_> {
         }
     }
 
-    fn win(&mut self, key: Key, ends: Ends) -> bool {
+    pub(super) fn win(&mut self, key: Key, ends: Ends) -> bool {
         let Some(attempt) = self.end_attempt() else { return false };
+        if let Some(cold) = self.socket.cold_mut() {
+            cold.host = attempt.port.map(|_| attempt.host.into_boxed_str());
+        }
         for loser in attempt.racing.into_iter().filter(|racing| *racing != key) {
             self.lose(loser, false);
         }
@@ -422,6 +440,9 @@ impl SocketRef<'_> {
             }
         }
         let Some(attempt) = self.socket.attempt_mut() else { return false };
+        if attempt.ends.is_some() {
+            attempt.fault = Some(system_message(sys::TIMED_OUT));
+        }
         attempt.note_failure(sys::TIMED_OUT);
         (attempt.to_look_up, attempt.lookup, attempt.unknown_name) = (false, None, false);
         for racing in std::mem::take(&mut attempt.racing) {

@@ -64,6 +64,10 @@ impl Kept {
         (!held_back).then(|| limit.saturating_sub(length))
     }
 
+    fn has_room(&self, limit: usize) -> bool {
+        self.room(limit).is_some_and(|room| room > 0)
+    }
+
     /// The server's account of as many bytes is settled. Returns whether that makes room for others.
     #[must_use]
     fn settle(&self, count: usize) -> bool {
@@ -240,12 +244,12 @@ impl SocketRef<'_> {
         if cold.kept.is_empty() {
             return reactor.receive_buffer.consume(count);
         }
-        let was_full = cold.kept.unread().len() >= limit;
+        let had_room = cold.kept.has_room(limit);
         if cold.kept.settle(count) {
             reactor.push_loop();
         }
         cold.kept.consume(count, &mut reactor.pool);
-        if was_full && cold.kept.unread().len() < limit {
+        if !had_room && cold.kept.has_room(limit) {
             self.read_on();
         }
     }
@@ -273,12 +277,13 @@ impl SocketRef<'_> {
         match self.socket.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
             Some(cold) => {
                 self.transport.reactor.make_room_to_hold()?;
+                let had_room = cold.kept.has_room(limit);
                 cold.consumed = cold.consumed.wrapping_add(length as u64);
                 if cold.kept.settle(length) {
                     self.transport.reactor.push_loop();
                 }
                 self.transport.reactor.hold(cold.kept.take());
-                if length >= limit {
+                if !had_room {
                     self.read_on();
                 }
             }

@@ -2,7 +2,7 @@
 //! Socket: AIR's object, one end of one connection.
 //!
 //! `input` is its unread bytes, `output` what it writes, `connect` and `adopt` the ways to a connection, `close` the ways out of one,
-//! `bind` the local end of connections to come, `typed` numbers and texts, `endpoints` the two addresses.
+//! `bind` the local end of connections to come, `secure` TLS, `typed` numbers and texts, `endpoints` the two addresses.
 //!
 //! A socket that is connected and idle is small: what is the same for many is in its [`SharedConfig`], what few have in
 //! [`Cold`]. Its verbs are methods of a [`SocketRef`], which has in hand all that they work on.
@@ -36,6 +36,7 @@ use crate::sys::Credentials;
 use connect::Attempt;
 use endpoints::Endpoints;
 use input::Kept;
+use secure::Security;
 
 /// `Socket.timeout` as AIR sets it.
 const DEFAULT_TIMEOUT: u32 = 20_000;
@@ -89,6 +90,9 @@ pub(crate) struct Cold {
     /// How many bytes were read since this is here: where in the stream the unread ones begin.
     consumed: u64,
     pub objects: ObjectInput,
+    /// The host that it has connected to.
+    host: Option<Box<str>>,
+    security: Option<Box<Security>>,
 }
 
 const NOBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
@@ -108,6 +112,8 @@ impl Default for Cold {
             kept: Kept::default(),
             consumed: 0,
             objects: ObjectInput::default(),
+            host: None,
+            security: None,
         }
     }
 }

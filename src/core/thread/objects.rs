@@ -47,7 +47,7 @@ impl Thread {
         match kind {
             Kind::Loop => self.loops.len(),
             Kind::Server => of_loops(|event_loop| event_loop.servers.iter().count()),
-            Kind::Socket => of_loops(|event_loop| event_loop.sockets.iter().count()),
+            Kind::Socket => of_loops(Loop::count_sockets),
             Kind::Timer => of_loops(|event_loop| event_loop.timers.iter().count()),
             Kind::Event => self.events.count_held(),
             Kind::Value => self.values.count(),

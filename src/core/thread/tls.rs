@@ -18,15 +18,19 @@ impl Thread {
     }
 
     /// What a server or a socket is to be secured with from now on; `None`: it is to be plain.
-    pub(crate) fn set_tls(&mut self, object: Key, tls: Option<Key>, _name: Option<&str>) -> Result<()> {
+    pub(crate) fn set_tls(&mut self, object: Key, tls: Option<Key>, name: Option<&str>) -> Result<()> {
         match object.kind() {
             Some(Kind::Server | Kind::Socket) => self.check(object)?,
             _ => return Err(no_target(object)),
         }
-        match tls {
-            Some(tls) if IS_SUPPORTED => self.tls(tls).map(|_| ()),
-            Some(_) => Err(Failure::without_tls()),
-            None => Ok(()),
+        let context = match tls {
+            Some(tls) if IS_SUPPORTED => Some(self.tls(tls)?.context.clone()),
+            Some(_) => return Err(Failure::without_tls()),
+            None => None,
+        };
+        match object.kind() {
+            Some(Kind::Server) => self.server(object)?.set_tls(context),
+            _ => self.socket(object)?.set_tls(context, name),
         }
     }
 

@@ -8,11 +8,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::link::{Link, Stage, error};
 use super::{EVENTS, News, Ready};
 use crate::handle::Key;
+use crate::sys::Instant;
 
 /// How many peers wait at a listening socket.
 const BACKLOG: usize = 128;

@@ -12,13 +12,13 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::Socket;
 
 pub(crate) use super::readiness::{EVENTS, News, Ready};
 use crate::handle::Key;
-use crate::sys::{self, LastAnswer};
+use crate::sys::{self, Instant, LastAnswer};
 use kernel::{Entry, Trouble, with};
 
 pub(crate) fn now() -> Instant {

@@ -51,6 +51,14 @@ class Calls {
 		return Native.ss_is_supported();
 	}
 
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return Native.ss_timer_set(HandleCast.toTimer(timer.object), delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return Native.ss_timer_stop(HandleCast.toTimer(timer.object));
+	}
+
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
 		return Native.ss_bind(HandleCast.toServer(server.object), localPort, ConstCharStar.fromString(localAddress));
 	}
@@ -367,6 +375,18 @@ class Calls {
 		return Native.ss_tls_is_supported();
 	}
 
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		return Native.ss_tls_add_certificate(HandleCast.toTls(Handle.objectOf(tls)), Address.ofConst(bytes, offset), length, trusted);
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		return Native.ss_tls_set_protocols(HandleCast.toTls(Handle.objectOf(tls)), ConstCharStar.fromString(protocols));
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
+		return Native.ss_set_tls(object.object, HandleCast.toTls(Handle.objectOf(tls)), ConstCharStar.fromString(name));
+	}
+
 	public static function socketTlsVersion(socket:Handle):Int {
 		return Native.ss_socket_tls_version(HandleCast.toSocket(socket.object));
 	}
@@ -526,6 +546,14 @@ class Calls {
 
 	public static function isSupported():Bool {
 		return _isSupported();
+	}
+
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		return _timerSet(timer, delayMs, repeatMs);
+	}
+
+	public static function timerStop(timer:Handle):Int {
+		return _timerStop(timer);
 	}
 
 	public static function bind(server:Handle, localPort:Int, localAddress:String):Int {
@@ -800,6 +828,18 @@ class Calls {
 		return _tlsIsSupported();
 	}
 
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		return _tlsAddCertificate(tls, bytes.getData(), offset, length, trusted);
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		return _tlsSetProtocols(tls, NekoBinding.toNeko(protocols));
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
+		return _setTls(object, tls, NekoBinding.toNeko(name));
+	}
+
 	public static function socketTlsVersion(socket:Handle):Int {
 		return _socketTlsVersion(socket);
 	}
@@ -928,6 +968,8 @@ class Calls {
 	static final _lastOsError = Lib.load("serversocket", "hss_last_os_error", 0);
 	static final _version = Lib.load("serversocket", "hss_version", 0);
 	static final _isSupported = Lib.load("serversocket", "hss_is_supported", 0);
+	static final _timerSet = Lib.load("serversocket", "hss_timer_set", 3);
+	static final _timerStop = Lib.load("serversocket", "hss_timer_stop", 1);
 	static final _bind = Lib.load("serversocket", "hss_bind", 3);
 	static final _bindPath = Lib.load("serversocket", "hss_bind_path", 2);
 	static final _listen = Lib.load("serversocket", "hss_listen", 2);
@@ -996,6 +1038,9 @@ class Calls {
 	static final _socketWriteUtfBytes = Lib.load("serversocket", "hss_socket_write_utf_bytes", 2);
 	static final _socketWriteMultiByte = Lib.load("serversocket", "hss_socket_write_multi_byte", 3);
 	static final _tlsIsSupported = Lib.load("serversocket", "hss_tls_is_supported", 0);
+	static final _tlsAddCertificate = Lib.load("serversocket", "hss_tls_add_certificate", 5);
+	static final _tlsSetProtocols = Lib.load("serversocket", "hss_tls_set_protocols", 2);
+	static final _setTls = Lib.load("serversocket", "hss_set_tls", 3);
 	static final _socketTlsVersion = Lib.load("serversocket", "hss_socket_tls_version", 1);
 	static final _socketServerName = Lib.load("serversocket", "hss_socket_server_name", 1);
 	static final _socketProtocol = Lib.load("serversocket", "hss_socket_protocol", 1);
@@ -1060,6 +1105,14 @@ class Calls {
 	}
 
 	public static function isSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerSet(timer:Handle, delayMs:Int, repeatMs:Int):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function timerStop(timer:Handle):Int {
 		throw MacroBinding.NOTHING;
 	}
 
@@ -1332,6 +1385,18 @@ class Calls {
 	}
 
 	public static function tlsIsSupported():Bool {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsAddCertificate(tls:Handle, bytes:Bytes, offset:Int, length:Int, trusted:Bool):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function tlsSetProtocols(tls:Handle, protocols:String):Int {
+		throw MacroBinding.NOTHING;
+	}
+
+	public static function setTls(object:Handle, tls:Handle, name:String):Int {
 		throw MacroBinding.NOTHING;
 	}
 

@@ -6,6 +6,7 @@ import cpp.ConstCharStar;
 import cpp.RawPointer;
 import haxe.io.Bytes;
 import serversocket.Native;
+import serversocket.internal.Handle.HandleCast;
 import serversocket.internal.Value;
 
 /**
@@ -45,6 +46,16 @@ extern "C" void serversocket_hear(ss_event *event, void *user_data)
 		fputs("serversocket: an error got past all who should have caught it\\n", stderr);
 	}
 }
+
+extern "C" void serversocket_tick(void *user_data)
+{
+	Visit visit;
+	try {
+		::serversocket::internal::CppBinding_obj::tick(static_cast<int>(reinterpret_cast<intptr_t>(user_data) >> 3));
+	} catch (...) {
+		fputs("serversocket: an error got past all who should have caught it\\n", stderr);
+	}
+}
 ')
 @:unreflective
 class CppBinding {
@@ -55,6 +66,8 @@ class CppBinding {
 			case CLOSE: "close";
 			case SOCKET_DATA: "socketData";
 			case OUTPUT_PROGRESS: "outputProgress";
+			case END: "end";
+			case HANDSHAKE_ERROR: "handshakeError";
 			case _: "ioError";
 		}
 	}
@@ -105,10 +118,20 @@ class CppBinding {
 				object.__tell(kind, Native.ss_event_bytes_loaded(event), Native.ss_event_bytes_total(event), null, null);
 			case OUTPUT_PROGRESS:
 				object.__tell(kind, Native.ss_event_bytes_pending(event), Native.ss_event_bytes_total(event), null, null);
+			case END:
+				object.__tell(kind, 0, 0, null, null);
+			case HANDSHAKE_ERROR:
+				object.__tell(kind, Native.ss_event_os_error(event), 0, null, Native.ss_event_detail(event).toString());
 			case _:
 				object.__tell(kind, Native.ss_event_error_id(event), Native.ss_event_os_error(event), null,
-					Native.ss_event_text(event).toString());
+					Native.ss_event_detail(event).toString());
 		}
+	}
+
+	/** What serversocket_tick calls. **/
+	@:keep
+	static function tick(key:Int):Void {
+		Home.current().tick(key);
 	}
 
 	/** A server's event brings a socket, a client's does not. **/
@@ -123,6 +146,53 @@ class CppBinding {
 
 	public static function newSocket():Handle {
 		return owned(ToObject.ofSocket(Native.ss_socket_new(null)));
+	}
+
+	/** Starts at once. **/
+	public static function newTimer(delay:Int, period:Int, key:Int):Handle {
+		return owned(ToObject.ofTimer(Native.ss_timer_new(null, delay, period, CppThunks.tick, CppThunks.word(key, 0), null)));
+	}
+
+	/** The user, the group and the process. **/
+	public static function peerCredentials(socket:Handle):Array<Int> {
+		var user:cpp.UInt32 = untyped __cpp__("0");
+		var group:cpp.UInt32 = untyped __cpp__("0");
+		var process:cpp.Int32 = untyped __cpp__("0");
+		Failure.check(Native.ss_socket_peer_credentials(HandleCast.toSocket(socket.object), RawPointer.addressOf(user),
+			RawPointer.addressOf(group), RawPointer.addressOf(process)));
+		return [user, group, process];
+	}
+
+	public static function newTls():Handle {
+		return owned(ToObject.ofTls(Native.ss_tls_new()));
+	}
+
+	/** Without a chain, the identity of that name is removed. **/
+	public static function setIdentity(tls:Handle, name:String, chain:Null<Bytes>, chainLength:Int, key:Null<Bytes>, keyLength:Int):Int {
+		return Native.ss_tls_set_identity(HandleCast.toTls(tls.object), ConstCharStar.fromString(name), placeOf(chain), chainLength, placeOf(key),
+			keyLength);
+	}
+
+	public static function setTicketSecret(tls:Handle, secret:Null<Bytes>, length:Int):Int {
+		return Native.ss_tls_set_ticket_secret(HandleCast.toTls(tls.object), placeOf(secret), length);
+	}
+
+	@:unreflective
+	static function placeOf(bytes:Null<Bytes>):cpp.RawConstPointer<cpp.Void> {
+		if (bytes == null)
+			return untyped __cpp__("((const void *)0)");
+		return Address.ofConst(bytes, 0);
+	}
+
+	/** A copy, null if there is none. **/
+	public static function peerCertificate(socket:Handle, index:Int):Null<Bytes> {
+		var length:cpp.SizeT = untyped __cpp__("0");
+		var found = Native.ss_socket_peer_certificate(HandleCast.toSocket(socket.object), index, RawPointer.addressOf(length));
+		if (found == null)
+			return null;
+		var bytes = Bytes.alloc(length);
+		cpp.Native.memcpy(Address.of(bytes, 0), found, length);
+		return bytes;
 	}
 
 	static function owned(object:ObjectHandle):Handle {
@@ -175,6 +245,8 @@ class CppBinding {
 private extern class ToObject {
 	@:native("static_cast<void *>") static function ofServer(server:ServerHandle):ObjectHandle;
 	@:native("static_cast<void *>") static function ofSocket(socket:SocketHandle):ObjectHandle;
+	@:native("static_cast<void *>") static function ofTimer(timer:TimerHandle):ObjectHandle;
+	@:native("static_cast<void *>") static function ofTls(tls:TlsHandle):ObjectHandle;
 }
 
 /** Values as words, which Haxe can keep anywhere, and back. **/

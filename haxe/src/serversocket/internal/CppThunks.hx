@@ -10,6 +10,9 @@ extern class CppThunks {
 	/** Listens for every event; `user_data` is a `word`. **/
 	@:native("serversocket_hear") static final hear:Listener;
 
+	/** A timer's task; `user_data` is a `word` of the kind 0. **/
+	@:native("serversocket_tick") static final tick:Task;
+
 	/** A task that gives a reference back. **/
 	@:native("serversocket_release") static final release:Task;
 

@@ -8,6 +8,8 @@ enum abstract EventKind(Int) from Int to Int {
 	var SOCKET_DATA = 2;
 	var OUTPUT_PROGRESS = 3;
 	var IO_ERROR = 4;
+	var END = 5;
+	var HANDSHAKE_ERROR = 6;
 
 	/** Not the library's. **/
 	var OTHER = -1;
@@ -19,6 +21,8 @@ enum abstract EventKind(Int) from Int to Int {
 			case "socketData": SOCKET_DATA;
 			case "outputProgress": OUTPUT_PROGRESS;
 			case "ioError": IO_ERROR;
+			case "end": END;
+			case "handshakeError": HANDSHAKE_ERROR;
 			case _: OTHER;
 		}
 	}

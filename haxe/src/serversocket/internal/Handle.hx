@@ -5,7 +5,7 @@ package serversocket.internal;
 import serversocket.Native;
 
 /**
-	One reference to a native server or socket, given back when the collector finds that nobody holds this object.
+	One reference to a native server, socket, timer or `Tls`, given back when the collector finds that nobody holds this object.
 
 	The collector may run on another thread, and in the middle of anything: so the reference is given back by the loop, in
 	its next turn.
@@ -37,6 +37,12 @@ class Handle {
 		return handle;
 	}
 
+	/** NULL for null. **/
+	@:unreflective
+	public static inline function objectOf(handle:Null<Handle>):ObjectHandle {
+		return handle == null ? untyped __cpp__("((void *)0)") : handle.object;
+	}
+
 	/** Runs inside a collection: it must not allocate. **/
 	static function drop(handle:Handle):Void {
 		Native.ss_loop_post(handle.loop, CppThunks.release, handle.object, null);
@@ -47,9 +53,11 @@ class Handle {
 extern class HandleCast {
 	@:native("static_cast<ss_server *>") static function toServer(object:ObjectHandle):ServerHandle;
 	@:native("static_cast<ss_socket *>") static function toSocket(object:ObjectHandle):SocketHandle;
+	@:native("static_cast<ss_timer *>") static function toTimer(object:ObjectHandle):TimerHandle;
+	@:native("static_cast<ss_tls *>") static function toTls(object:ObjectHandle):TlsHandle;
 }
 #elseif neko
-/** One reference to a native server or socket, which shim.c makes, and gives back when the collector finds it. **/
+/** One reference to a native server, socket, timer or `Tls`, which shim.c makes, and gives back when the collector finds it. **/
 abstract Handle(Dynamic) {}
 #elseif macro
 abstract Handle(Dynamic) {}

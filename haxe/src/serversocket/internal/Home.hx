@@ -21,6 +21,9 @@ class Home {
 	/** Those that may get events from the network. **/
 	final open = new Map<Int, Null<NetDispatcher>>();
 
+	/** What is to be called when a timer is due, of those that run: they are held, as in AIR. **/
+	final ticking = new Map<Int, () -> Void>();
+
 	var nextKey = 0;
 	var count = 0;
 	var sweepAt = 64;
@@ -60,8 +63,31 @@ class Home {
 		open.remove(key);
 	}
 
-	/** Whether an object may still get events from the network. **/
+	/** A key for a timer of C's, as those of `add`. **/
+	public function newKey():Int {
+		return nextKey++;
+	}
+
+	/** From now on, until `endTicking`, `tick` calls it. **/
+	public function beginTicking(key:Int, call:() -> Void):Void {
+		ticking.set(key, call);
+	}
+
+	public function endTicking(key:Int):Void {
+		ticking.remove(key);
+	}
+
+	/** A timer of C's is due. **/
+	public function tick(key:Int):Void {
+		var call = ticking.get(key);
+		if (call != null)
+			call();
+	}
+
+	/** Whether an object may still get events from the network, or a timer runs. **/
 	public function isAwaiting():Bool {
+		if (ticking.iterator().hasNext())
+			return true;
 		#if server_socket_collect
 		for (key in open.keys())
 			if (find(key) != null)

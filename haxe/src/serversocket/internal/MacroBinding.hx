@@ -31,6 +31,24 @@ class MacroBinding {
 	public static function newSocket():Handle
 		throw NOTHING;
 
+	public static function newTimer(delay:Int, period:Int, key:Int):Handle
+		throw NOTHING;
+
+	public static function peerCredentials(socket:Handle):Array<Int>
+		throw NOTHING;
+
+	public static function newTls():Handle
+		throw NOTHING;
+
+	public static function setIdentity(tls:Handle, name:String, chain:Null<Bytes>, chainLength:Int, key:Null<Bytes>, keyLength:Int):Int
+		throw NOTHING;
+
+	public static function setTicketSecret(tls:Handle, secret:Null<Bytes>, length:Int):Int
+		throw NOTHING;
+
+	public static function peerCertificate(socket:Handle, index:Int):Null<Bytes>
+		throw NOTHING;
+
 	public static function releaseValue(value:Value):Void
 		throw NOTHING;
 

@@ -37,6 +37,37 @@ class NekoBinding {
 		return owned(nativeNewSocket());
 	}
 
+	/** Starts at once. **/
+	public static function newTimer(delay:Int, period:Int, key:Int):Handle {
+		return owned(nativeNewTimer(delay, period, key));
+	}
+
+	/** The user, the group and the process. **/
+	public static function peerCredentials(socket:Handle):Array<Int> {
+		var found:neko.NativeArray<Int> = result(nativePeerCredentials(socket));
+		return [for (i in 0...3) found[i]];
+	}
+
+	public static function newTls():Handle {
+		return owned(nativeNewTls());
+	}
+
+	/** Without a chain, the identity of that name is removed. **/
+	public static function setIdentity(tls:Handle, name:String, chain:Null<Bytes>, chainLength:Int, key:Null<Bytes>, keyLength:Int):Int {
+		return nativeSetIdentity(tls, toNeko(name), chain == null ? null : chain.sub(0, chainLength).getData(),
+			key == null ? null : key.sub(0, keyLength).getData());
+	}
+
+	public static function setTicketSecret(tls:Handle, secret:Null<Bytes>, length:Int):Int {
+		return nativeSetTicketSecret(tls, secret == null ? null : secret.sub(0, length).getData());
+	}
+
+	/** A copy, null if there is none. **/
+	public static function peerCertificate(socket:Handle, index:Int):Null<Bytes> {
+		var found = nativePeerCertificate(socket, index);
+		return found == null ? null : Bytes.ofData(found);
+	}
+
 	/** A value that C has returned, unless it has failed. **/
 	public static function made(value:Null<Value>):Value {
 		if (value == null)
@@ -70,6 +101,11 @@ class NekoBinding {
 			object.__tell(kind, first, second, accepted, toHaxe(text));
 	}
 
+	/** What the shim calls for each timer that is due. **/
+	static function tick(key:Int):Void {
+		Home.current().tick(key);
+	}
+
 	static function owned(handle:Null<Handle>):Handle {
 		if (handle == null)
 			Failure.raiseOfConstructor();
@@ -93,7 +129,7 @@ class NekoBinding {
 	}
 
 	static function __init__():Void {
-		nativeOnEvent(deliver);
+		nativeOnEvent(deliver, tick);
 	}
 
 	static final nativePoll = Lib.load("serversocket", "hs_poll", 1);
@@ -103,6 +139,12 @@ class NekoBinding {
 	static final nativeRemoveListener = Lib.load("serversocket", "hs_remove_listener", 3);
 	static final nativeNewServer = Lib.load("serversocket", "hs_new_server", 0);
 	static final nativeNewSocket = Lib.load("serversocket", "hs_new_socket", 0);
+	static final nativeNewTimer = Lib.load("serversocket", "hs_new_timer", 3);
+	static final nativeNewTls = Lib.load("serversocket", "hs_new_tls", 0);
+	static final nativeSetIdentity = Lib.load("serversocket", "hs_set_identity", 4);
+	static final nativeSetTicketSecret = Lib.load("serversocket", "hs_set_ticket_secret", 2);
+	static final nativePeerCertificate = Lib.load("serversocket", "hs_peer_certificate", 2);
+	static final nativePeerCredentials = Lib.load("serversocket", "hs_peer_credentials", 1);
 	static final nativeReleaseValue = Lib.load("serversocket", "hs_release_value", 1);
 	static final nativeValueLow = Lib.load("serversocket", "hs_value_low", 1);
 	static final nativeValueHigh = Lib.load("serversocket", "hs_value_high", 1);
@@ -110,6 +152,6 @@ class NekoBinding {
 	static final nativeTextHigh = Lib.load("serversocket", "hs_text_high", 2);
 	static final nativeText = Lib.load("serversocket", "hs_text", 2);
 	static final nativeStatus = Lib.load("serversocket", "hs_status", 0);
-	static final nativeOnEvent = Lib.load("serversocket", "hs_on_event", 1);
+	static final nativeOnEvent = Lib.load("serversocket", "hs_on_event", 2);
 }
 #end

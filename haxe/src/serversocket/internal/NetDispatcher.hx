@@ -14,6 +14,21 @@ class NetDispatcher extends EventDispatcher {
 	/** Those that it reports in any case. **/
 	var __always:Int;
 
+	function new() {
+		super();
+		prepare();
+	}
+
+	/**
+		A program may make one as the initial value of a static variable. Before that, Haxe initializes the statics that the
+		constructor mentions, by itself or through static functions; so it mentions those that all the rest needs.
+	**/
+	static function prepare():Void {
+		Home.current();
+		Pump.automatic;
+		Text.hasNul("");
+	}
+
 	/** What a constructor would do; accepted sockets are made without one. **/
 	function __open(handle:Handle):Void {
 		__handle = handle;

@@ -18,6 +18,13 @@ class Text {
 		return name == null || !hasNul(name) ? name : StringTools.replace(name, NUL, " ");
 	}
 
+	/** A path, as it is. Throws ArgumentError: it has a NUL; C would take what stands before that for the whole. **/
+	public static function path(path:Null<String>):Null<String> {
+		if (path != null && hasNul(path))
+			throw Errors.argument();
+		return path;
+	}
+
 	/** What is not UTF-8 becomes U+FFFD. **/
 	public static function decode(bytes:Bytes, from:Int, length:Int):String {
 		var text = new StringBuf();

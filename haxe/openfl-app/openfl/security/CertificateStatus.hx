@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+package openfl.security;
+
+typedef CertificateStatus = serversocket.CertificateStatus;

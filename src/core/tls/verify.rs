@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Whom we trust. The work is webpki's; what is added: certificates that the host trusts as they are, links of the chain that
+//! the peer does not send, and a note of what was seen.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+
+use super::{provider, seen, validity};
+
+type Certificates = Vec<CertificateDer<'static>>;
+
+/// What the host has added.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Added {
+    /// Trusted.
+    pub trusted: Certificates,
+    /// Links.
+    pub links: Certificates,
+}
+
+impl Added {
+    fn with_links<'a>(&'a self, sent: &[CertificateDer<'a>]) -> Vec<CertificateDer<'a>> {
+        sent.iter().chain(&self.links).cloned().collect()
+    }
+
+    /// Whether a certificate is one that is trusted as it is, and valid now.
+    fn vouches_for(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), Error>> {
+        self.trusted.iter().any(|trusted| trusted == certificate).then(|| {
+            let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            match validity::of(certificate) {
+                None => Err(CertificateError::BadEncoding.into()),
+                Some((first, _)) if now < first => Err(CertificateError::NotValidYet.into()),
+                Some((_, last)) if now > last => Err(CertificateError::Expired.into()),
+                Some(_) => Ok(()),
+            }
+        })
+    }
+}
+
+/// The word of AIR's CertificateStatus.
+fn status_of<T>(outcome: &Result<T, Error>) -> &'static CStr {
+    use CertificateError as E;
+    match outcome {
+        Ok(_) => c"trusted",
+        Err(Error::InvalidCertificate(error)) => match error {
+            E::Expired | E::ExpiredContext { .. } => c"expired",
+            E::NotValidYet | E::NotValidYetContext { .. } => c"notYetValid",
+            E::NotValidForName | E::NotValidForNameContext { .. } => c"principalMismatch",
+            E::UnknownIssuer => c"untrustedSigners",
+            E::BadSignature => c"invalidChain",
+            E::Revoked => c"revoked",
+            _ => c"invalid",
+        },
+        Err(_) => c"invalid",
+    }
+}
+
+/// Verifies servers.
+#[derive(Debug)]
+pub(super) struct OfServers {
+    webpki: Arc<WebPkiServerVerifier>,
+    added: Added,
+}
+
+impl OfServers {
+    pub(super) fn new(added: Added) -> Result<Arc<Self>, Error> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        roots.add_parsable_certificates(added.trusted.iter().cloned());
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        let webpki = webpki.map_err(|error| Error::General(error.to_string()))?;
+        Ok(Arc::new(OfServers { webpki, added }))
+    }
+}
+
+impl ServerCertVerifier for OfServers {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut outcome = self.webpki.verify_server_cert(own, &self.added.with_links(sent), name, ocsp, now);
+        if outcome.is_err() {
+            if let Some(vouched) = self.added.vouches_for(own, now) {
+                outcome = vouched
+                    .and_then(|()| verify_server_name(&ParsedCertificate::try_from(own)?, name))
+                    .map(|()| ServerCertVerified::assertion());
+            }
+        }
+        seen::note_chain(own, sent, status_of(&outcome));
+        outcome
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls12_signature(message, own, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, own, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// Verifies clients. Only what the host trusts counts.
+#[derive(Debug)]
+pub(super) struct OfClients {
+    webpki: Arc<dyn ClientCertVerifier>,
+    added: Added,
+}
+
+impl OfClients {
+    /// `must`: a client without a certificate is refused.
+    pub(super) fn new(added: Added, must: bool) -> Result<Arc<Self>, Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(added.trusted.iter().cloned());
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+        let webpki = if must { builder.build() } else { builder.allow_unauthenticated().build() };
+        let webpki = webpki.map_err(|_| {
+            Error::General("clients are asked for a certificate, and nobody is trusted to sign one".into())
+        })?;
+        Ok(Arc::new(OfClients { webpki, added }))
+    }
+}
+
+impl ClientCertVerifier for OfClients {
+    fn client_auth_mandatory(&self) -> bool {
+        self.webpki.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.webpki.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let mut outcome = self.webpki.verify_client_cert(own, &self.added.with_links(sent), now);
+        if outcome.is_err() {
+            if let Some(vouched) = self.added.vouches_for(own, now) {
+                outcome = vouched.map(|()| ClientCertVerified::assertion());
+            }
+        }
+        seen::note_chain(own, sent, status_of(&outcome));
+        outcome
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls12_signature(message, own, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.webpki.verify_tls13_signature(message, own, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The library as the programs and tools of other languages meet it; the Rust of these tests only starts them.
+
+mod c_programs;
+mod copies;
+mod cpp;
+mod echo;
+mod examples;
+mod handover;
+mod haxe;
+mod hosts;
+mod parsers;
+mod unwinding;
+mod valgrind;
