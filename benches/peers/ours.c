@@ -23,10 +23,10 @@ static void on_close(ss_event *event, void *user_data)
     ss_release(ss_event_target(event));
 }
 
-/* A source: tops the output up to some chunks, and again when the system has taken of them. */
+/* A source: writes until the system takes no more, and again when it has taken the rest. */
 static void emit(ss_socket *socket)
 {
-    while (ss_socket_bytes_pending(socket) < 4 * CHUNK)
+    for (int i = 0; i < BURST && ss_socket_bytes_pending(socket) == 0; i++)
         if (ss_socket_write_bytes(socket, pattern, CHUNK) != SS_OK)
             return;
 }

@@ -23,6 +23,8 @@ enum mode { MODE_ECHO, MODE_SINK, MODE_SOURCE, MODE_DISCARD };
 #define READ_SIZE (256 * 1024)
 /* How much a source writes at once. */
 #define CHUNK PATTERN_PERIOD
+/* How many chunks a source sends to one peer before the others get their turn. */
+#define BURST 16
 /* What a listen() asks for; the system has its own maximum. */
 #define BACKLOG 4096
 

@@ -9,6 +9,7 @@ mod examples;
 mod handover;
 mod haxe;
 mod hosts;
+mod http_files;
 mod parsers;
 mod unwinding;
 mod valgrind;
