@@ -59,4 +59,18 @@ static inline void peer_failed(const char *what, const char *why)
     exit(1);
 }
 
+/* The file that a variable of the environment names; never freed. */
+static inline char *peer_file(const char *variable, size_t *length)
+{
+    const char *path = getenv(variable);
+    FILE *file = path == NULL ? NULL : fopen(path, "rb");
+    char *bytes = (char *)malloc(64 * 1024);
+
+    if (file == NULL || bytes == NULL)
+        peer_failed(variable, "names no file");
+    *length = fread(bytes, 1, 64 * 1024, file);
+    fclose(file);
+    return bytes;
+}
+
 #endif
