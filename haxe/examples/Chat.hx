@@ -47,6 +47,8 @@ private class Guest {
 	}
 
 	public function hear(text:String) {
+		if (!socket.connected)
+			return; // its "close" is on its way
 		try {
 			socket.writeUTFBytes(text);
 		} catch (error:IOError) { // it does not read what it is told

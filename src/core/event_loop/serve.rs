@@ -284,7 +284,7 @@ impl Loop {
     }
 
     /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
-    pub(super) fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+    fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
         let Loop { sockets, transport, turn, .. } = self;
         let Some(connection) = transport.connections.known_mut(key) else { return Step::Again };
         let (owner, deaf) = (connection.owner, connection.phase().is_deaf());

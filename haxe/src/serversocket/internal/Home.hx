@@ -10,6 +10,12 @@ import sys.thread.Tls;
 	gone finds nothing. An object that is open is held here, as in OpenFL. Others are held weakly. With
 	`-D server-socket-collect` all are: as AIR says, one that the program does not hold can be collected, and is closed then.
 **/
+#if cpp
+@:cppFileCode('
+/* That of this thread while it polls. The function that polls holds it. */
+static thread_local ::serversocket::internal::Home_obj *serversocket_home = 0;
+')
+#end
 class Home {
 	static final homes = new Tls<Home>();
 
@@ -18,8 +24,8 @@ class Home {
 
 	final objects = new Map<Int, Weak<NetDispatcher>>();
 
-	/** Those that may get events from the network. **/
-	final open = new Map<Int, Null<NetDispatcher>>();
+	/** Those that may get events from the network. On hxcpp a map of objects of some class asks each one for it. **/
+	final open = new Map<Int, Dynamic>();
 
 	/** What is to be called when a timer is due, of those that run: they are held, as in AIR. **/
 	final ticking = new Map<Int, () -> Void>();
@@ -31,11 +37,30 @@ class Home {
 	function new() {}
 
 	public static function current():Home {
+		#if cpp
+		var here:Home = untyped __cpp__("serversocket_home");
+		if (here != null)
+			return here;
+		#end
 		var home = homes.value;
 		if (home == null)
 			homes.value = home = new Home();
 		return home;
 	}
+
+	#if cpp
+	/** From now on, until `leave`, `current` need not ask. Returns whether it was so before; the caller keeps this object meanwhile. **/
+	public function arrive():Bool {
+		var isNested:Bool = untyped __cpp__("serversocket_home != 0");
+		untyped __cpp__("serversocket_home = {0}.mPtr", this);
+		return isNested;
+	}
+
+	public function leave(isNested:Bool):Void {
+		if (!isNested)
+			untyped __cpp__("serversocket_home = 0");
+	}
+	#end
 
 	/** Returns the object's key. **/
 	public function add(object:NetDispatcher):Int {
@@ -49,7 +74,7 @@ class Home {
 	public function find(key:Int):Null<NetDispatcher> {
 		var held = open.get(key);
 		if (held != null)
-			return held;
+			return #if cpp untyped __cpp__("{0}.StaticCast< ::serversocket::internal::NetDispatcher >()", held) #else held #end;
 		var weak = objects.get(key);
 		return weak == null ? null : weak.get();
 	}
