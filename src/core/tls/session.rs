@@ -248,7 +248,11 @@ fn last_words<R: Records>(records: &mut R, sealed: &mut [u8], out: &mut Scratch)
     // As long as there is something to be sent the bytes are not looked at, which would be an error again.
     while records.common().wants_write() {
         match records.process(sealed).state {
-            Ok(ConnectionState::EncodeTlsData(mut encoding)) if encode(&mut encoding, out).is_ok() => {}
+            Ok(ConnectionState::EncodeTlsData(mut encoding)) => {
+                if encode(&mut encoding, out).is_err() {
+                    return;
+                }
+            }
             Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
             _ => return,
         }
