@@ -133,7 +133,9 @@ fn a_record_that_was_changed_on_its_way_ends_the_connection() {
 #[test]
 fn a_thousand_handshakes_keep_no_other_connection_waiting_long() {
     let (authority, identity) = localhost();
-    let echo = EchoServer::new(Tls::of(&identity));
+    let echo = EchoServer::with(Tls::of(&identity), |server| {
+        ok(ss_set_option(server.object(), SS_OPT_HANDSHAKE_TIMEOUT, 60_000));
+    });
     let plain_server = Server::listening(&echo.events);
     on(&plain_server, CONNECT, |event| {
         ok(ss_socket_keep(event.socket().0));
