@@ -54,6 +54,9 @@ fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
         0x18 => (number(digits.get(..4)?)?, digits.get(4..)?),
         _ => return None,
     };
+    if rest.len() != 10 {
+        return None;
+    }
     let parts: Vec<i64> = rest.chunks(2).map(number).collect::<Option<_>>()?;
     let [month, day, hour, minute, second] = parts[..] else { return None };
     Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
