@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Socket: AIR's object, one end of one connection.
 //!
-//! `input` is its unread bytes, `output` what it writes, `connect` and `adopt` the ways to a connection, `close` the ways out of one,
+//! `input` is its unread bytes, `output` what it writes, `connect` (with `attempt`) and `adopt` the ways to a connection, `close` the ways out of one,
 //! `bind` the local end of connections to come, `secure` TLS, `typed` numbers and texts, `endpoints` the two addresses.
 //!
 //! A socket that is connected and idle is small: what is the same for many is in its [`SharedConfig`], what few have in
 //! [`Cold`]. Its verbs are methods of a [`SocketRef`], which has in hand all that they work on.
 
 mod adopt;
+mod attempt;
 mod bind;
 pub(crate) mod close;
 pub(crate) mod connect;
@@ -33,7 +34,7 @@ use crate::memory;
 use crate::options::{Name, Options};
 use crate::reactor::Deadline;
 use crate::sys::Credentials;
-use connect::Attempt;
+use attempt::Attempt;
 use endpoints::Endpoints;
 use input::Kept;
 use secure::Security;
