@@ -3,7 +3,7 @@
 
 use crate::haxe::*;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use support::harness;
 use support::haxe::*;
 

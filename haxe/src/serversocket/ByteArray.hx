@@ -302,6 +302,19 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		__length = length;
 	}
 
+	/** How many bytes fit without another place for them. **/
+	@:allow(serversocket)
+	inline function __capacity():Int {
+		return __bytes.length;
+	}
+
+	/** Says that it is so long at least, since bytes within its capacity were written from `offset` on, which is within its length. **/
+	@:allow(serversocket)
+	inline function __wrote(offset:Int, end:Int):Void {
+		if (end > __length)
+			__length = end;
+	}
+
 	/** What AIR means by (offset, length) of something to be written: 0 is all from `offset` on. **/
 	@:allow(serversocket)
 	function __lengthOf(offset:Int, length:Int):Int {
