@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The load: one thread, many connections, every byte that comes back checked.
+/* The load: one thread, many connections, every byte that comes back checked. Built with BENCH_TLS it speaks TLS.
  *
  *     load KIND --port N [options]          results as one line of JSON; exit status 1 if a byte was wrong or lost
  *
@@ -15,6 +15,7 @@
  *     --idle N          further connections, each silent after one message (0)
  *     --warmup SECONDS  before the measuring begins (0.2)
  *     --seconds S       of measuring (1), or
+ *     --resume          of TLS: connections that come back take their session up again
  *     --count N         measure so many messages or connections, after a warm-up of one for each connection
  *     --pid PID         the server: its processor time is measured over the same span
  *     --children        and that of its child processes, those that are there when measuring begins
@@ -22,21 +23,20 @@
  *     --pause           with --count: print "ready" after the warm-up and wait for a line of input, at the end for another
  */
 #define _GNU_SOURCE
+#include "load.h"
 #include "pattern.h"
+#include "transport.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -52,7 +52,7 @@
 enum kind { ECHO, CONNECT, CONNECT_ECHO, STREAM_IN, STREAM_OUT };
 
 struct connection {
-    int fd;
+    struct transport transport;
     uint32_t origin;         /* where in the pattern its stream begins: each connection has bytes of its own */
     uint64_t sent, received; /* bytes */
     uint64_t due;            /* bytes that may be sent */
@@ -65,7 +65,7 @@ static struct {
     uint32_t connections, depth, idle;
     uint64_t size, count;
     double warmup, seconds;
-    bool pause, windows, children;
+    bool pause, windows, children, resume;
 } options = {.connections = 1, .depth = 1, .size = 64, .warmup = 0.2, .seconds = 1};
 
 static struct connection *connections; /* the idle ones behind the busy ones */
@@ -79,93 +79,14 @@ static uint64_t bytes;     /* of streams */
 static uint32_t open_streams;
 static bool measuring;
 
-/* ---- Failing, time, latency ---- */
-
-static void fail(const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    fprintf(stderr, "load: ");
-    vfprintf(stderr, format, arguments);
-    fprintf(stderr, "\n");
-    exit(1);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec time;
-
-    if (clock_gettime(clock, &time) != 0)
-        fail("the server's processor time: %s", strerror(errno));
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-static uint64_t now(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
-}
-
-/* All threads of a process, to the nanosecond. */
-static uint64_t process_time(int pid)
-{
-    clockid_t clock;
-
-    if (clock_getcpuclockid(pid, &clock) != 0)
-        fail("there is no process %d", pid);
-    return clock_ns(clock);
-}
-
-static uint64_t server_time(void)
-{
-    uint64_t sum = options.pid == 0 ? 0 : process_time(options.pid);
-    char path[64];
-    FILE *file;
-
-    if (!options.children)
-        return sum;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", options.pid, options.pid);
-    file = fopen(path, "r");
-    if (file == NULL)
-        fail("%s: %s", path, strerror(errno));
-    for (int child; fscanf(file, "%d", &child) == 1;)
-        sum += process_time(child);
-    fclose(file);
-    return sum;
-}
-
-/* Counts by nanoseconds, 64 steps to each power of two: within 1.6 % of the truth. */
-#define STEPS 128 /* the lower half is used below the first power only */
-static uint64_t histogram[64 * STEPS];
-
-static void record(uint64_t ns)
-{
-    int shift = ns < STEPS ? 0 : 57 - __builtin_clzll(ns);
-
-    histogram[(uint64_t)shift * STEPS + (ns >> shift)]++;
-}
-
-static double percentile_us(double share)
-{
-    uint64_t total = 0, seen = 0;
-
-    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++)
-        total += histogram[i];
-    for (size_t i = 0; i < sizeof histogram / sizeof *histogram; i++) {
-        seen += histogram[i];
-        if (seen > 0 && (double)seen >= share * (double)total)
-            return (double)((uint64_t)(i % STEPS) << i / STEPS) / 1000;
-    }
-    return 0;
-}
-
 /* ---- Connections ---- */
 
 static void watch(struct connection *connection, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = connection};
 
-    if (epoll_ctl(poller, EPOLL_CTL_ADD, connection->fd, &event) != 0)
+    transport_may_wait(&connection->transport, false);
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, connection->transport.fd, &event) != 0)
         fail("epoll_ctl: %s", strerror(errno));
 }
 
@@ -184,7 +105,7 @@ static void connect_to_server(struct connection *connection)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0 ||
         bind(fd, (struct sockaddr *)&from, sizeof from) != 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         fail("connection %u: %s", number, strerror(errno));
-    connection->fd = fd;
+    transport_begin(&connection->transport, fd, options.resume);
     connection->origin = options.kind == STREAM_OUT ? 0 : number * 7919 % PATTERN_PERIOD; /* a source begins at 0 */
     number++;
     connection->sent = connection->received = connection->due = 0;
@@ -195,25 +116,19 @@ static void pump(struct connection *connection)
 {
     while (connection->due > 0) {
         size_t length = connection->due < PATTERN_PIECE ? connection->due : PATTERN_PIECE;
-        ssize_t sent = send(connection->fd, pattern_at(connection->origin + connection->sent), length,
-                            MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent < 0) {
-            if (errno != EAGAIN)
-                fail("send: %s", strerror(errno));
+        ssize_t sent = transport_send(&connection->transport, pattern_at(connection->origin + connection->sent), length);
+        if (sent < 0)
             return;
-        }
         connection->sent += (uint64_t)sent;
         connection->due -= (uint64_t)sent;
     }
 }
 
-/* Receives and checks. Returns the number of bytes, 0 at the end, -1 when there are none now. flags: MSG_DONTWAIT or 0. */
-static ssize_t take(struct connection *connection, int flags)
+/* Receives and checks. Returns the number of bytes, 0 at the end, -1 when there are none now. */
+static ssize_t take(struct connection *connection, bool may_wait)
 {
-    ssize_t got = recv(connection->fd, buffer, sizeof buffer, flags);
+    ssize_t got = transport_receive(&connection->transport, buffer, sizeof buffer, may_wait);
 
-    if (got < 0 && errno != EAGAIN)
-        fail("recv: %s", strerror(errno));
     if (got > 0) {
         if (memcmp(buffer, pattern_at(connection->origin + connection->received), (size_t)got) != 0)
             fail("a wrong byte between %llu and %llu of a connection", (unsigned long long)connection->received,
@@ -249,7 +164,7 @@ static void echo_ready(struct connection *connection, uint32_t events)
         pump(connection);
     do {
         uint64_t before = connection->received / options.size, ended, time;
-        got = take(connection, MSG_DONTWAIT);
+        got = take(connection, false);
         if (got == 0)
             fail("the server has closed a connection");
         if (got < 0)
@@ -265,7 +180,7 @@ static void echo_ready(struct connection *connection, uint32_t events)
         done += ended;
         under_way -= ended;
         begin_messages(connection, ended, time);
-    } while (got == (ssize_t)sizeof buffer); /* after a short read an edge will tell when there is more */
+    } while (got == (ssize_t)sizeof buffer || TRANSPORT_BUFFERS); /* after a short read an edge will tell of more */
 }
 
 /* ---- Connections that come and go ---- */
@@ -280,6 +195,7 @@ static void begin_connection(struct connection *connection)
     connection->begun[0] = now();
     connect_to_server(connection);
     if (options.kind == CONNECT_ECHO) {
+        transport_may_wait(&connection->transport, false);
         connection->due = options.size;
         pump(connection);
     }
@@ -291,14 +207,14 @@ static void coming_and_going(struct connection *connection)
     ssize_t got;
 
     pump(connection);
-    while ((got = take(connection, MSG_DONTWAIT)) > 0)
+    while ((got = take(connection, false)) > 0)
         if (options.kind == CONNECT_ECHO && connection->received == options.size)
-            shutdown(connection->fd, SHUT_WR); /* and the server closes */
+            transport_end(&connection->transport); /* and the server closes */
     if (got < 0)
         return;
     if (options.kind == CONNECT_ECHO && connection->received != options.size)
         fail("the server has closed a connection after %llu bytes", (unsigned long long)connection->received);
-    close(connection->fd);
+    transport_close(&connection->transport);
     if (measuring)
         record(now() - connection->begun[0]);
     done++;
@@ -311,11 +227,14 @@ static void coming_and_going(struct connection *connection)
 static void stream_in_ready(struct connection *connection, uint32_t events)
 {
     if (events & EPOLLIN) { /* after our end comes the server's */
-        if (take(connection, MSG_DONTWAIT) != 0 || left != 0)
+        ssize_t got = take(connection, false);
+        if (got > 0 || (got == 0 && left != 0))
             fail("the server has closed a stream, or sends on it");
-        close(connection->fd);
-        open_streams--;
-        return;
+        if (got == 0) {
+            transport_close(&connection->transport);
+            open_streams--;
+            return;
+        }
     }
     if (left != 0) {
         uint64_t before = connection->sent;
@@ -329,12 +248,15 @@ static void stream_in_ready(struct connection *connection, uint32_t events)
 
 static void stream_out_ready(struct connection *connection)
 {
-    ssize_t got = take(connection, MSG_DONTWAIT);
+    ssize_t got;
 
-    if (got == 0)
-        fail("the server has closed a stream");
-    bytes += got > 0 ? (uint64_t)got : 0;
-    done++;
+    do {
+        got = take(connection, false);
+        if (got == 0)
+            fail("the server has closed a stream");
+        bytes += got > 0 ? (uint64_t)got : 0;
+        done++;
+    } while (got > 0 && TRANSPORT_BUFFERS);
 }
 
 /* ---- The course of it ---- */
@@ -398,7 +320,7 @@ static void greet(struct connection *first, uint32_t number)
     for (uint32_t i = 0; i < number; i++)
         while (first[i].received < options.size) {
             pump(&first[i]);
-            if (take(&first[i], 0) == 0)
+            if (take(&first[i], true) == 0)
                 fail("the server has closed a connection");
         }
 }
@@ -424,6 +346,8 @@ static void open_connections(void)
         watch(&connections[i], options.kind == STREAM_IN    ? EPOLLIN | EPOLLOUT
                                : options.kind == STREAM_OUT ? EPOLLIN
                                                             : EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    for (uint32_t i = 0; options.kind == STREAM_OUT && i < number; i++)
+        stream_out_ready(&connections[i]); /* which begins a handshake */
     open_streams = streaming() ? number : 0;
 }
 
@@ -433,7 +357,7 @@ static void end_streams(void)
     if (options.kind == STREAM_OUT)
         return; /* our exit ends them */
     for (uint32_t i = 0; i < options.connections; i++)
-        shutdown(connections[i].fd, SHUT_WR);
+        transport_end(&connections[i].transport);
     while (open_streams > 0)
         turn(-1);
 }
@@ -461,8 +385,12 @@ static void parse(int argc, char **argv)
     for (int i = 2; known && i < argc; i++) {
         const char *name = argv[i];
         double value;
-        if (strcmp(name, "--pause") == 0 || strcmp(name, "--windows") == 0 || strcmp(name, "--children") == 0) {
-            *(name[2] == 'p' ? &options.pause : name[2] == 'w' ? &options.windows : &options.children) = true;
+        bool *flag = strcmp(name, "--pause") == 0 ? &options.pause
+                     : strcmp(name, "--windows") == 0 ? &options.windows
+                     : strcmp(name, "--children") == 0 ? &options.children
+                     : strcmp(name, "--resume") == 0 ? &options.resume : NULL;
+        if (flag != NULL) {
+            *flag = true;
             continue;
         }
         value = i + 1 < argc ? atof(argv[++i]) : -1;
@@ -487,7 +415,7 @@ static void parse(int argc, char **argv)
 /* Lets everything run that the options say, for a while or up to a count, and measures; prints the results. */
 static void measure(void)
 {
-    uint64_t start = now(), processor = server_time(), before = done, bytes_before = bytes;
+    uint64_t start = now(), processor = server_time(options.pid, options.children), before = done, bytes_before = bytes;
     double seconds;
 
     memset(histogram, 0, sizeof histogram);
@@ -497,7 +425,7 @@ static void measure(void)
         run_out();
     } else
         run_until(start + (uint64_t)(options.seconds * 1e9));
-    processor = server_time() - processor;
+    processor = server_time(options.pid, options.children) - processor;
     seconds = (double)(now() - start) / 1e9;
     measuring = false;
     before = done - before;
@@ -540,6 +468,7 @@ int main(int argc, char **argv)
         setrlimit(RLIMIT_NOFILE, &limit);
     }
     pattern_fill();
+    transport_prepare();
     alarm(PATIENCE + (unsigned)(options.warmup + options.seconds));
     open_connections();
 

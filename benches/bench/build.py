@@ -56,9 +56,10 @@ def run(*command, **more):
     subprocess.run([str(part) for part in command], check=True, **more)
 
 
-def install(servers, more=None):
-    """Installs what is missing, if this user may; more: further tools, and their packages."""
+def install(servers, more=None, headers=None):
+    """Installs what is missing, if this user may; more, headers: further tools and headers, and their packages."""
     missing = [package for tool, package in {**TOOLS, **(more or {})}.items() if not shutil.which(tool)]
+    missing += [package for header, package in (headers or {}).items() if not Path("/usr/include", header).exists()]
     for name in servers:
         peer = PEERS[name]
         if peer.header and not Path("/usr/include", peer.header).exists():

@@ -51,8 +51,8 @@ def running(server, mode, wrapper=(), cores=(SERVER_CORE,), **more):
 class Load:
     """A load; with --pause it is led by readiness() and go()."""
 
-    def __init__(self, programs, arguments, port, pid=None, cores=(LOAD_CORE,)):
-        command = [str(programs / "load"), *arguments.split(), "--port", str(port)]
+    def __init__(self, programs, arguments, port, pid=None, cores=(LOAD_CORE,), program="load"):
+        command = [str(programs / program), *arguments.split(), "--port", str(port)]
         if pid is not None:
             command += ["--pid", str(pid)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -100,11 +100,11 @@ def _figures(result, unit):
     }
 
 
-def windows(programs, servers, scenario, number, seconds, warmup, start=None):
+def windows(programs, servers, scenario, number, seconds, warmup, start=None, program="load"):
     """Starts all the servers, each with a load of its own, and lets them work in turn, a moment each, so many times.
 
     Only one pair works at a time. What a slow machine, or a neighbour on it, does for seconds meets all of them alike.
-    start begins one of them instead of running(). Returns what was measured, {server: [figures, ...]}.
+    start begins one of them instead of running(), program is the load. Returns what was measured, {server: [figures, ...]}.
     """
     start = start or running
     found = {server.name: [] for server in servers}
@@ -113,7 +113,7 @@ def windows(programs, servers, scenario, number, seconds, warmup, start=None):
         for server in servers:
             process, port = stack.enter_context(start(server, scenario.mode))
             arguments = f"{scenario.load} --seconds {seconds} --warmup {warmup} --windows"
-            load = stack.enter_context(Load(programs, arguments, port, process.pid))
+            load = stack.enter_context(Load(programs, arguments, port, process.pid, program=program))
             load.expect("ready")
             loads.append((server.name, load))
         for _ in range(number):
@@ -164,13 +164,13 @@ def resident(pid):
         return int(re.search(r"^Rss:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
 
-def idle_memory(programs, server, connections):
+def idle_memory(programs, server, connections, program="load"):
     """Resident bytes per connection that has been in use once and is silent now."""
     with running(server, "echo") as (process, port):
-        with Load(programs, "echo --connections 64 --count 1 --pause", port) as few:
+        with Load(programs, "echo --connections 64 --count 1 --pause", port, program=program) as few:
             few.expect("ready")  # what is made once, such as buffers, is there now
             before = resident(process.pid)
-            with Load(programs, f"echo --idle {connections - 1} --count 1 --pause", port) as many:
+            with Load(programs, f"echo --idle {connections - 1} --count 1 --pause", port, program=program) as many:
                 many.expect("ready")
                 return (resident(process.pid) - before) / connections
 

@@ -3,7 +3,7 @@
 
 from statistics import median, quantiles
 
-from . import proxies, svg, text
+from . import proxies, svg, text, tls
 from .scenarios import BY_NAME, SCENARIOS, TARGETS
 from .text import number, spread
 
@@ -177,6 +177,7 @@ def table(results):
     lines += _counted(results, servers)
     lines += _scaling(results)
     lines += proxies.report(results["proxy"])
+    lines += tls.report(results["tls"])
     lines += _absolute(results, servers)
     return "\n".join(lines)
 

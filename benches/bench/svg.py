@@ -39,15 +39,15 @@ def _short(value):
 
 
 def _scale(low, high, start, end):
-    """From a value to a place on a logarithmic axis."""
-    return lambda value: start + (log10(value) - log10(low)) / (log10(high) - log10(low)) * (end - start)
+    """From a value to a place on a logarithmic axis; what is too small for it stands at its beginning."""
+    return lambda value: start + (log10(max(value, low)) - log10(low)) / (log10(high) - log10(low)) * (end - start)
 
 
 def ratios(title, note, servers, rows):
     """rows: (name, {server: (least, lower quarter, median, upper quarter, most)}), on a logarithmic axis around 1."""
     band, left, width, top = 8 + 9 * len(servers), 300, 900, 74
     height = top + band * len(rows) + 44
-    values = [value for _, row in rows for five in row.values() for value in five]
+    values = [max(value, 0.05) for _, row in rows for five in row.values() for value in five]
     ticks = [tick for tick in (0.25, 0.5, 0.7, 0.85, 1, 1.15, 1.5, 2, 3, 5, 8, 12, 20, 40)
              if min(*values, 0.8) * 0.9 <= tick <= max(*values, 1.25) * 1.1]
     place = _scale(min(*values, ticks[0]), max(*values, ticks[-1]), left + 10, width - 20)

@@ -18,8 +18,6 @@
 #include <unistd.h>
 
 #define EVENTS 1024
-/* How many chunks a source sends to one peer before the others get their turn. */
-#define BURST 16
 
 struct connection {
     uint8_t *rest; /* what the system has not taken yet; NULL while there is none */

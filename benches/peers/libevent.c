@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* libevent, with its buffered connections (bufferevent) and its listener, as its book has them. */
+/* libevent, with its buffered connections (bufferevent) and its listener, as its book has them; with BENCH_TLS over OpenSSL. */
 #include "peer.h"
 
 #include <event2/buffer.h>
@@ -10,6 +10,42 @@
 #include <netinet/tcp.h>
 
 static enum mode mode;
+
+#ifdef BENCH_TLS
+#include <event2/bufferevent_ssl.h>
+#include <openssl/ssl.h>
+
+static SSL_CTX *tls;
+
+static void prepare(void)
+{
+    tls = SSL_CTX_new(TLS_server_method());
+    if (tls == NULL || SSL_CTX_use_certificate_chain_file(tls, getenv("BENCH_CERTIFICATE")) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls, getenv("BENCH_KEY"), SSL_FILETYPE_PEM) != 1)
+        peer_failed("libevent", "the certificate and its key");
+    SSL_CTX_set_mode(tls, SSL_MODE_RELEASE_BUFFERS); /* an idle connection keeps none */
+    SSL_CTX_set_session_cache_mode(tls, SSL_SESS_CACHE_OFF); /* tickets need none */
+}
+
+static struct bufferevent *buffered(struct event_base *base, evutil_socket_t fd)
+{
+    struct bufferevent *made =
+        bufferevent_openssl_socket_new(base, fd, SSL_new(tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+
+    if (made != NULL)
+        bufferevent_openssl_set_allow_dirty_shutdown(made, 1);
+    return made;
+}
+#else
+static void prepare(void)
+{
+}
+
+static struct bufferevent *buffered(struct event_base *base, evutil_socket_t fd)
+{
+    return bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+}
+#endif
 
 static void on_data(struct bufferevent *connection, void *context)
 {
@@ -32,9 +68,9 @@ static void emit(struct bufferevent *connection, void *context)
 
 static void on_end(struct bufferevent *connection, short what, void *context)
 {
-    (void)what;
     (void)context;
-    bufferevent_free(connection);
+    if (!(what & BEV_EVENT_CONNECTED)) /* a handshake is done */
+        bufferevent_free(connection);
 }
 
 static void on_connection(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int length,
@@ -49,7 +85,7 @@ static void on_connection(struct evconnlistener *listener, evutil_socket_t fd, s
         evutil_closesocket(fd);
         return;
     }
-    connection = bufferevent_socket_new(evconnlistener_get_base(listener), fd, BEV_OPT_CLOSE_ON_FREE);
+    connection = buffered(evconnlistener_get_base(listener), fd);
     if (connection == NULL)
         peer_failed("libevent", "out of memory");
     bufferevent_set_max_single_read(connection, READ_SIZE);
@@ -69,6 +105,7 @@ int main(int argc, char **argv)
     int port, one = 1;
 
     mode = peer_begin(argc, argv, &port);
+    prepare();
     address.sin_port = htons((uint16_t)port);
     listener = evconnlistener_new_bind(base, on_connection, NULL,
                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,

@@ -100,7 +100,7 @@ static void on_data(uv_stream_t *stream, ssize_t got, const uv_buf_t *chunk)
 /* A source: what the system takes at once, a bounded number of times, then the rest in the background. */
 static void emit(struct connection *connection)
 {
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < BURST; i++) {
         ssize_t sent = try_write(connection, pattern + connection->position, CHUNK);
         if (sent < 0)
             return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Our library from C, in the way of the header's program. */
+/* Our library from C, in the way of the header's program; with BENCH_TLS a secure server. */
 #include "peer.h"
 
 #include <server_socket.h>
@@ -23,10 +23,10 @@ static void on_close(ss_event *event, void *user_data)
     ss_release(ss_event_target(event));
 }
 
-/* A source: tops the output up to some chunks, and again when the system has taken of them. */
+/* A source: writes until the system takes no more, and again when it has taken the rest. */
 static void emit(ss_socket *socket)
 {
-    while (ss_socket_bytes_pending(socket) < 4 * CHUNK)
+    for (int i = 0; i < BURST && ss_socket_bytes_pending(socket) == 0; i++)
         if (ss_socket_write_bytes(socket, pattern, CHUNK) != SS_OK)
             return;
 }
@@ -53,6 +53,23 @@ static void on_connect(ss_event *event, void *user_data)
     }
 }
 
+#ifdef BENCH_TLS
+static bool secure(ss_server *server)
+{
+    size_t chain_length, key_length;
+    char *chain = peer_file("BENCH_CERTIFICATE", &chain_length), *key = peer_file("BENCH_KEY", &key_length);
+    ss_tls *tls = ss_tls_new();
+
+    return ss_tls_set_identity(tls, NULL, chain, chain_length, key, key_length) == SS_OK && ss_set_tls(server, tls, NULL) == SS_OK;
+}
+#else
+static bool secure(ss_server *server)
+{
+    (void)server;
+    return true;
+}
+#endif
+
 int main(int argc, char **argv)
 {
     ss_server *server = ss_new(NULL);
@@ -60,7 +77,7 @@ int main(int argc, char **argv)
 
     mode = peer_begin(argc, argv, &port);
     ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
-    if (ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, BACKLOG) != SS_OK)
+    if (!secure(server) || ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, BACKLOG) != SS_OK)
         peer_failed("ours", ss_last_error_detail());
     peer_listens(ss_local_port(server));
     return ss_loop_run(NULL) != SS_OK;

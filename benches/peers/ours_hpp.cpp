@@ -4,10 +4,10 @@
 
 #include <server_socket.hpp>
 
-// A source: tops the output up to some chunks, and again when the system has taken of them.
+// A source: writes until the system takes no more, and again when it has taken the rest.
 static void emit(const ss::socket &socket)
 {
-    while (socket.bytes_pending() < 4 * CHUNK)
+    for (int i = 0; i < BURST && socket.bytes_pending() == 0; i++)
         socket.write(pattern, CHUNK);
 }
 

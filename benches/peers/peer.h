@@ -23,6 +23,8 @@ enum mode { MODE_ECHO, MODE_SINK, MODE_SOURCE, MODE_DISCARD };
 #define READ_SIZE (256 * 1024)
 /* How much a source writes at once. */
 #define CHUNK PATTERN_PERIOD
+/* How many chunks a source sends to one peer before the others get their turn. */
+#define BURST 16
 /* What a listen() asks for; the system has its own maximum. */
 #define BACKLOG 4096
 
@@ -55,6 +57,20 @@ static inline void peer_failed(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
+}
+
+/* The file that a variable of the environment names; never freed. */
+static inline char *peer_file(const char *variable, size_t *length)
+{
+    const char *path = getenv(variable);
+    FILE *file = path == NULL ? NULL : fopen(path, "rb");
+    char *bytes = (char *)malloc(64 * 1024);
+
+    if (file == NULL || bytes == NULL)
+        peer_failed(variable, "names no file");
+    *length = fread(bytes, 1, 64 * 1024, file);
+    fclose(file);
+    return bytes;
 }
 
 #endif

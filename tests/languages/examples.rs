@@ -549,16 +549,26 @@ fn daemon_tells_the_time_reports_at_a_signal_and_ends_well() {
     assert!(server.running.wait().success());
 }
 
-/// Nobody waits for those who do not read, once there is a second signal.
+/// Nobody waits for who stays, once there is a second signal: not for the five seconds that a closed connection may go on.
 #[test]
 fn daemon_ends_at_once_at_a_second_signal() {
     let Some(program) = program("daemon") else { return };
     for number in [libc::SIGINT, libc::SIGTERM] {
         let mut server = Server::from(command(&program).args(["0", "1000000"]));
+        let stays = server.connect();
+        let mut report = String::new();
+        while !report.starts_with("1 accepted") {
+            signal(&server, libc::SIGHUP);
+            report = server.line();
+        }
         signal(&server, number);
         server.line();
+        assert!(text(&read_to_end(stays.try_clone().expect("a clone"))).ends_with("bye\n"));
+        server.assert_alive();
+        let begun = Instant::now();
         signal(&server, number);
         assert!(server.running.wait().success());
+        assert!(begun.elapsed() < Duration::from_secs(4), "it has waited for who stays");
     }
 }
 

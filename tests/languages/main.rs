@@ -13,6 +13,7 @@ mod haxe_hxcpp;
 mod haxe_openfl;
 mod haxe_secure;
 mod hosts;
+mod http_files;
 mod parsers;
 mod unwinding;
 mod valgrind;

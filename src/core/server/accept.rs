@@ -76,7 +76,8 @@ impl ServerRef<'_> {
     #[inline]
     pub(crate) fn accept(&mut self, sockets: &mut Table<Socket>) -> Accepted {
         inject::point();
-        self.server.peers_wait = true;
+        // At one that is bound and does not listen nobody waits.
+        self.server.peers_wait = self.server.is_listening();
         if self.is_full() {
             self.server.share.wants_place.set(true);
         }

@@ -3,9 +3,6 @@
 //! does not read; and that no path leads out of the folder.
 #![cfg(target_os = "linux")]
 
-mod harness;
-
-use harness::Running;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -15,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::harness::{self, Running};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const INDEX: &str = "<p>the index\n";
