@@ -293,7 +293,7 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		if (length <= __length)
 			return;
 		if (length > __bytes.length) {
-			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length);
+			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length + 8); // some room more: what is read next may be as long
 			if (__length > 0)
 				larger.blit(0, __bytes, 0, __length);
 			__bytes = larger;
