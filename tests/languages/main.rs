@@ -11,5 +11,6 @@ mod haxe;
 mod hosts;
 mod http_files;
 mod parsers;
+mod tls_examples;
 mod unwinding;
 mod valgrind;

@@ -23,9 +23,9 @@ use std::num::NonZeroI32;
 use std::rc::Rc;
 
 pub(crate) use phase::{Happening, Phase};
+use rare::Rare;
 use settings::Refusals;
 pub(crate) use share::{Notes, ServerShare};
-use rare::Rare;
 
 use crate::address::Ends;
 use crate::core::events::EventType;

@@ -158,8 +158,10 @@ impl Socket {
     /// another connection.
     pub(crate) fn explain(&self, cause: Cause, os_error: i32, dispatched: bool) -> String {
         let is_of_now = self.connection.is_none() && !self.is_connecting();
-        let failure =
-            self.cold().filter(|_| is_of_now && matches!(cause, Cause::Connect | Cause::Secure)).and_then(|cold| cold.failure.as_ref());
+        let failure = self
+            .cold()
+            .filter(|_| is_of_now && matches!(cause, Cause::Connect | Cause::Secure))
+            .and_then(|cold| cold.failure.as_ref());
         if let Some(failure) = failure {
             return failure.to_string();
         }

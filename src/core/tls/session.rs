@@ -193,12 +193,7 @@ struct Pumped {
 }
 
 /// Works until nothing more comes of the sealed bytes.
-fn pump<R: Records>(
-    records: &mut R,
-    sealed: &mut [u8],
-    plain: &mut dyn FnMut(&[u8]),
-    out: &mut Scratch,
-) -> Pumped {
+fn pump<R: Records>(records: &mut R, sealed: &mut [u8], plain: &mut dyn FnMut(&[u8]), out: &mut Scratch) -> Pumped {
     let mut pumped = Pumped::default();
     loop {
         let rest = sealed.get_mut(pumped.used..).unwrap_or_default();

@@ -42,9 +42,9 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
     let digits = text.strip_suffix(b"Z")?;
     let number = |digits: &[u8]| {
-        digits.iter().try_fold(0_i64, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
-        })
+        digits
+            .iter()
+            .try_fold(0_i64, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0')))
     };
     let (year, rest) = match tag {
         0x17 => {
@@ -62,7 +62,8 @@ fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
 /// Days since 1970 in the Gregorian calendar. Years begin in March here, so that leap days come last.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day - 719_469
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day
+        - 719_469
 }
 
 #[cfg(test)]
