@@ -137,7 +137,7 @@ fn secure_client_speaks_to_whom_it_trusts_only() {
 }
 
 #[test]
-fn secure_client_gets_all_of_an_answer_from_openssl_and_knows_a_cut_one() {
+fn secure_client_gets_all_of_an_answer_from_openssl() {
     let Some(folder) = certificate("openssl") else { return };
     let mut server = Command::new("openssl");
     server.args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert"]).arg(folder.join("certificate.pem"));
@@ -154,5 +154,5 @@ fn secure_client_gets_all_of_an_answer_from_openssl_and_knows_a_cut_one() {
     let trusted = folder.join("certificate.pem");
     let trusted = trusted.to_str().expect("UTF-8");
     let Some((_, got, said)) = client("GET / HTTP/1.0\r\n\r\n", &["localhost", &port, trusted]) else { return };
-    assert!(got.contains("Secure Renegotiation") && got.trim_end().ends_with("</html>"), "{got}{said}");
+    assert!(got.contains("<HTML>") && got.trim_end().ends_with("</HTML>"), "{got}{said}");
 }
