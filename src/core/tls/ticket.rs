@@ -58,7 +58,7 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    pub(super) fn new(secrets: &[Secret], policy: &[u8]) -> Arc<dyn ProducesTickets> {
+    pub(super) fn shared(secrets: &[Secret], policy: &[u8]) -> Arc<dyn ProducesTickets> {
         let keys = secrets.iter().filter_map(|secret| Key::new(secret, policy)).collect();
         Arc::new(Tickets { keys, random: SystemRandom::new() })
     }
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn who_has_the_secret_opens_a_ticket_and_nobody_else() {
         let (first, second) = (Secret::new(&[1; 32]), Secret::new(&[2; 32]));
-        let ticket = Tickets::new(&[first.clone()], b"0").encrypt(b"session").unwrap();
-        let opened = |secrets: &[Secret], policy: &[u8]| Tickets::new(secrets, policy).decrypt(&ticket);
+        let ticket = Tickets::shared(&[first.clone()], b"0").encrypt(b"session").unwrap();
+        let opened = |secrets: &[Secret], policy: &[u8]| Tickets::shared(secrets, policy).decrypt(&ticket);
         assert_eq!(opened(&[first.clone()], b"0").as_deref(), Some(&b"session"[..]));
         assert_eq!(opened(&[second.clone(), first.clone()], b"0").as_deref(), Some(&b"session"[..]));
         assert_eq!(opened(&[second], b"0"), None);
@@ -116,8 +116,8 @@ mod tests {
         for changed in 0..ticket.len() {
             let mut ticket = ticket.clone();
             ticket[changed] ^= 1;
-            assert_eq!(Tickets::new(&[first.clone()], b"0").decrypt(&ticket), None, "byte {changed}");
+            assert_eq!(Tickets::shared(&[first.clone()], b"0").decrypt(&ticket), None, "byte {changed}");
         }
-        assert_eq!(Tickets::new(&[first], b"0").decrypt(b"short"), None);
+        assert_eq!(Tickets::shared(&[first], b"0").decrypt(b"short"), None);
     }
 }
