@@ -16,7 +16,7 @@
 #
 # Needs Rust 1.85 or newer and a C compiler. On Linux, with GNU binutils, only the library's functions are global in the static
 # library that is installed, so that it links beside others of Rust (install/archive); elsewhere it is as cargo makes it. Where cargo-c
-# is installed, `cargo cinstall --release` does the same, without the CMake files and with the static library as cargo makes it.
+# is installed, `cargo cinstall --release` does the same, with the static library as cargo makes it.
 # SPDX-License-Identifier: MIT OR Apache-2.0
 set -eu
 umask 022

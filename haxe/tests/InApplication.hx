@@ -9,15 +9,20 @@ import openfl.events.IOErrorEvent;
 import openfl.events.OutputProgressEvent;
 import openfl.events.ProgressEvent;
 import openfl.events.ServerSocketConnectEvent;
+import openfl.net.SecureSocket;
 import openfl.net.ServerSocket;
 import openfl.net.Socket;
 import openfl.net.XMLSocket;
+import openfl.security.CertificateStatus;
 import openfl.utils.ByteArray;
 import openfl.utils.Endian;
 import openfl.utils.IDataInput;
 import serversocket.ErrorDetail;
 import serversocket.Pump;
 import serversocket.SocketErrorEvent;
+import serversocket.SocketEvent;
+import serversocket.SocketOption;
+import serversocket.Tls;
 
 /**
 	Part of an OpenFL application, which is compiled against OpenFL's own sources: the sockets are this library's, and all
@@ -41,6 +46,8 @@ class InApplication extends Sprite {
 		xml();
 		errors();
 		listeners();
+		more();
+		secure();
 		openfl.Lib.current.removeEventListener(Event.ENTER_FRAME, null); // OpenFL takes it
 		Sys.exit(0);
 	}
@@ -139,6 +146,47 @@ class InApplication extends Sprite {
 		socket.connect("127.0.0.1", port);
 		until(() -> heard != null);
 		say('ioError: ${heard.text} ${cast(heard, SocketErrorEvent).osError > 0}');
+	}
+
+	/** What this library has more than OpenFL: halves, paths, peace. **/
+	static function more() {
+		var heard = [];
+		var path = '/tmp/serversocket-${Std.random(1 << 29)}.sock';
+		var server = new ServerSocket();
+		server.setOption(SocketOption.HALF_OPEN, 1);
+		server.addEventListener(ServerSocketConnectEvent.CONNECT, (e:ServerSocketConnectEvent) -> {
+			var socket = e.socket;
+			heard.push('a peer: ${socket.peerCredentials().pid > 0}');
+			socket.addEventListener(SocketEvent.END, (e:SocketEvent) -> {
+				heard.push('${e.type}: ${socket.readUTFBytes(2)} ${Std.isOfType(e, Event)}');
+				socket.writeUTFBytes("ok");
+				socket.shutdown();
+			});
+		});
+		server.addEventListener(Event.CLOSE, _ -> heard.push('drained: ${server.closeError}'));
+		server.bindPath(path);
+		server.listen();
+		var client = new Socket();
+		client.addEventListener(Event.CONNECT, _ -> {
+			client.writeUTFBytes("hi");
+			client.shutdown();
+			server.drain(30000);
+		});
+		client.addEventListener(Event.CLOSE, _ -> heard.push('close: ${client.readUTFBytes(2)}'));
+		client.connectPath(path);
+		until(() -> heard.length == 4);
+		heard.sort(Reflect.compare);
+		say(heard.join(", "));
+	}
+
+	static function secure() {
+		var status:CertificateStatus = CertificateStatus.TRUSTED;
+		say('SecureSocket: ${SecureSocket.isSupported == Tls.isSupported}, $status');
+		if (!SecureSocket.isSupported)
+			return;
+		var socket = new SecureSocket();
+		if (socket.serverCertificate != null || socket.serverCertificateStatus != CertificateStatus.UNKNOWN)
+			say("nothing is known of the server yet");
 	}
 
 	/** As in OpenFL, what a listener throws flies; but not through C: each comes out of a poll when its turn is over. **/

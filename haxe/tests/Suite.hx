@@ -10,7 +10,7 @@ class Suite {
 		var failed = 0;
 		var groups:Array<Any> = [
 			new DispatcherTests(), new ServerTests(), new SocketTests(), new DataTests(), new ByteArrayTests(), new ObjectTests(), new CollectorTests(),
-			new OpenflTests(), new TimerTests(), new EndTests(), new PathTests()
+			new OpenflTests(), new TimerTests(), new EndTests(), new PathTests(), new TlsTests()
 			#if cpp, new NativeTests() #end
 		];
 		for (group in groups) {

@@ -65,9 +65,12 @@ fn is_free(port: u16) -> bool {
 
 #[test]
 fn a_server_without_connections_has_drained_in_the_next_turn() {
-    for listening in [true, false] {
+    for (listening, heard) in [(true, true), (true, false), (false, true), (false, false)] {
         let events = Loop::new();
         let server = Server::new(&events);
+        if heard {
+            on(&server, CONNECT, |_| {});
+        }
         ok(server.bind(0, c"127.0.0.1"));
         if listening {
             ok(server.listen(0));

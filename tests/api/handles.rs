@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::ffi::{CStr, c_void};
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut, without_provenance_mut};
 use std::rc::Rc;
 use std::thread;
 use support::*;
@@ -24,6 +24,7 @@ enum Takes {
     Socket,
     Event,
     Timer,
+    Tls,
     /// A server or a socket.
     Target,
     Any,
@@ -52,7 +53,7 @@ fn bystander() -> *mut ss_server {
 
 /// All of them, with otherwise good arguments.
 fn exports() -> Vec<Export> {
-    use Takes::{Any, Event, Loop, Server, Socket, Target, Timer};
+    use Takes::{Any, Event, Loop, Server, Socket, Target, Timer, Tls};
     const TYPE: *const std::ffi::c_char = c"type".as_ptr();
 
     fn status(name: &'static str, takes: Takes, call: fn(*mut c_void) -> ss_status) -> Export {
@@ -119,6 +120,27 @@ fn exports() -> Vec<Export> {
         }),
         status("ss_timer_set", Timer, |h| ss_timer_set(h.cast(), 1_000_000, 0)),
         status("ss_timer_stop", Timer, |h| ss_timer_stop(h.cast())),
+        status("ss_tls_set_identity", Tls, |h| unsafe {
+            ss_tls_set_identity(h.cast(), null(), b"x".as_ptr().cast(), 1, b"x".as_ptr().cast(), 1)
+        }),
+        status("ss_tls_add_certificate", Tls, |h| unsafe {
+            ss_tls_add_certificate(h.cast(), b"x".as_ptr().cast(), 1, true)
+        }),
+        status("ss_tls_set_protocols", Tls, |h| unsafe { ss_tls_set_protocols(h.cast(), c"x".as_ptr()) }),
+        status("ss_tls_set_ticket_secret", Tls, |h| unsafe { ss_tls_set_ticket_secret(h.cast(), null(), 0) }),
+        status("ss_set_tls (tls)", Tls, |h| {
+            // NULL is an argument there: plain.
+            let handle = if h.is_null() { without_provenance_mut(8) } else { h };
+            unsafe { ss_set_tls(bystander().object(), handle.cast(), null()) }
+        }),
+        status("ss_set_tls (object)", Target, |h| unsafe { ss_set_tls(h, null_mut(), null()) }),
+        getter("ss_socket_tls_version", Socket, |h| ss_socket_tls_version(h.cast()) == 0),
+        getter("ss_socket_server_name", Socket, |h| ss_socket_server_name(h.cast()).is_null()),
+        getter("ss_socket_protocol", Socket, |h| ss_socket_protocol(h.cast()).is_null()),
+        getter("ss_socket_peer_certificate", Socket, |h| {
+            let mut length = 77;
+            unsafe { ss_socket_peer_certificate(h.cast(), 0, &mut length).is_null() && length == 0 }
+        }),
         getter("ss_new", Loop, |h| made(ss_new(h.cast()))),
         getter("ss_socket_new", Loop, |h| made(ss_socket_new(h.cast()))),
         status("ss_bind", Server, |h| unsafe { ss_bind(h.cast(), 0, c"127.0.0.1".as_ptr()) }),
@@ -210,6 +232,7 @@ impl Export {
 struct Zoo {
     event: Event,
     timer: *mut ss_timer,
+    tls: *mut ss_tls,
     pair: Pair,
 }
 
@@ -218,16 +241,19 @@ impl Zoo {
         let pair = Pair::new();
         let timer = unsafe { ss_timer_new(pair.events.0, 1_000_000, 0, Some(task), null_mut(), None) };
         assert!(!timer.is_null(), "{:?}", last_error());
-        Zoo { event: Event::new(c"type", false, false), timer, pair }
+        let tls = ss_tls_new();
+        assert!(!tls.is_null(), "{:?}", last_error());
+        Zoo { event: Event::new(c"type", false, false), timer, tls, pair }
     }
 
-    fn animals(&self) -> [(Takes, *mut c_void); 5] {
+    fn animals(&self) -> [(Takes, *mut c_void); 6] {
         [
             (Takes::Loop, self.pair.events.object()),
             (Takes::Server, self.pair.server.object()),
             (Takes::Socket, self.pair.socket.object()),
             (Takes::Event, self.event.object()),
             (Takes::Timer, self.timer.object()),
+            (Takes::Tls, self.tls.object()),
         ]
     }
 
@@ -252,6 +278,7 @@ impl Drop for Zoo {
     fn drop(&mut self) {
         ss_release(self.event.object());
         ss_release(self.timer.object());
+        ss_release(self.tls.object());
     }
 }
 
@@ -316,7 +343,7 @@ fn millions_of_garbage_handles_are_refused() {
             if word == 0 {
                 continue;
             }
-            let garbage = std::ptr::without_provenance_mut(word as usize);
+            let garbage = without_provenance_mut(word as usize);
             for export in &exports {
                 export.refuses(garbage, SS_ERR_HANDLE);
             }
@@ -332,7 +359,7 @@ fn a_handle_with_one_bit_changed_is_refused() {
         let exports = exports();
         for (_, handle) in zoo.animals() {
             for bit in 0..usize::BITS {
-                let changed = std::ptr::without_provenance_mut(handle.addr() ^ (1 << bit));
+                let changed = without_provenance_mut(handle.addr() ^ (1 << bit));
                 if [bystander().object(), ss_loop_default().object()].contains(&changed) {
                     continue;
                 }
@@ -378,7 +405,7 @@ fn a_getter_on_another_thread_leaves_a_reason() {
     thread::spawn(move || {
         assert!(!ss_bound(server.get()));
         assert_eq!(last_error().status, SS_ERR_THREAD);
-        assert!(!ss_bound(std::ptr::without_provenance_mut(usize::MAX)));
+        assert!(!ss_bound(without_provenance_mut(usize::MAX)));
         assert_eq!(last_error().status, SS_ERR_HANDLE);
         // What succeeds leaves it as it is.
         assert!(!ss_loop_default().is_null());
@@ -412,17 +439,18 @@ fn errors_are_each_threads_own() {
 
 #[test]
 fn objects_are_counted_by_their_kind_from_first_to_last() {
-    const KINDS: [i32; 6] = [SS_KIND_LOOP, SS_KIND_SERVER, SS_KIND_SOCKET, SS_KIND_EVENT, SS_KIND_VALUE, SS_KIND_TIMER];
+    const KINDS: [i32; 7] =
+        [SS_KIND_LOOP, SS_KIND_SERVER, SS_KIND_SOCKET, SS_KIND_EVENT, SS_KIND_VALUE, SS_KIND_TIMER, SS_KIND_TLS];
     let counts = || KINDS.map(|kind| ss_object_count(kind));
     thread::spawn(move || {
-        assert_eq!(counts(), [0; 6], "a thread that has never used the library has nothing");
+        assert_eq!(counts(), [0; 7], "a thread that has never used the library has nothing");
         let zoo = Zoo::new();
-        assert_eq!(counts(), [1, 1, 1, 1, 0, 1]);
+        assert_eq!(counts(), [1, 1, 1, 1, 0, 1, 1]);
         let value = ss_value_new(SS_VALUE_ARRAY);
         assert!(!ss_value_add_item(value).is_null(), "a part, which has a handle and is no value of its own");
         let more: Vec<_> = (0..100).map(|_| ss_socket_new(zoo.pair.events.0)).collect();
         let other = ss_new(null_mut()); // on the thread's own loop
-        assert_eq!(counts(), [2, 2, 101, 1, 1, 1]);
+        assert_eq!(counts(), [2, 2, 101, 1, 1, 1, 1]);
         // An event is counted while somebody holds it, and not because it is being dispatched.
         let held = Rc::new(Cell::new(null_mut()));
         on(other, c"mine", {
@@ -444,9 +472,9 @@ fn objects_are_counted_by_their_kind_from_first_to_last() {
         more.into_iter().for_each(|socket| ok(release(socket)));
         ok(release(value));
         ok(release(other));
-        assert_eq!(counts(), [2, 1, 1, 1, 0, 1]);
+        assert_eq!(counts(), [2, 1, 1, 1, 0, 1, 1]);
         drop(zoo);
-        assert_eq!(counts(), [1, 0, 0, 0, 0, 0], "its own loop stays");
+        assert_eq!(counts(), [1, 0, 0, 0, 0, 0, 0], "its own loop stays");
         for unknown in [0, 5, 9, -1, i32::MIN, i32::MAX] {
             assert_eq!(ss_object_count(unknown), 0);
         }

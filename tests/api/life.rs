@@ -1013,6 +1013,43 @@ fn post_long_tasks(events: &Loop, count: usize) -> Rc<RefCell<Vec<usize>>> {
     ran
 }
 
+/// A thousand peers that have come at once, and say nothing, hold nobody up when their time is over.
+#[test]
+fn those_whose_time_is_over_at_once_share_the_loop_with_others() {
+    const PEERS: usize = 60;
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    set(&server, SS_OPT_IDLE_TIMEOUT, 30);
+    let accepted = server.keep_accepted();
+    let _peers: Vec<_> = (0..PEERS).map(|_| server.client()).collect();
+    events.pump_until(|| accepted.len() == PEERS);
+    let closed = shared::<usize>();
+    for index in 0..PEERS {
+        let closed = closed.clone();
+        on(accepted.get(index), CLOSE, move |_| {
+            increment(&closed);
+            compute(Duration::from_millis(1));
+        });
+    }
+    // The host is busy until all of them are overdue.
+    compute(Duration::from_millis(60));
+    let mut most = 0;
+    events.pump_until(|| {
+        let before = closed.get();
+        events.turn(0);
+        most = most.max(closed.get() - before);
+        closed.get() == PEERS
+    });
+    assert!(most <= 4, "{most} were told of their end in one turn");
+}
+
+fn compute(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
 #[test]
 fn posted_tasks_share_the_loop_with_its_peers() {
     const TASKS: usize = 200;

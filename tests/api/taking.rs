@@ -62,6 +62,27 @@ fn what_is_taken_counts_as_read_and_is_written_back_as_it_is() {
     }
 }
 
+/// Its bytes are lent in place as well, but by another way.
+#[test]
+fn what_a_socket_with_user_data_takes_counts_as_read() {
+    let pair = Pair::new();
+    let object = pair.socket.object();
+    ok(unsafe { ss_set_user_data(object, object, None) });
+    let taken = Log::default();
+    on(*pair.socket, SOCKET_DATA, {
+        let (taken, socket) = (taken.clone(), *pair.socket);
+        move |_| {
+            taken.add(String::from_utf8_lossy(take(socket)));
+            assert_eq!(socket.available(), 0);
+        }
+    });
+    for (count, text) in ["one", "two"].into_iter().enumerate() {
+        pair.send(text.as_bytes());
+        pair.events.pump_until(|| taken.len() > count);
+    }
+    assert_eq!(taken.take(), ["one", "two"]);
+}
+
 #[test]
 fn with_nothing_unread_it_answers_null_and_that_is_no_failure() {
     let pair = Pair::new();

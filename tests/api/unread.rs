@@ -170,7 +170,15 @@ fn fewer_connections_have_larger_parts_of_what_may_be_unread() {
     assert_eq!(accepted.get(1).available(), 1_000, "it holds more than its part");
     peers.truncate(2);
     events.pump_until(|| accepted.get(1).available() == bytes.len());
-    drop(server);
+    // A higher bound makes them larger, too, also if all together have more still.
+    peers[1].pour(&pattern(1_300));
+    events.pump_until(|| accepted.get(1).available() == 1_300);
+    let bytes = pattern(2_000);
+    peers[1].pour(&bytes);
+    pass(&events, 50);
+    assert_eq!(accepted.get(1).available(), 1_300, "it holds more than its part");
+    set(&server, SS_OPT_UNREAD_LIMIT, 18_000);
+    events.pump_until(|| accepted.get(1).available() == bytes.len());
 }
 
 #[test]

@@ -336,6 +336,7 @@ typedef struct {
     ss_event *event;
     ss_value *value;
     ss_timer *timer;
+    ss_tls *tls; /* NULL if the library was built without TLS */
     int client;
 } family;
 
@@ -350,6 +351,8 @@ static void new_family(family *f)
     CHECK(f->value != NULL);
     f->timer = ss_timer_new(f->loop, 1000000, 0, never_task, NULL, NULL);
     CHECK(f->timer != NULL);
+    f->tls = ss_tls_new();
+    CHECK((f->tls != NULL) == ss_tls_is_supported());
     good_event = f->event;
     expected = SS_ERR_HANDLE;
     taken_over = 0;
@@ -382,6 +385,7 @@ static void end_family(family *f)
     CHECK_OK(ss_release(f->event));
     CHECK_OK(ss_release(f->value));
     CHECK_OK(ss_release(f->timer));
+    CHECK_OK(ss_release(f->tls));
     CHECK_OK(ss_release(f->loop));
 }
 
@@ -447,6 +451,13 @@ static void a_handle_of_another_kind_is_refused(void)
     use_as_target(f.timer);
     use_as_value(f.timer);
     use_as_timer(f.loop);
+    if (f.tls != NULL) use_as_loop(f.tls); /* NULL is the default loop */
+    use_as_server(f.tls);
+    use_as_socket(f.tls);
+    use_as_event(f.tls);
+    use_as_value(f.tls);
+    use_as_timer(f.tls);
+    use_as_target(f.tls);
     use_as_tls(f.loop);
     use_as_tls(f.server);
     use_as_tls(f.socket);

@@ -17,7 +17,12 @@ fn script() -> PathBuf {
 
 /// install.sh, as from a shell and not from inside cargo.
 fn installer() -> Command {
-    let mut install = Command::new(script());
+    installer_of(&script())
+}
+
+/// Another script that installs, in the same way.
+fn installer_of(script: &Path) -> Command {
+    let mut install = Command::new(script);
     install.env("CARGO_TARGET_DIR", harness::scratch_dir("target"));
     for variable in ["CARGO_MANIFEST_DIR", "CARGO_BUILD_TARGET", "RUSTFLAGS", "DESTDIR", "LD", "NM", "OBJCOPY", "AR"] {
         install.env_remove(variable);
@@ -649,12 +654,99 @@ fn a_program_finds_it_by_meson() {
     serves(&dir.join("build/main"));
 }
 
+// ---- Archives -------------------------------------------------------------------------------------------------------
+
+/// `ci/release` with what was built for [`prefix`]: it unpacks what it has packed, and has an echo server of that serve. Returns the
+/// archive.
+fn released(name: &str) -> PathBuf {
+    prefix();
+    let folder = empty_dir(name);
+    let mut release = installer_of(&harness::root().join("ci/release"));
+    release.arg("--no-build").env("RELEASE_DIR", &folder);
+    harness::compile(release);
+    let is_archive = |file: &PathBuf| file.extension().is_some_and(|end| end == "gz");
+    let archives: Vec<PathBuf> = files_in(&folder).into_iter().filter(is_archive).collect();
+    assert_eq!(archives.len(), 1, "{archives:?}");
+    folder.join(&archives[0])
+}
+
+#[test]
+fn an_archive_of_a_release_has_everything_serves_anywhere_and_is_the_same_when_made_again() {
+    let tools = ["pkg-config", "python3", "git", "readelf"];
+    if !cfg!(target_os = "linux") || tools.iter().any(|tool| !harness::have_tool(tool)) {
+        return;
+    }
+    let archive = released("release");
+    let listing = Command::new("tar").arg("-tf").arg(&archive).output().expect("tar starts").stdout;
+    let listing = String::from_utf8(listing).expect("names are plain text");
+    for file in files_in(prefix()) {
+        assert!(listing.contains(&format!("/{}\n", file.display())), "{} is not in {listing}", file.display());
+    }
+    for file in ["/ABOUT.txt", "/README.md", "/licences/mio-", "/licences/rust-std/", "/licences/encoding_rs-"] {
+        assert!(listing.contains(file), "{file} is not in {listing}");
+    }
+    let crates =
+        Command::new("tar").args(["-xOf"]).arg(&archive).args(["--wildcards", "*/server_socket.cdx.json"]).output();
+    let crates = String::from_utf8(crates.expect("tar starts").stdout).expect("JSON");
+    for inside in ["pkg:cargo/mio@", "pkg:cargo/encoding_rs@", "pkg:github/rust-lang/rust@"] {
+        assert!(crates.contains(inside), "{inside} is not in {crates}");
+    }
+    assert!(!crates.contains("proptest") && !crates.contains("cbindgen"), "{crates}");
+    let sums = fs::read_to_string(archive.with_file_name("SHA256SUMS")).expect("there are checksums");
+    assert!(sums.contains(archive.file_name().and_then(|name| name.to_str()).expect("a plain name")), "{sums}");
+    assert!(fs::read(&archive).expect("it is there") == fs::read(released("released_again")).expect("it is there"));
+}
+
+// ---- cargo-c --------------------------------------------------------------------------------------------------------
+
+/// cargo-c copies these files as they are: they find the library wherever below the prefix it lies.
+#[test]
+fn the_cmake_package_of_cargo_c_finds_the_library_and_its_version() {
+    if !harness::have_tool("cmake") {
+        return;
+    }
+    for lib in ["lib", "lib64"] {
+        let tree = empty_dir(&format!("for_cargo_c_{lib}"));
+        let package = tree.join("share/cmake/ServerSocket");
+        for (from, to) in [
+            (harness::root().join("install/cargo-c"), package.clone()),
+            (prefix().join("include"), tree.join("include")),
+            (prefix().join("lib"), tree.join(lib)),
+        ] {
+            fs::create_dir_all(&to).expect("a folder can be made");
+            for file in fs::read_dir(from).expect("a folder can be read") {
+                let file = file.expect("it has entries").path();
+                if file.is_file() {
+                    fs::copy(&file, to.join(file.file_name().expect("a name"))).expect("a file can be copied");
+                }
+            }
+        }
+        let build = built_by_cmake(&format!("by_cmake_of_cargo_c_{lib}"), &tree);
+        for kind in ["ServerSocket", "Static"] {
+            harness::check_echo(Command::new(build.join(format!("main_{kind}"))));
+        }
+        let found = fs::read_to_string(build.join("CMakeCache.txt")).expect("CMake remembers what it found");
+        let found = found.lines().find(|line| line.starts_with("ServerSocket_DIR")).expect("the package");
+        assert!(found.ends_with(package.to_str().expect("a plain name")), "{found}");
+        // A version that is not there is refused.
+        let version = env!("CARGO_PKG_VERSION");
+        let header = fs::read_to_string(tree.join("include/server_socket.h")).expect("it is there");
+        let other = header.replacen("#define SS_VERSION_MAJOR ", "#define SS_VERSION_MAJOR 9", 1);
+        fs::write(tree.join("include/server_socket.h"), other).expect("a header can be written");
+        let mut configure = Command::new("cmake");
+        configure.arg("-S").arg(build.with_file_name("")).arg("-B").arg(build.with_file_name("again"));
+        configure.arg(format!("-DCMAKE_PREFIX_PATH={}", tree.display()));
+        let said = refused(configure);
+        assert!(said.contains(&format!("version: 9{version}")), "{said}");
+    }
+}
+
 #[test]
 fn cargo_c_makes_the_same_tree() {
     let there =
         Command::new("cargo").args(["cinstall", "--version"]).output().is_ok_and(|output| output.status.success());
     if !there {
-        // Installing it takes a quarter of an hour: CI does not.
+        // Installing it takes a quarter of an hour: ci/cargo-c does, by night.
         support::left_out("cargo-c is not installed");
         return;
     }
@@ -672,4 +764,10 @@ fn cargo_c_makes_the_same_tree() {
     assert_eq!(installed, harness::header(), "the committed header is the one that is installed");
     assert!(prefix.join("include/server_socket.hpp").exists() && prefix.join("include/server_socket.cdef.h").exists());
     assert!(prefix.join("lib/pkgconfig/server_socket.pc").exists());
+    if harness::have_tool("cmake") {
+        let build = built_by_cmake("by_cmake_after_cargo_c", &prefix);
+        for kind in ["ServerSocket", "Static"] {
+            harness::check_echo(Command::new(build.join(format!("main_{kind}"))));
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 mod faults;
 mod forks;
-mod haxe;
+mod haxe_peers;
 mod names;
 mod network;
 mod peers;

@@ -11,11 +11,11 @@ mod certificates;
 #[cfg(feature = "tls")]
 mod fixture;
 #[cfg(feature = "tls")]
-mod hostile;
+mod strangers;
 #[cfg(feature = "tls")]
-mod life;
+mod secure_life;
 #[cfg(feature = "tls")]
-mod peers;
+mod implementations;
 #[cfg(feature = "tls")]
 mod policy;
 #[cfg(feature = "tls")]

@@ -7,19 +7,26 @@ use super::*;
 struct Found<'a> {
     peer: &'a mut Peer,
     /// `None`: it waits at a server.
-    socket: Option<(&'a mut bool, bool)>,
+    socket: Option<Known<'a>>,
+}
+
+/// What is known of its socket.
+struct Known<'a> {
+    reset: &'a mut bool,
+    given_up: bool,
+    shut: bool,
 }
 
 impl Found<'_> {
     /// It can send, or end its side.
     fn goes_on(&self) -> bool {
-        let is_reset = self.socket.as_ref().is_some_and(|(reset, _)| **reset);
+        let is_reset = self.socket.as_ref().is_some_and(|socket| *socket.reset);
         !self.peer.ended && !is_reset && !self.peer.stream.is_torn()
     }
 
     /// The library may have given it up.
     fn may_fail(&self) -> bool {
-        self.socket.as_ref().is_some_and(|(_, given_up)| *given_up)
+        self.socket.as_ref().is_some_and(|socket| socket.given_up)
     }
 }
 
@@ -28,7 +35,7 @@ fn with_peer(choice: usize, action: impl FnOnce(Found)) {
     with(|trial| {
         let mut peers: Vec<Found> = Vec::new();
         for socket in &mut trial.model.sockets {
-            let state = Some((&mut socket.reset, socket.given_up));
+            let state = Some(Known { reset: &mut socket.reset, given_up: socket.given_up, shut: socket.shut });
             peers.extend(socket.peer.as_mut().map(|peer| Found { peer, socket: state }));
         }
         for server in &mut trial.model.servers {
@@ -131,9 +138,13 @@ pub fn peer_ends() {
 
 pub fn peer_resets() {
     with_peer(byte(), |found| {
+        // Where both sides have ended there is nothing to be reset.
+        if found.peer.ended && found.socket.as_ref().is_some_and(|socket| socket.shut) {
+            return;
+        }
         let is_torn = found.peer.stream.tear();
-        if let Some((reset, _)) = found.socket {
-            *reset |= is_torn;
+        if let Some(socket) = found.socket {
+            *socket.reset |= is_torn;
         }
     });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
+import serversocket.internal.Errors;
 import serversocket.internal.Home;
 
 /** AIR's EventDispatcher. **/
@@ -16,8 +17,8 @@ class EventDispatcher implements IEventDispatcher {
 	/** How deep dispatches may be nested: the next one is Error 2094. **/
 	static inline final MAX_DEPTH = 256;
 
-	/** By type. A list is never changed in place, so that a dispatch can walk the one that it has begun with. **/
-	var __listeners:Null<Map<String, Array<Registration>>>;
+	/** One for each type that has listeners; there are few. **/
+	var __listeners:Null<Array<Listeners>>;
 
 	var __target:Null<IEventDispatcher>;
 
@@ -36,9 +37,7 @@ class EventDispatcher implements IEventDispatcher {
 			throw new TypeError("Parameter type must be non-null.", 2007);
 		if (listener == null)
 			throw new TypeError("Parameter listener must be non-null.", 2007);
-		if (__listeners == null)
-			__listeners = new Map();
-		var old = __listeners.get(type);
+		var old = __list(type);
 		if (old == null)
 			old = [];
 		if (__find(old, listener, useCapture) >= 0)
@@ -48,7 +47,7 @@ class EventDispatcher implements IEventDispatcher {
 		while (place > 0 && list[place - 1].priority < priority)
 			place--;
 		list.insert(place, new Registration(cast listener, useCapture, priority));
-		__listeners.set(type, list);
+		__setList(type, list);
 	}
 
 	/** From its return on the listener is not called any more, not even by a dispatch that is under way. **/
@@ -58,13 +57,9 @@ class EventDispatcher implements IEventDispatcher {
 		if (place < 0)
 			return;
 		old[place].removed = true;
-		if (old.length == 1) {
-			__listeners.remove(type);
-			return;
-		}
 		var list = old.copy();
 		list.splice(place, 1);
-		__listeners.set(type, list);
+		__setList(type, list);
 	}
 
 	public function hasEventListener(type:String):Bool {
@@ -81,18 +76,18 @@ class EventDispatcher implements IEventDispatcher {
 	**/
 	public function dispatchEvent(event:Event):Bool {
 		if (event == null)
-			throw new TypeError("Parameter event must be non-null.", 2007);
+			throw Errors.isNull("event");
 		var list = __list(event.type);
 		if (list == null)
 			return true;
 		if (event.target != null) {
 			event = event.clone();
 			if (event == null)
-				throw new TypeError("Parameter event must be non-null.", 2007);
+				throw Errors.isNull("event");
 		}
 		var home = Home.current();
 		if (home.depth >= MAX_DEPTH)
-			throw new Error("Event dispatch recursion overflow.", 2094);
+			throw Errors.of(1, "Event dispatch recursion overflow.", 2094);
 		home.depth++;
 		event.__begin(__target != null ? __target : this);
 		for (registration in list) {
@@ -126,7 +121,26 @@ class EventDispatcher implements IEventDispatcher {
 	}
 
 	function __list(type:String):Null<Array<Registration>> {
-		return __listeners == null || type == null ? null : __listeners.get(type);
+		if (__listeners != null)
+			for (listeners in __listeners)
+				if (listeners.type == type)
+					return listeners.list;
+		return null;
+	}
+
+	/** An empty one goes. **/
+	function __setList(type:String, list:Array<Registration>):Void {
+		if (__listeners == null)
+			__listeners = [];
+		for (listeners in __listeners)
+			if (listeners.type == type) {
+				if (list.length == 0)
+					__listeners.remove(listeners);
+				else
+					listeners.list = list;
+				return;
+			}
+		__listeners.push(new Listeners(type, list));
 	}
 
 	/** Whether a listener is there that a dispatch would call. **/
@@ -141,6 +155,18 @@ class EventDispatcher implements IEventDispatcher {
 			if (list[place].useCapture == useCapture && Reflect.compareMethods(list[place].listener, listener))
 				return place;
 		return -1;
+	}
+}
+
+private class Listeners {
+	public final type:String;
+
+	/** Never changed in place, so that a dispatch can walk the one that it has begun with. **/
+	public var list:Array<Registration>;
+
+	public function new(type:String, list:Array<Registration>) {
+		this.type = type;
+		this.list = list;
 	}
 }
 

@@ -97,13 +97,6 @@ impl Unread {
         was_over && !self.over.get()
     }
 
-    /// As [`subtract`](Self::subtract), with another limit.
-    pub(crate) fn set_limit(&self, limit: u64) -> bool {
-        self.limit.set(limit);
-        let was_over = self.over.replace(self.bytes.get() > limit);
-        was_over && !self.over.get()
-    }
-
     pub(crate) fn is_over(&self) -> bool {
         self.over.get()
     }
@@ -139,6 +132,18 @@ impl ServerShare {
     pub(crate) fn queue(&self, reactor: &mut Reactor) {
         if let (Some(key), false) = (self.key.get(), self.queued.replace(true)) {
             reactor.push_ready(key);
+        }
+    }
+
+    /// There is another limit. Some of those that were held back may be read from again, also if it is exceeded still.
+    pub(crate) fn set_unread_limit(&self, limit: u64, reactor: &mut Reactor) {
+        let Unread { bytes, over, .. } = &self.unread;
+        self.unread.limit.set(limit);
+        let was_over = over.replace(bytes.get() > limit);
+        match (was_over, over.get()) {
+            (true, false) => reactor.push_loop(),
+            (true, true) => reactor.look_at_all(),
+            (false, _) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::time::Duration;
 
 use super::Loop;
-use super::serve::{Place, room};
+use super::serve::{Delivered, Place, room};
 use super::state::{After, Step, Turn};
 use crate::core::connection::close::End;
 use crate::core::connection::receive::Received;
@@ -84,11 +84,7 @@ impl Loop {
                 }
                 Step::Again
             }
-            Received::TheEnd => self.meet_end(key, events, due, call),
-            other => {
-                self.received_nothing(key, other);
-                Step::Again
-            }
+            other => self.delivered(key, Delivered::Nothing(other), events, due, call),
         }
     }
 

@@ -18,9 +18,10 @@ use crate::error::{Failure, Result};
 use crate::handle::{Key, Kind};
 use crate::inject;
 use crate::sys;
-use crate::sys::net::{self, Ready, Wait};
+use crate::sys::net::{self, EVENTS, Ready, Wait};
 
-/// How long a turn may spend on tasks of other threads, and as long on those of timers; it runs one of each at least.
+/// How long a turn may spend on tasks of other threads, and as long on timers, the host's and our own; it runs one of each at
+/// least.
 const TASK_TIME: Duration = Duration::from_millis(1);
 
 /// What came of looking for a timer whose time has come.
@@ -319,7 +320,8 @@ impl Loop {
                 }
                 Expired::Other => {}
                 Expired::Nothing => {
-                    self.turn.left_over = self.transport.reactor.ready_count();
+                    // The others are left to the next turn, behind whatever the poller names then.
+                    self.turn.left_over = self.transport.reactor.ready_count().min(EVENTS);
                     self.turn.quiet &= self.turn.batch.is_empty() && self.turn.left_over == 0;
                     self.turn.stage = Stage::Batch;
                 }
@@ -363,17 +365,16 @@ impl Loop {
         let reactor = &mut self.transport.reactor;
         let Some(key) = reactor.timers.due(reactor.now) else { return Expired::Nothing };
         self.turn.quiet = false;
-        if key.kind() != Some(Kind::Timer) {
-            reactor.timers.pop();
-            self.expire(key, due);
-            return Expired::Other;
-        }
         let now = net::now();
         let end = *self.turn.task_end.get_or_insert(now + TASK_TIME);
         if now >= end {
             return Expired::Nothing;
         }
         reactor.timers.pop();
+        if key.kind() != Some(Kind::Timer) {
+            self.expire(key, due);
+            return Expired::Other;
+        }
         let Ok(mut timer) = self.timer(key) else { return Expired::Other };
         let task = timer.expire(now);
         self.turn.running = Running::Timer;

@@ -76,30 +76,16 @@ impl ServerRef<'_> {
     #[inline]
     pub(crate) fn accept(&mut self, sockets: &mut Table<Socket>) -> Accepted {
         inject::point();
-        self.server.peers_wait = true;
+        // At one that is bound and does not listen nobody waits.
+        self.server.peers_wait = self.server.is_listening();
         if self.is_full() {
             self.server.share.wants_place.set(true);
         }
-        if !self.may_accept_plain() {
-            return self.accept_apart(sockets);
-        }
-        self.take_peer(sockets, Phase::Accepted)
-    }
-
-    /// It accepts nobody, or is secure.
-    #[inline(never)]
-    fn accept_apart(&mut self, sockets: &mut Table<Socket>) -> Accepted {
-        if !self.may_accept() {
-            return Accepted::Done;
-        }
-        match self.take_peer(sockets, Phase::Connecting) {
-            Accepted::Peer(socket) => Accepted::Stranger(socket),
-            other => other,
-        }
-    }
-
-    #[inline(always)]
-    fn take_peer(&mut self, sockets: &mut Table<Socket>, phase: Phase) -> Accepted {
+        let phase = match self.may_accept_plain() {
+            true => Phase::Accepted,
+            false if self.may_accept() => Phase::Connecting,
+            false => return Accepted::Done,
+        };
         if !self.server.listeners.hears(EventType::CONNECT) {
             return Accepted::Unheard;
         }
@@ -111,7 +97,8 @@ impl ServerRef<'_> {
             Ok((stream, remote)) => {
                 self.make_place();
                 return match self.welcome(sockets, stream, remote, phase) {
-                    Ok(socket) => Accepted::Peer(socket),
+                    Ok(socket) if phase == Phase::Accepted => Accepted::Peer(socket),
+                    Ok(socket) => Accepted::Stranger(socket),
                     Err(_) => {
                         // No memory for it: the peer sees its connection closed.
                         count(&self.server.share.refused);
@@ -163,7 +150,6 @@ impl ServerRef<'_> {
     }
 
     /// Makes the socket of an accepted connection: alive through the connect event, and longer if it is retained.
-    #[inline(always)]
     fn welcome(
         &mut self,
         sockets: &mut Table<Socket>,

@@ -266,8 +266,8 @@ impl ServerRef<'_> {
         match name {
             Name::MaxConnections => self.resume_accepting(),
             Name::LingerBytes => self.transport.keep_lingering_bounded(&self.server.share.clone()),
-            Name::UnreadLimit if server.share.unread.set_limit(server.server_options.unread_limit) => {
-                self.transport.reactor.push_loop();
+            Name::UnreadLimit => {
+                server.share.set_unread_limit(server.server_options.unread_limit, &mut self.transport.reactor)
             }
             _ => {}
         }

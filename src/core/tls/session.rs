@@ -151,6 +151,10 @@ impl Session {
     }
 
     fn write(&mut self, job: Job<'_>, out: &mut Scratch) -> Result<(), Fault> {
+        if self.fault.is_some() {
+            // The listeners are about to be told.
+            return Ok(());
+        }
         match &mut self.side {
             Side::Client(client) => transmit(client, &mut self.held, job, out),
             Side::Server(server) => transmit(server, &mut self.held, job, out),
@@ -167,11 +171,15 @@ impl Session {
 /// What both sides have in common.
 trait Records {
     type Data;
+    fn common(&self) -> &CommonState;
     fn process<'c, 'i>(&'c mut self, sealed: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 }
 
 impl Records for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+    fn common(&self) -> &CommonState {
+        self
+    }
     fn process<'c, 'i>(&'c mut self, sealed: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, ClientConnectionData> {
         self.process_tls_records(sealed)
     }
@@ -179,6 +187,9 @@ impl Records for UnbufferedClientConnection {
 
 impl Records for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+    fn common(&self) -> &CommonState {
+        self
+    }
     fn process<'c, 'i>(&'c mut self, sealed: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, ServerConnectionData> {
         self.process_tls_records(sealed)
     }
@@ -221,7 +232,7 @@ fn pump<R: Records>(records: &mut R, sealed: &mut [u8], plain: &mut dyn FnMut(&[
             Err(error) => {
                 pumped.used += discard;
                 pumped.error = Some(error);
-                last_words(records, sealed.get_mut(pumped.used..).unwrap_or_default(), out);
+                last_words(records, sealed, out);
                 return pumped;
             }
         }
@@ -233,11 +244,17 @@ fn pump<R: Records>(records: &mut R, sealed: &mut [u8], plain: &mut dyn FnMut(&[
 }
 
 /// After an error: what the peer is to be told of it. There may be an unsent rest of the handshake before it.
-fn last_words<R: Records>(records: &mut R, rest: &mut [u8], out: &mut Scratch) {
-    // The same bytes again: what is left of them is of no use to anybody.
-    while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut encoding)), .. } = records.process(rest) {
-        if encode(&mut encoding, out).is_err() {
-            return;
+fn last_words<R: Records>(records: &mut R, sealed: &mut [u8], out: &mut Scratch) {
+    // As long as there is something to be sent the bytes are not looked at, which would be an error again.
+    while records.common().wants_write() {
+        match records.process(sealed).state {
+            Ok(ConnectionState::EncodeTlsData(mut encoding)) => {
+                if encode(&mut encoding, out).is_err() {
+                    return;
+                }
+            }
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => while traffic.next_record().is_some() {},
+            _ => return,
         }
     }
 }

@@ -14,21 +14,58 @@ import serversocket.internal.Value;
 
 	A poll that waits does so in a zone that the collector need not wait for. C calls the listener below from within it, so a C++
 	function stands in between: it leaves the zone, or makes the thread known to the collector, before anything of Haxe's
-	runs, and undoes that on every path. Nothing is thrown through C: `deliver` catches all, and that function the rest.
+	runs, and undoes that on every path. But the first listener of a poll leaves the zone for good, since the waiting is over then:
+	entering it takes as long as a message. Nothing is thrown through C: `deliver` catches all, and that function the rest.
 **/
 @:cppFileCode('
 #include <server_socket.h>
 #include <stdint.h>
 
 namespace {
+/* Whether this thread is in a poll that does not go back to waiting. */
+thread_local bool stays_out = false;
+
 /* While it lives the thread may run Haxe code. */
 class Visit {
 	bool left_free_zone;
 	hx::NativeAttach attached;
 public:
 	Visit() : left_free_zone(hx::TryExitGCFreeZone()), attached(HX_CTX_GET == 0) {}
-	~Visit() { if (left_free_zone) hx::EnterGCFreeZone(); }
+	~Visit() { if (left_free_zone && !stays_out) hx::EnterGCFreeZone(); }
 };
+
+/* In a zone that the collector need not wait for, unless a listener has left it. */
+int wait(ss_status (*call)(int, uint32_t *), bool goes_on, int timeout, uint32_t *events)
+{
+	bool before = stays_out;
+	stays_out = !goes_on;
+	hx::EnterGCFreeZone();
+	int status = call(timeout, events);
+	hx::TryExitGCFreeZone();
+	stays_out = before;
+	return status;
+}
+
+ss_status turn(int timeout, uint32_t *events)
+{
+	return ss_loop_poll(NULL, timeout, events);
+}
+
+ss_status turns(int, uint32_t *)
+{
+	return ss_loop_run(NULL);
+}
+}
+
+/* What comes without waiting the collector may as well wait for. */
+static int serversocket_poll(int timeout, uint32_t *events)
+{
+	return timeout == 0 ? turn(0, events) : wait(turn, false, timeout, events);
+}
+
+static int serversocket_run()
+{
+	return wait(turns, true, 0, NULL);
 }
 
 static void *serversocket_word(int key, int kind)
@@ -74,20 +111,19 @@ class CppBinding {
 
 	public static function poll(timeout:Int):Int {
 		var events:cpp.UInt32 = untyped __cpp__("0"); // not 0: the optimiser would think that it stays so
-		var waits = timeout != 0; // else the collector may as well wait for it
-		if (waits)
-			cpp.vm.Gc.enterGCFreeZone();
-		var status = Native.ss_loop_poll(null, timeout, RawPointer.addressOf(events));
-		if (waits)
-			cpp.vm.Gc.exitGCFreeZone();
+		var home = Home.current();
+		var isNested = home.arrive();
+		var status = CppThunks.poll(timeout, RawPointer.addressOf(events));
+		home.leave(isNested);
 		Failure.check(status);
 		return events;
 	}
 
 	public static function run():Int {
-		cpp.vm.Gc.enterGCFreeZone();
-		var status = Native.ss_loop_run(null);
-		cpp.vm.Gc.exitGCFreeZone();
+		var home = Home.current();
+		var isNested = home.arrive();
+		var status = CppThunks.run();
+		home.leave(isNested);
 		return status;
 	}
 
@@ -115,7 +151,7 @@ class CppBinding {
 			case CLOSE:
 				object.__tell(kind, Native.ss_event_os_error(event), 0, null, null);
 			case SOCKET_DATA:
-				object.__tell(kind, Native.ss_event_bytes_loaded(event), Native.ss_event_bytes_total(event), null, null);
+				object.__tell(kind, Native.ss_event_bytes_loaded(event), 0, null, null);
 			case OUTPUT_PROGRESS:
 				object.__tell(kind, Native.ss_event_bytes_pending(event), Native.ss_event_bytes_total(event), null, null);
 			case END:

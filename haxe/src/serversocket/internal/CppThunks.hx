@@ -13,6 +13,11 @@ extern class CppThunks {
 	/** A timer's task; `user_data` is a `word` of the kind 0. **/
 	@:native("serversocket_tick") static final tick:Task;
 
+	/** `ss_loop_poll` and `ss_loop_run`, which wait where the collector need not wait for them. **/
+	@:native("serversocket_poll") static function poll(timeout:Int, events:cpp.RawPointer<cpp.UInt32>):Int;
+
+	@:native("serversocket_run") static function run():Int;
+
 	/** A task that gives a reference back. **/
 	@:native("serversocket_release") static final release:Task;
 

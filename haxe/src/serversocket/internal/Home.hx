@@ -10,6 +10,12 @@ import sys.thread.Tls;
 	gone finds nothing. An object that is open is held here, as in OpenFL. Others are held weakly. With
 	`-D server-socket-collect` all are: as AIR says, one that the program does not hold can be collected, and is closed then.
 **/
+#if cpp
+@:cppFileCode('
+/* That of this thread while it polls. The function that polls holds it. */
+static thread_local ::serversocket::internal::Home_obj *serversocket_home = 0;
+')
+#end
 class Home {
 	static final homes = new Tls<Home>();
 
@@ -18,12 +24,16 @@ class Home {
 
 	final objects = new Map<Int, Weak<NetDispatcher>>();
 
-	/** Those that may get events from the network. **/
-	final open = new Map<Int, Null<NetDispatcher>>();
+	/** Those that may get events from the network. On hxcpp a map of objects of some class asks each one for it. **/
+	final open = new Map<Int, Dynamic>();
 
 	/** What is to be called when a timer is due, of those that run: they are held, as in AIR. **/
 	final ticking = new Map<Int, () -> Void>();
 
+	/** How many those two are: a map's iterator would list them all. **/
+	var openCount = 0;
+
+	var tickingCount = 0;
 	var nextKey = 0;
 	var count = 0;
 	var sweepAt = 64;
@@ -31,11 +41,35 @@ class Home {
 	function new() {}
 
 	public static function current():Home {
+		#if cpp
+		var here:Home = untyped __cpp__("serversocket_home");
+		if (here != null)
+			return here;
+		#end
+		return ofThread();
+	}
+
+	/** By itself, since what allocates asks hxcpp for the thread first. **/
+	static function ofThread():Home {
 		var home = homes.value;
 		if (home == null)
 			homes.value = home = new Home();
 		return home;
 	}
+
+	#if cpp
+	/** From now on, until `leave`, `current` need not ask. Returns whether it was so before; the caller keeps this object meanwhile. **/
+	public function arrive():Bool {
+		var isNested:Bool = untyped __cpp__("serversocket_home != 0");
+		untyped __cpp__("serversocket_home = {0}.mPtr", this);
+		return isNested;
+	}
+
+	public function leave(isNested:Bool):Void {
+		if (!isNested)
+			untyped __cpp__("serversocket_home = 0");
+	}
+	#end
 
 	/** Returns the object's key. **/
 	public function add(object:NetDispatcher):Int {
@@ -49,18 +83,21 @@ class Home {
 	public function find(key:Int):Null<NetDispatcher> {
 		var held = open.get(key);
 		if (held != null)
-			return held;
+			return #if cpp untyped __cpp__("{0}.StaticCast< ::serversocket::internal::NetDispatcher >()", held) #else held #end;
 		var weak = objects.get(key);
 		return weak == null ? null : weak.get();
 	}
 
 	/** From now on, until `drop`, it may get events from the network. **/
 	public function hold(key:Int, object:NetDispatcher):Void {
+		if (!open.exists(key))
+			openCount++;
 		open.set(key, #if server_socket_collect null #else object #end);
 	}
 
 	public function drop(key:Int):Void {
-		open.remove(key);
+		if (open.remove(key))
+			openCount--;
 	}
 
 	/** A key for a timer of C's, as those of `add`. **/
@@ -70,11 +107,14 @@ class Home {
 
 	/** From now on, until `endTicking`, `tick` calls it. **/
 	public function beginTicking(key:Int, call:() -> Void):Void {
+		if (!ticking.exists(key))
+			tickingCount++;
 		ticking.set(key, call);
 	}
 
 	public function endTicking(key:Int):Void {
-		ticking.remove(key);
+		if (ticking.remove(key))
+			tickingCount--;
 	}
 
 	/** A timer of C's is due. **/
@@ -86,23 +126,24 @@ class Home {
 
 	/** Whether an object may still get events from the network, or a timer runs. **/
 	public function isAwaiting():Bool {
-		if (ticking.iterator().hasNext())
+		if (tickingCount > 0)
 			return true;
 		#if server_socket_collect
 		for (key in open.keys())
 			if (find(key) != null)
 				return true;
-		if (open.iterator().hasNext())
+		if (openCount > 0)
 			hint();
 		return false;
 		#else
-		return open.iterator().hasNext();
+		return openCount > 0;
 		#end
 	}
 
 	#if server_socket_collect
 	function hint():Void {
 		open.clear();
+		openCount = 0;
 		Sys.stderr().writeString("server-socket: HINT: sockets or servers that were open have been collected, and closed, since the program holds no "
 			+ "reference to them. Keep one in a field, or compile without -D server-socket-collect.\n");
 	}

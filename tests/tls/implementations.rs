@@ -33,6 +33,7 @@ fn openssl_talks_to_a_server_in_both_versions() {
         command.args([
             "s_client",
             "-quiet",
+            "-no_ign_eof",
             "-verify_return_error",
             "-servername",
             "localhost",

@@ -80,7 +80,7 @@ fn a_client_does_not_wait_for_ever_for_a_servers_handshake() {
     let accepted = server.keep_accepted();
     client.connect(c"127.0.0.1", server.port());
     events.pump_until(|| accepted.len() == 1);
-    ok(accepted.get(0).close());
+    ok(accepted.get(0).shutdown());
     assert!(client.settle(&events).contains("ended the connection in the handshake"));
 }
 
