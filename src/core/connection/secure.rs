@@ -146,12 +146,18 @@ impl Connection {
     /// Something happens to the connection: what was written is sealed before, and the peer is told of an end that is ours.
     #[cold]
     pub(super) fn prepare_for(&mut self, happening: Happening, reactor: &mut Reactor, key: Key) {
-        use Happening::{Closed, ClosedAtOnce, PeerEnded, ShutDown};
+        use Happening::{Closed, ClosedAtOnce, Cut, PeerEnded, ShutDown};
         if !self.is_secure() {
             return;
         }
         self.seal_written(reactor, key);
-        if matches!(happening, Closed | ClosedAtOnce | PeerEnded | ShutDown) {
+        let ends_well = match happening {
+            Closed | ClosedAtOnce | PeerEnded | ShutDown => true,
+            // The loop ends, say, and everything was sent.
+            Cut => self.output.is_empty(),
+            _ => false,
+        };
+        if ends_well {
             let mut out = std::mem::take(&mut reactor.sealed_out);
             out.clear();
             if let Some(session) = self.session_mut() {
