@@ -134,7 +134,7 @@ void what_does_not_fit_is_refused()
     CHECK(code == ss::errc::argument);
     tls.set_identity(certificate, "", "", code);
     CHECK(code == ss::errc::argument);
-    tls.set_identity("", private_key, "", code); // no bytes are not NULL, which would remove it
+    tls.set_identity("", private_key, "", code);
     CHECK(code == ss::errc::argument);
     tls.remove_identity("", code);
     CHECK(code == ss::errc::argument); // there is none
@@ -150,6 +150,8 @@ void what_does_not_fit_is_refused()
     CHECK(!code);
     tls.refuse_tickets();
     tls.set_identity(certificate, private_key, "*.example.org");
+    tls.set_identity(ss::bytes(), private_key, "*.example.org", code); // no bytes are not NULL, which would remove it
+    CHECK(code == ss::errc::argument);
     tls.remove_identity("*.example.org");
 }
 
