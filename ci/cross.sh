@@ -8,6 +8,9 @@ export WINEPREFIX=$out/wine WINEDEBUG=-all WINEDLLOVERRIDES="mscoree,mshtml="
 export CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc-posix
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=musl-gcc
+# For ring, which is C and assembler in part.
+export CC_x86_64_pc_windows_gnu=x86_64-w64-mingw32-gcc-posix CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+export CC_i686_unknown_linux_gnu=i686-linux-gnu-gcc CC_x86_64_unknown_linux_musl=musl-gcc
 
 # Debian's cargo and rustc, and none that rustup would choose. std is compiled for the target, by unstable flags.
 cross() {

@@ -36,7 +36,7 @@
  *
  * The rules, besides those of server_socket.h:
  *
- *  1. An ss::loop, ss::timer, ss::server, ss::socket, ss::event or ss::value is one reference. A copy is one more, and the
+ *  1. An ss::loop, ss::timer, ss::tls, ss::server, ss::socket, ss::event or ss::value is one reference. A copy is one more, and the
  *     last one to go closes and destroys the object. An empty one refers to nothing: nullptr makes it, and its functions fail.
  *     All of them belong to the thread of their loop, their destructors included; only an ss::loop_remote may be used from
  *     everywhere. As with a pointer, a const reference may change its object.
@@ -797,6 +797,15 @@ public:
     {
         set_option(SS_OPT_READ_TIMEOUT, time.count(), out);
     }
+    /** SS_OPT_HANDSHAKE_TIMEOUT: how long a handshake of TLS may take. */
+    std::chrono::milliseconds handshake_timeout(failure out = {}) const
+    {
+        return std::chrono::milliseconds(option(SS_OPT_HANDSHAKE_TIMEOUT, out));
+    }
+    void set_handshake_timeout(std::chrono::milliseconds time, failure out = {}) const
+    {
+        set_option(SS_OPT_HANDSHAKE_TIMEOUT, time.count(), out);
+    }
     /** SS_OPT_HALF_OPEN: whether a connection goes on when the peer has ended its side. */
     bool half_open(failure out = {}) const { return option(SS_OPT_HALF_OPEN, out) != 0; }
     void set_half_open(bool yes, failure out = {}) const { set_option(SS_OPT_HALF_OPEN, yes, out); }
@@ -1337,6 +1346,74 @@ private:
 inline parts<value> value::items() const { return {*this, item_count()}; }
 inline parts<property> value::properties() const { return {*this, property_count()}; }
 
+/* ---- TLS -------------------------------------------------------------------------------------------------- */
+
+/**
+ * What makes connections secure: who we are, whom we trust, what is spoken above TLS. It belongs to its thread, and serves any
+ * number of servers and sockets; what is changed in it holds for handshakes that begin later.
+ *
+ *     ss::tls tls;
+ *     tls.set_identity(chain, private_key);   // the contents of PEM files
+ *     server.set_tls(tls);
+ */
+class tls : public reference<tls, ss_tls> {
+public:
+    /** Whether the library was built with TLS. Without it the constructors throw unsupported_error. */
+    [[nodiscard]] static bool is_supported() noexcept { return ss_tls_is_supported(); }
+
+    /** Trusts the public authorities, and has no identity: all that most clients need. */
+    tls() : tls(failure()) {}
+    explicit tls(failure out) : reference(adopt{}, made(ss_tls_new(), out)) {}
+    /** An empty reference; with it connections are plain. */
+    tls(std::nullptr_t) noexcept {}
+
+    /**
+     * Sets what is shown to clients that ask for that name ("example.org", "*.example.org"); "": to all others. Each is PEM or DER
+     * and is copied. Set again it is a new one for later handshakes: no connection is lost. argument_error: malformed, or the
+     * key does not fit; nothing was changed.
+     */
+    void set_identity(bytes chain, bytes private_key, const text &name = "", failure out = {}) const
+    {
+        if (name.is_whole(out, "ss::tls::set_identity: a name with a NUL"))
+            out(ss_tls_set_identity(get(), name.c_str(), there(chain), chain.size(), there(private_key), private_key.size()));
+    }
+    void remove_identity(const text &name = "", failure out = {}) const
+    {
+        if (name.is_whole(out, "ss::tls::remove_identity: a name with a NUL"))
+            out(ss_tls_set_identity(get(), name.c_str(), nullptr, 0, nullptr, 0));
+    }
+    /**
+     * SecureSocket.addBinaryChainBuildingCertificate. trusted: an authority besides the public ones, for a server who may sign its
+     * clients' certificates; else a link that leads to one.
+     */
+    void add_certificate(bytes certificate, bool trusted, failure out = {}) const
+    {
+        out(ss_tls_add_certificate(get(), there(certificate), certificate.size(), trusted));
+    }
+    /** ALPN, the best first: "h2,http/1.1"; "": none. */
+    void set_protocols(const text &protocols, failure out = {}) const
+    {
+        if (protocols.is_whole(out, "ss::tls::set_protocols: protocols with a NUL"))
+            out(ss_tls_set_protocols(get(), protocols.c_str()));
+    }
+    /** At least 32 bytes, the same in every loop and process: sessions are resumed at each of them. */
+    void set_ticket_secret(bytes secret, failure out = {}) const
+    {
+        out(ss_tls_set_ticket_secret(get(), there(secret), secret.size()));
+    }
+    /** Nobody resumes a session. */
+    void refuse_tickets(failure out = {}) const { out(ss_tls_set_ticket_secret(get(), nullptr, 0)); }
+
+private:
+    friend class reference<tls, ss_tls>;
+    tls(adopt tag, ss_tls *handle) noexcept : reference(tag, handle) {}
+    /** NULL would mean something else than no bytes. */
+    static const void *there(const bytes &data) noexcept
+    {
+        return data.data() != nullptr ? static_cast<const void *>(data.data()) : "";
+    }
+};
+
 /* ---- Socket ----------------------------------------------------------------------------------------------- */
 
 /** Who the peer of a Unix-domain connection is. */
@@ -1375,6 +1452,30 @@ public:
         if (address.is_whole(out, "ss::socket::bind: an address with a NUL"))
             out(ss_socket_bind(get(), port, address.c_str()));
     }
+    /**
+     * Makes it secure: before connect() its later connections, when it is connected what follows (STARTTLS). connect comes when the
+     * handshake is done, and the peer is who it should be; name: its certificate's, "": that of connect(). An empty tls: plain.
+     */
+    void set_tls(const ss::tls &policy, const text &name = "", failure out = {}) const
+    {
+        if (name.is_whole(out, "ss::socket::set_tls: a name with a NUL"))
+            out(ss_set_tls(get(), policy.get(), name.c_str()));
+    }
+    /** 12 or 13; 0: plain. */
+    int tls_version() const { return ss_socket_tls_version(get()); }
+    /** The name that the client has asked for (SNI). */
+    std::string server_name() const { return or_empty(ss_socket_server_name(get())); }
+    /** What both have agreed upon (ALPN). */
+    std::string protocol() const { return or_empty(ss_socket_protocol(get())); }
+    /** SecureSocket.serverCertificate, in DER; 0 is the peer's own, then what it sent with it. Empty: there is none. */
+    [[nodiscard]] bytes peer_certificate(std::size_t index = 0) const
+    {
+        std::size_t size = 0;
+        const std::uint8_t *data = ss_socket_peer_certificate(get(), index, &size);
+        return {data, size};
+    }
+    /** SecureSocket.serverCertificateStatus: "trusted", "expired", "principalMismatch", ... */
+    std::string certificate_status() const { return or_empty(ss_socket_certificate_status(get())); }
     /** Takes over a connected stream socket: it is connected at once, and no event says so; see ss_socket_adopt. */
     void adopt_descriptor(std::int64_t descriptor, failure out = {}) const { out(ss_socket_adopt(get(), descriptor)); }
     /** Who the peer of a Unix-domain connection is. */
@@ -1666,6 +1767,8 @@ public:
             out(ss_bind_path(get(), path.c_str()));
     }
     void listen(std::int32_t backlog = 0, failure out = {}) const { out(ss_listen(get(), backlog)); }
+    /** Makes the connections secure that it accepts from now on; connect comes after their handshake. An empty tls: plain. */
+    void set_tls(const ss::tls &policy, failure out = {}) const { out(ss_set_tls(get(), policy.get(), nullptr)); }
     void close(failure out = {}) const { out(ss_close(get())); }
     /** Ends in peace: close comes when the last accepted connection has ended, or when those left are reset at that time. */
     template <class Rep, class Period> void drain(const std::chrono::duration<Rep, Period> &time, failure out = {}) const
@@ -1699,6 +1802,11 @@ public:
     template <class Function> listener on_close(Function &&function, failure out = {}) const
     {
         return on(SS_EVENT_CLOSE, std::forward<Function>(function), out);
+    }
+    /** A handshake has failed; event::detail() says whose and why. */
+    template <class Function> listener on_handshake_error(Function &&function, failure out = {}) const
+    {
+        return on(SS_EVENT_HANDSHAKE_ERROR, std::forward<Function>(function), out);
     }
 
 private:
@@ -1884,6 +1992,9 @@ template <> struct hash<ss::loop> {
 };
 template <> struct hash<ss::timer> {
     size_t operator()(const ss::timer &reference) const noexcept { return hash<void *>()(reference.get()); }
+};
+template <> struct hash<ss::tls> {
+    size_t operator()(const ss::tls &reference) const noexcept { return hash<void *>()(reference.get()); }
 };
 template <> struct hash<ss::server> {
     size_t operator()(const ss::server &reference) const noexcept { return hash<void *>()(reference.get()); }

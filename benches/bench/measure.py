@@ -51,8 +51,8 @@ def running(server, mode, wrapper=(), cores=(SERVER_CORE,), **more):
 class Load:
     """A load; with --pause it is led by readiness() and go()."""
 
-    def __init__(self, programs, arguments, port, pid=None, cores=(LOAD_CORE,), program="load"):
-        command = [str(programs / program), *arguments.split(), "--port", str(port)]
+    def __init__(self, programs, arguments, port, pid=None, cores=(LOAD_CORE,), program="load", wrapper=()):
+        command = [*wrapper, str(programs / program), *arguments.split(), "--port", str(port)]
         if pid is not None:
             command += ["--pid", str(pid)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

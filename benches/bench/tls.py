@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 from statistics import median
 
@@ -81,7 +82,31 @@ def measured(rounds, seconds, say):
             cpu = ", ".join(f"{name} {median(run['cpu'] for run in figures):.2f}" for name, figures in found.items())
             say(f"TLS, round {count + 1} of {rounds}: {scenario.title}: CPU µs per {scenario.unit}: {cpu}")
     memory = {server.name: [measure.idle_memory(programs, server, IDLE, "tls_load") for _ in range(3)] for server in servers}
-    return {"runs": runs, "memory": memory}
+    ours = next((server for server in servers if server.name == "ours"), None)
+    beside = [_beside_handshakes(programs, ours, 1) for _ in range(3)] if ours else []
+    return {"runs": runs, "memory": memory, "beside": beside}
+
+
+def _beside_handshakes(programs, server, seconds):
+    """p50 and p99 in µs of a plain echo on the loop of a secure server: alone, and while 1,000 handshakes are under way all the time.
+
+    Both loads have one core, so that of the handshakes gives way.
+    """
+    found = {}
+    with measure.running(server, "echo") as (process, port):
+        plain = measure.listening_port(process)
+        arguments = f"echo --connections 64 --seconds {seconds}"
+        with measure.Load(programs, arguments, plain) as load:
+            alone = load.result()
+        handshakes = f"connect-echo --connections {IDLE} --warmup 1 --seconds {seconds + 1}"
+        with measure.Load(programs, handshakes, port, program="tls_load", wrapper=("nice", "-n", "19")) as secure:
+            time.sleep(1)
+            with measure.Load(programs, arguments, plain) as load:
+                beside = load.result()
+            found["handshakes a second"] = secure.result()["done"] / (seconds + 1)
+    for name, result in (("alone", alone), ("beside handshakes", beside)):
+        found[name] = {"p50": result["p50"], "p99": result["p99"]}
+    return found
 
 
 def _rows(found, value, form):
@@ -111,6 +136,8 @@ def report(found):
         of = runs[scenario.name]
         ratios.append([scenario.title, *(spread([mine["cpu"] / theirs["cpu"] for mine, theirs in zip(of[name], of[REFERENCE])])
                                          for name in others)])
+    beside = [[name, *(spread([run[name][p] for run in found["beside"]], number) for p in ("p50", "p99"))]
+              for name in ("alone", "beside handshakes") if found["beside"]]
     return [
         "## TLS", "",
         "TLS 1.3, AES-256-GCM, X25519, a certificate on P-256; the load is OpenSSL's, on a core of its own. The server's CPU per connection, "
@@ -122,4 +149,7 @@ def report(found):
         *table(["", *names], _rows(runs, _rate, number)),
         *table(["", *names], [[f"resident bytes per idle connection ({IDLE:,} of them)",
                                *(f"{median(memory[name]):,.0f}" for name in names)]]),
+        *([f"A plain echo on 64 connections of the same loop, alone and while {IDLE:,} clients shake hands, one connection after the "
+           "other, and their core gives way to the echo's load:", "",
+           *table(["µs", "p50", "p99"], beside)] if beside else []),
     ]

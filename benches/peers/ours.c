@@ -62,7 +62,22 @@ static bool secure(ss_server *server)
 
     return ss_tls_set_identity(tls, NULL, chain, chain_length, key, key_length) == SS_OK && ss_set_tls(server, tls, NULL) == SS_OK;
 }
+
+/* A plain server on the same loop: how long do its messages take beside handshakes? */
+static void add_plain(void)
+{
+    ss_server *server = ss_new(NULL);
+
+    ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+    if (ss_bind(server, 0, "127.0.0.1") != SS_OK || ss_listen(server, BACKLOG) != SS_OK)
+        peer_failed("ours", ss_last_error_detail());
+    peer_listens(ss_local_port(server));
+}
 #else
+static void add_plain(void)
+{
+}
+
 static bool secure(ss_server *server)
 {
     (void)server;
@@ -80,5 +95,6 @@ int main(int argc, char **argv)
     if (!secure(server) || ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, BACKLOG) != SS_OK)
         peer_failed("ours", ss_last_error_detail());
     peer_listens(ss_local_port(server));
+    add_plain();
     return ss_loop_run(NULL) != SS_OK;
 }

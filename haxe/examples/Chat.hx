@@ -9,6 +9,7 @@ class Chat {
 	static function main() {
 		server = new ServerSocket();
 		server.addEventListener(ServerSocketConnectEvent.CONNECT, event -> guests.push(new Guest(event.socket)));
+		server.setOption(SocketOption.MAX_CONNECTIONS, 500); // each line is written to all of them; others wait
 		server.setOption(SocketOption.WRITE_LIMIT, 1 << 20); // who does not read what he is told is shown out
 		server.bind(Sys.args().length > 0 ? Std.parseInt(Sys.args()[0]) : 7000, "127.0.0.1");
 		server.listen();
@@ -17,9 +18,10 @@ class Chat {
 	}
 
 	public static function say(from:Guest, line:String) {
+		var text = '${from.name}: $line\n';
 		for (guest in guests.copy())
 			if (guest != from)
-				guest.hear('${from.name}: $line\n');
+				guest.hear(text);
 	}
 
 	public static function leave(guest:Guest) {

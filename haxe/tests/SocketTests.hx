@@ -126,6 +126,33 @@ class SocketTests {
 		server.close();
 	}
 
+	/** Whether there is room for less, for as much, or for more: also when the connection is over. **/
+	function testAllIsReadIntoWhateverRoomThereIs() {
+		for (room in [0, 3, 5, 9])
+			for (isOver in [false, true]) {
+				var pair = new Pair();
+				pair.send(Bytes.ofString("hello"));
+				if (isOver) {
+					pair.client.close();
+					Check.until(() -> !pair.socket.connected, "the end");
+				}
+				var bytes = new ByteArray();
+				bytes.length = room;
+				bytes.length = 0;
+				pair.socket.readBytes(bytes);
+				Check.equal("hello", bytes.toString());
+				Check.equal(0, pair.socket.bytesAvailable);
+				bytes = new ByteArray();
+				bytes.writeUTFBytes("abcdef");
+				if (!isOver) {
+					pair.send(Bytes.ofString("HELLO"));
+					pair.socket.readBytes(bytes, room);
+					Check.equal(room < 6 ? "abcdef".substr(0, room) + "HELLO" + "abcdef".substr(room + 5) : "abcdef\x00\x00\x00HELLO", bytes.toString());
+				}
+				pair.close();
+			}
+	}
+
 	function testASocketCanConnectAgain() {
 		var held = [];
 		var server = Pair.listen(e -> held.push(e.socket));

@@ -17,7 +17,7 @@ use crate::guard::quieten_panics;
 ///
 /// Belongs to the thread that made it, and to no loop. What is changed in it holds for handshakes that begin later;
 /// connections go on as they are. Servers and sockets that use it go on with it when its last reference is given back;
-/// its keys are wiped and dropped when neither a reference nor such a user is left.
+/// its keys are dropped when neither a reference nor such a user is left.
 ///
 /// TLS 1.2 and 1.3, with forward secrecy and authenticated ciphers only. There is no renegotiation, no compression, no early
 /// data, and no way to skip the verification of a certificate.
@@ -126,7 +126,8 @@ pub unsafe extern "C" fn ss_tls_set_protocols(tls: *mut ss_tls, protocols: *cons
 }
 
 /// Sets the secret of a server's session tickets, at least 32 bytes, which are copied: a client that comes back resumes its session, with a
-/// shorter handshake, at every ss_tls that has the same secret and the same identities, in whatever loop or process.
+/// shorter handshake, at every ss_tls that has the same secret, the same identities, and, where clients are asked for certificates,
+/// the same that are trusted, in whatever loop or process.
 ///
 /// Without it each ss_tls has a secret of its own, by chance. Tickets are good for 12 hours. Whoever learns the secret can read
 /// connections of TLS 1.2 that were resumed with it: change it every day; tickets of the secret before the last change are still

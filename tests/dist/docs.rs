@@ -218,6 +218,20 @@ fn the_jobs_run_what_the_gate_runs() {
     assert!(stages >= 10, "the gate was not understood");
 }
 
+/// A colon before a blank, or at the end, makes a pair of what was to be a command: the whole file is refused then.
+#[test]
+fn the_commands_of_the_jobs_are_plain_text_to_yaml() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows");
+    for entry in fs::read_dir(folder).expect("there are workflows") {
+        let path = entry.expect("an entry can be read").path();
+        let text = fs::read_to_string(&path).expect("a workflow is text");
+        for command in text.lines().filter_map(|line| line.trim_start().strip_prefix("- run: ")) {
+            let plain = !command.contains(": ") && !command.ends_with(':');
+            assert!(plain || command.starts_with(['"', '\'']), "{}: {command}", path.display());
+        }
+    }
+}
+
 #[test]
 fn every_source_says_its_licence() {
     if !harness::have_tool("python3") {

@@ -83,6 +83,13 @@ fn the_suite_passes_with_each_compiler() {
 }
 
 #[test]
+fn secure_servers_and_clients_are_theirs_too() {
+    for name in compilers() {
+        run(build_with(name, STANDARDS[0], &source("tls.cpp"), "tls", sanitizers(name)));
+    }
+}
+
+#[test]
 fn the_header_compiles_alone_and_twice_with_and_without_exceptions() {
     let source = harness::scratch_dir("alone").join("alone.cpp");
     let text = "#include \"server_socket.hpp\"\n#include \"server_socket.hpp\"\nint main() {}\n";

@@ -11,8 +11,9 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -1130,10 +1131,26 @@ fn proxy_serves_nc_that_ends_its_side_and_curl() {
 #[test]
 fn proxy_holds_its_own_against_hostile_peers() {
     const MUCH: usize = 64 << 20;
-    let (port, source) = upstream(|mut client| client.write_all(&noise(4, MUCH)).expect("it is read in the end"));
+    let poured = Arc::new(AtomicUsize::new(0));
+    let (port, source) = upstream({
+        let poured = poured.clone();
+        move |mut client| {
+            for part in noise(4, MUCH).chunks(65_536) {
+                client.write_all(part).expect("it is read in the end");
+                poured.fetch_add(part.len(), Ordering::Relaxed);
+            }
+        }
+    });
     let Some(mut proxy) = proxy_to(port) else { return };
     let slow = proxy.connect();
-    thread::sleep(Duration::from_millis(300));
+    // Until it has poured as much as is taken.
+    let (end, mut before) = (Instant::now() + DEADLINE, usize::MAX);
+    while before != poured.load(Ordering::Relaxed) || before == 0 {
+        assert!(Instant::now() < end, "the proxy reads on and on, or nothing");
+        before = poured.load(Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert!(before < MUCH, "the proxy has taken all of it");
     assert!(peak_memory(&proxy).is_none_or(|bytes| bytes < 32 << 20), "{:?}", peak_memory(&proxy));
     assert_same(&read_to_end(slow), &noise(4, MUCH), "what the slow reader gets");
     source.join().expect("no panic");

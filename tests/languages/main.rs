@@ -15,5 +15,6 @@ mod haxe_secure;
 mod hosts;
 mod http_files;
 mod parsers;
+mod tls_examples;
 mod unwinding;
 mod valgrind;

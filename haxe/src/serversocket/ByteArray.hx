@@ -293,13 +293,26 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 		if (length <= __length)
 			return;
 		if (length > __bytes.length) {
-			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length);
+			var larger = Bytes.alloc(length < 2 * __length ? 2 * __length : length + 8); // some room more: what is read next may be as long
 			if (__length > 0)
 				larger.blit(0, __bytes, 0, __length);
 			__bytes = larger;
 		}
 		__bytes.fill(__length, length - __length, 0);
 		__length = length;
+	}
+
+	/** How many bytes fit without another place for them. **/
+	@:allow(serversocket)
+	inline function __capacity():Int {
+		return __bytes.length;
+	}
+
+	/** Says that it is so long at least, since bytes within its capacity were written from `offset` on, which is within its length. **/
+	@:allow(serversocket)
+	inline function __wrote(offset:Int, end:Int):Void {
+		if (end > __length)
+			__length = end;
 	}
 
 	/** What AIR means by (offset, length) of something to be written: 0 is all from `offset` on. **/

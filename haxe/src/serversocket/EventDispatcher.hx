@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 package serversocket;
 
+import serversocket.internal.Errors;
 import serversocket.internal.Home;
 
 /** AIR's EventDispatcher. **/
@@ -75,18 +76,18 @@ class EventDispatcher implements IEventDispatcher {
 	**/
 	public function dispatchEvent(event:Event):Bool {
 		if (event == null)
-			throw new TypeError("Parameter event must be non-null.", 2007);
+			throw Errors.isNull("event");
 		var list = __list(event.type);
 		if (list == null)
 			return true;
 		if (event.target != null) {
 			event = event.clone();
 			if (event == null)
-				throw new TypeError("Parameter event must be non-null.", 2007);
+				throw Errors.isNull("event");
 		}
 		var home = Home.current();
 		if (home.depth >= MAX_DEPTH)
-			throw new Error("Event dispatch recursion overflow.", 2094);
+			throw Errors.of(1, "Event dispatch recursion overflow.", 2094);
 		home.depth++;
 		event.__begin(__target != null ? __target : this);
 		for (registration in list) {

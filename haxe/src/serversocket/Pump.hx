@@ -87,8 +87,7 @@ class Pump {
 		var start = haxe.Timer.stamp();
 		var waits = start - lastTurns < AT_ONCE;
 		var left = patience;
-		// What is there is taken without waiting: that is cheaper, since the collector need not be told.
-		while (left > 0 && (poll(0) > 0 || (waits && poll(Math.ceil(left * 1000)) > 0)))
+		while (left > 0 && poll(waits ? Math.ceil(left * 1000) : 0) > 0)
 			left = start + patience - haxe.Timer.stamp();
 		lastTurns = haxe.Timer.stamp();
 		if (!Home.current().isAwaiting())

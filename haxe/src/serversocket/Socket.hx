@@ -218,6 +218,17 @@ class Socket extends NetDispatcher implements IDataInput implements IDataOutput 
 			throw Errors.isNull("bytes");
 		if (offset < 0 || length < 0)
 			throw Errors.range();
+		if (length == 0) {
+			// Most often all of it fits into what there is. Then it takes one call; what fails, or has nothing, takes the other way.
+			var room = Memory.roomFrom(bytes, offset);
+			var count = room > 0 ? Calls.socketRead(__handle, Memory.storage(bytes), offset, room) : 0;
+			if (count > 0) {
+				Memory.wrote(bytes, offset, count);
+				if (count < room || bytesAvailable == 0)
+					return;
+				offset += count;
+			}
+		}
 		var available = bytesAvailable;
 		if (length == 0)
 			length = available;

@@ -10,6 +10,8 @@ use crate::sys::Instant;
 
 /// How many are found at a time. To find them all connections are looked at.
 const BATCH: usize = 64;
+/// How often they are looked for. By then all of them are making progress just now, and it is any of them.
+const LOOKS: u32 = 3;
 
 /// Those of a server's that lingered longest without progress when that was last looked for, the longest last. What is
 /// known of them may be old; whatever has happened since makes the time shorter, and never that of another one longer.
@@ -34,14 +36,17 @@ impl Transport {
     fn longest_lingering(&mut self, server: &ServerShare) -> Option<Key> {
         let mut candidates = server.candidates.0.take();
         let mut found = self.still_longest(&mut candidates, server);
-        if found.is_none() {
+        let mut any = None;
+        for _ in 0..LOOKS {
+            if found.is_some() {
+                break;
+            }
             self.find_candidates(&mut candidates, server);
-            // If all of them are making progress just now it is one of them.
-            let any = candidates.last().map(|(_, key)| *key).or_else(|| self.any_lingering(server));
-            found = self.still_longest(&mut candidates, server).or(any);
+            any = candidates.last().map(|(_, key)| *key).or_else(|| self.any_lingering(server));
+            found = self.still_longest(&mut candidates, server);
         }
         server.candidates.0.set(candidates);
-        found
+        found.or(any)
     }
 
     /// Takes the one out that has gone longest without progress. The system is asked only about those that may be it.

@@ -285,27 +285,59 @@ impl Loop {
 
     /// The peer has ended its side, and everything that it sent is read: the listeners are told at once.
     fn meet_end(&mut self, key: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
-        let Loop { sockets, transport, turn, .. } = self;
+        let Loop { sockets, transport, .. } = self;
         let Some(connection) = transport.connections.known_mut(key) else { return Step::Again };
         let (owner, deaf) = (connection.owner, connection.phase().is_deaf());
         let Some((owner, socket)) = owner.and_then(|owner| Some((owner, sockets.known_mut(owner)?))) else {
             return Step::Again;
         };
-        let truncated = connection.is_truncated();
-        if (socket.options().half_open || deaf) && !truncated {
-            return self.meet_half_end(key, owner, events, due, call);
+        if socket.options().half_open || deaf || connection.is_secure() {
+            return self.meet_other_end(key, owner, events, due, call);
         }
+        self.end_at_peers_end(key, owner, Detail::Close { os_error: 0, cause: Cause::Ended }, events, due, call)
+    }
+
+    #[inline(always)]
+    fn end_at_peers_end(
+        &mut self,
+        key: Key,
+        owner: Key,
+        detail: Detail,
+        events: &mut Events,
+        due: &mut Due,
+        call: &mut NextCall,
+    ) -> Step {
+        let Loop { sockets, transport, turn, .. } = self;
+        let Some(socket) = sockets.known_mut(owner) else { return Step::Again };
         SocketRef { key: owner, socket, transport }.connection_ended(key, Happening::PeerEnded, false);
         socket.close_due = false;
-        let detail = match truncated {
-            true => Detail::Close { os_error: sys::PROTOCOL, cause: Cause::Truncated },
-            false => Detail::Close { os_error: 0, cause: Cause::Ended },
-        };
         if turn.tell(owner, &socket.listeners, EventType::CLOSE, detail, After::Nothing, events, due, call) {
             return Step::Call;
         }
         self.let_go(owner, events, due);
         Step::Again
+    }
+
+    /// The same where the end may be that of one side alone, or has to be one that the peer has announced.
+    #[inline(never)]
+    fn meet_other_end(
+        &mut self,
+        key: Key,
+        owner: Key,
+        events: &mut Events,
+        due: &mut Due,
+        call: &mut NextCall,
+    ) -> Step {
+        let Some(connection) = self.transport.connections.get(key) else { return Step::Again };
+        let Some(socket) = self.sockets.get(owner) else { return Step::Again };
+        let detail = if connection.is_truncated() {
+            Detail::Close { os_error: sys::PROTOCOL, cause: Cause::Truncated }
+        } else if socket.options().half_open || connection.phase().is_deaf() {
+            return self.meet_half_end(key, owner, events, due, call);
+        } else {
+            Detail::Close { os_error: 0, cause: Cause::Ended }
+        };
+        self.end_at_peers_end(key, owner, detail, events, due, call)
     }
 
     /// The same of a connection that goes on half-open.

@@ -131,6 +131,7 @@ impl Context {
 
     pub(super) fn server(&self, options: &Options) -> std::result::Result<Arc<ServerConfig>, Error> {
         let mut inner = self.0.borrow_mut();
+        let inner = &mut *inner;
         let policy = options.client_certificate;
         let place = (usize::from(options.tls_min_version == 13), usize::from(policy.min(2)));
         if let Some(config) = &inner.servers[place.0][place.1] {
@@ -145,7 +146,11 @@ impl Context {
         config.alpn_protocols.clone_from(&inner.protocols);
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = match &mut inner.tickets {
+<<<<<<< HEAD
             TicketSource::Given(secrets) => Arc::new(Tickets::new(secrets, policy)),
+=======
+            TicketSource::Given(secrets) => Tickets::shared(secrets, &inner.added.policy(policy)),
+>>>>>>> main
             TicketSource::Own(own) => match &mut own[place.1] {
                 Some(ticketer) => ticketer.clone(),
                 none => none.insert(Ticketer::new()?).clone(),

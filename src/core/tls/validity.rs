@@ -58,7 +58,7 @@ fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
         return None;
     }
     let parts: Vec<i64> = rest.chunks(2).map(number).collect::<Option<_>>()?;
-    let [month, day, hour, minute, second] = parts[..] else { return None };
+    let [month @ 1..=12, day @ 1..=31, hour @ ..=23, minute @ ..=59, second @ ..=60] = parts[..] else { return None };
     Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(seconds(0x18, b"20991231235959Z"), Some(4_102_444_799));
         assert_eq!(seconds(0x18, b"2099123123595Z"), None);
         assert_eq!(seconds(0x17, b"70010100000aZ"), None);
+        assert_eq!(seconds(0x17, b"701301000000Z"), None);
     }
 
     #[test]

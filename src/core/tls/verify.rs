@@ -5,6 +5,7 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
+use ring::digest::{SHA256, digest};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
@@ -27,6 +28,17 @@ pub(super) struct Added {
 }
 
 impl Added {
+    /// What is asked of clients, and who may sign them: the same for all that agree in both.
+    pub(super) fn policy(&self, client_certificate: u8) -> Vec<u8> {
+        let mut policy = vec![client_certificate];
+        if client_certificate > 0 {
+            let mut digests: Vec<_> = self.trusted.iter().map(|trusted| digest(&SHA256, trusted)).collect();
+            digests.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+            digests.iter().for_each(|digest| policy.extend_from_slice(digest.as_ref()));
+        }
+        policy
+    }
+
     fn with_links<'a>(&'a self, sent: &[CertificateDer<'a>]) -> Vec<CertificateDer<'a>> {
         sent.iter().chain(&self.links).cloned().collect()
     }

@@ -15,6 +15,13 @@ class Memory {
 		return (array : ByteArray).length;
 	}
 
+	/** How many bytes there are from `offset` on that can be written without making it longer first; `wrote` says how many it were. **/
+	public static inline function roomFrom(array:ByteArrayData, offset:Int):Int {
+		return lengthOf(array) - offset;
+	}
+
+	public static inline function wrote(array:ByteArrayData, offset:Int, length:Int):Void {}
+
 	/** Makes it at least so long. **/
 	public static function reserve(array:ByteArrayData, length:Int):Void {
 		var whole:ByteArray = array;

@@ -30,6 +30,10 @@ class Home {
 	/** What is to be called when a timer is due, of those that run: they are held, as in AIR. **/
 	final ticking = new Map<Int, () -> Void>();
 
+	/** How many those two are: a map's iterator would list them all. **/
+	var openCount = 0;
+
+	var tickingCount = 0;
 	var nextKey = 0;
 	var count = 0;
 	var sweepAt = 64;
@@ -42,6 +46,11 @@ class Home {
 		if (here != null)
 			return here;
 		#end
+		return ofThread();
+	}
+
+	/** By itself, since what allocates asks hxcpp for the thread first. **/
+	static function ofThread():Home {
 		var home = homes.value;
 		if (home == null)
 			homes.value = home = new Home();
@@ -81,11 +90,14 @@ class Home {
 
 	/** From now on, until `drop`, it may get events from the network. **/
 	public function hold(key:Int, object:NetDispatcher):Void {
+		if (!open.exists(key))
+			openCount++;
 		open.set(key, #if server_socket_collect null #else object #end);
 	}
 
 	public function drop(key:Int):Void {
-		open.remove(key);
+		if (open.remove(key))
+			openCount--;
 	}
 
 	/** A key for a timer of C's, as those of `add`. **/
@@ -95,11 +107,14 @@ class Home {
 
 	/** From now on, until `endTicking`, `tick` calls it. **/
 	public function beginTicking(key:Int, call:() -> Void):Void {
+		if (!ticking.exists(key))
+			tickingCount++;
 		ticking.set(key, call);
 	}
 
 	public function endTicking(key:Int):Void {
-		ticking.remove(key);
+		if (ticking.remove(key))
+			tickingCount--;
 	}
 
 	/** A timer of C's is due. **/
@@ -111,23 +126,24 @@ class Home {
 
 	/** Whether an object may still get events from the network, or a timer runs. **/
 	public function isAwaiting():Bool {
-		if (ticking.iterator().hasNext())
+		if (tickingCount > 0)
 			return true;
 		#if server_socket_collect
 		for (key in open.keys())
 			if (find(key) != null)
 				return true;
-		if (open.iterator().hasNext())
+		if (openCount > 0)
 			hint();
 		return false;
 		#else
-		return open.iterator().hasNext();
+		return openCount > 0;
 		#end
 	}
 
 	#if server_socket_collect
 	function hint():Void {
 		open.clear();
+		openCount = 0;
 		Sys.stderr().writeString("server-socket: HINT: sockets or servers that were open have been collected, and closed, since the program holds no "
 			+ "reference to them. Keep one in a field, or compile without -D server-socket-collect.\n");
 	}
