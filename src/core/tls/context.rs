@@ -146,11 +146,7 @@ impl Context {
         config.alpn_protocols.clone_from(&inner.protocols);
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = match &mut inner.tickets {
-<<<<<<< HEAD
-            TicketSource::Given(secrets) => Arc::new(Tickets::new(secrets, policy)),
-=======
             TicketSource::Given(secrets) => Tickets::shared(secrets, &inner.added.policy(policy)),
->>>>>>> main
             TicketSource::Own(own) => match &mut own[place.1] {
                 Some(ticketer) => ticketer.clone(),
                 none => none.insert(Ticketer::new()?).clone(),

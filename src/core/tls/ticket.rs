@@ -2,6 +2,7 @@
 //! Session tickets, sealed with a secret of the host's: whoever has the same secret can open them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
@@ -23,8 +24,8 @@ impl Secret {
         Secret(Salt::new(HKDF_SHA256, b"server_socket tickets").extract(secret))
     }
 
-    /// `policy` goes into the key: a ticket is opened only by who asks the same of clients.
-    fn expand<const N: usize>(&self, purpose: &[u8], policy: u8) -> Option<[u8; N]> {
+    /// `policy` goes into the key: a ticket is opened only by who asks the same of clients, and trusts the same to sign them.
+    fn expand<const N: usize>(&self, purpose: &[u8], policy: &[u8]) -> Option<[u8; N]> {
         struct Length(usize);
         impl ring::hkdf::KeyType for Length {
             fn len(&self) -> usize {
@@ -32,7 +33,7 @@ impl Secret {
             }
         }
         let mut out = [0; N];
-        self.0.expand(&[purpose, &[policy]], Length(N)).ok()?.fill(&mut out).ok()?;
+        self.0.expand(&[purpose, policy], Length(N)).ok()?.fill(&mut out).ok()?;
         Some(out)
     }
 }
@@ -43,7 +44,7 @@ struct Key {
 }
 
 impl Key {
-    fn new(secret: &Secret, policy: u8) -> Option<Key> {
+    fn new(secret: &Secret, policy: &[u8]) -> Option<Key> {
         let name = secret.expand(b"name", policy)?;
         let key = UnboundKey::new(&AES_256_GCM, &secret.expand::<32>(b"key", policy)?).ok()?;
         Some(Key { name, key: LessSafeKey::new(key) })
@@ -57,9 +58,9 @@ pub(super) struct Tickets {
 }
 
 impl Tickets {
-    pub(super) fn new(secrets: &[Secret], policy: u8) -> Self {
+    pub(super) fn shared(secrets: &[Secret], policy: &[u8]) -> Arc<dyn ProducesTickets> {
         let keys = secrets.iter().filter_map(|secret| Key::new(secret, policy)).collect();
-        Tickets { keys, random: SystemRandom::new() }
+        Arc::new(Tickets { keys, random: SystemRandom::new() })
     }
 }
 
@@ -102,22 +103,22 @@ impl ProducesTickets for Tickets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice;
 
     #[test]
     fn who_has_the_secret_opens_a_ticket_and_nobody_else() {
         let (first, second) = (Secret::new(&[1; 32]), Secret::new(&[2; 32]));
-        let (only_first, both) = ([first.clone()], [second.clone(), first]);
-        let ticket = Tickets::new(&only_first, 0).encrypt(b"session").unwrap();
-        let opened = |secrets: &[Secret], policy| Tickets::new(secrets, policy).decrypt(&ticket);
-        assert_eq!(opened(&only_first, 0).as_deref(), Some(&b"session"[..]));
-        assert_eq!(opened(&both, 0).as_deref(), Some(&b"session"[..]));
-        assert_eq!(opened(&[second], 0), None);
-        assert_eq!(opened(&only_first, 2), None);
+        let ticket = Tickets::shared(slice::from_ref(&first), b"0").encrypt(b"session").unwrap();
+        let opened = |secrets: &[Secret], policy: &[u8]| Tickets::shared(secrets, policy).decrypt(&ticket);
+        assert_eq!(opened(slice::from_ref(&first), b"0").as_deref(), Some(&b"session"[..]));
+        assert_eq!(opened(&[second.clone(), first.clone()], b"0").as_deref(), Some(&b"session"[..]));
+        assert_eq!(opened(&[second], b"0"), None);
+        assert_eq!(opened(slice::from_ref(&first), b"2"), None);
         for changed in 0..ticket.len() {
             let mut ticket = ticket.clone();
             ticket[changed] ^= 1;
-            assert_eq!(Tickets::new(&only_first, 0).decrypt(&ticket), None, "byte {changed}");
+            assert_eq!(Tickets::shared(slice::from_ref(&first), b"0").decrypt(&ticket), None, "byte {changed}");
         }
-        assert_eq!(Tickets::new(&only_first, 0).decrypt(b"short"), None);
+        assert_eq!(Tickets::shared(&[first], b"0").decrypt(b"short"), None);
     }
 }
