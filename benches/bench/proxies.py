@@ -132,7 +132,7 @@ def report(found):
     return [
         "## Proxies", "",
         "Between a load and a server, both on one core, stands a proxy on the other. Its processor time, that of its child processes "
-        "included; median of the turns' ratios (least–most), lower is better.", "",
+        f"included; median of the ratios of {len(runs[REFERENCE])} turns (least–most), lower is better.", "",
         *table([f"× by hand ({REFERENCE})", *others], ratios),
         "Processor time and rate of streams:", "",
         *table(["seconds of CPU per GB", *names], _rows(found, "MiB", _cost, two)),

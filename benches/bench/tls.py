@@ -141,7 +141,7 @@ def report(found):
     return [
         "## TLS", "",
         "TLS 1.3, AES-256-GCM, X25519, a certificate on P-256; the load is OpenSSL's, on a core of its own. The server's CPU per connection, "
-        "message or MiB; median of the turns' ratios (least–most), lower is better.", "",
+        f"message or MiB; median of the ratios of {len(next(iter(runs[SCENARIOS[0].name].values())))} turns (least–most), lower is better.", "",
         *(table([f"× {REFERENCE} alone", *others], ratios) if others else []),
         "What a core has time for, by the server's CPU: connections or messages a second, MB/s of streams:", "",
         *table(["", *names], _rows(runs, _share, number)),
