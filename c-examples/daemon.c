@@ -33,7 +33,7 @@ static void on_signal(int number)
     if (number == SIGHUP)
         reporting = 1;
     else
-        ending = 1;
+        ending++;
     ss_loop_stop(loop);
 }
 
@@ -129,9 +129,20 @@ static void report(void)
     fflush(stdout);
 }
 
-/* Everybody gets what was written to the end, in the background: the loop runs until all of it is sent, or given up. */
+static bool is_sending(void)
+{
+    ss_stats stats = {0};
+
+    stats.size = sizeof stats;
+    return ss_server_stats(server, &stats) == SS_OK && stats.lingering > 0;
+}
+
+/* Everybody gets what was written to the end, in the background: the loop runs until all of it is sent, or given up. A signal that
+ * comes while the loop does not run ends its next run at once, so one run may not be enough. */
 static void end_well(void)
 {
+    const sig_atomic_t signals = ending;
+
     ss_close(server);
     tell_all("bye\n", 4);
     while (peers != NULL) {
@@ -139,7 +150,8 @@ static void end_well(void)
         ss_socket_close(socket);
         ss_release(socket); /* forget() takes it off the list */
     }
-    ss_loop_run(loop);
+    while (ending == signals && is_sending())
+        ss_loop_run(loop);
 }
 
 static int failed(const char *what)
