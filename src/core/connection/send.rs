@@ -131,7 +131,7 @@ impl Connection {
         if self.phase.is_shut() {
             return Err(Failure::shut_down());
         }
-        if (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
+        if length > 0 && (self.output.length() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }
         if !self.sending.goes_on() || length == 0 {
