@@ -67,6 +67,12 @@ fn a_full_socket_keeps_all_parts_or_none() {
     assert_eq!(pair.socket.pending(), before + 200_017);
     assert_eq!(write_vector(*pair.socket, &[&header, &flood, &flood[..8 << 20]]), SS_ERR_FULL);
     assert_eq!(pair.socket.pending(), before + 200_017);
+    // Nothing fits, whatever the limit has become.
+    set(*pair.socket, SS_OPT_WRITE_LIMIT, 1_000);
+    assert_eq!(pair.socket.write(b"x"), SS_ERR_FULL);
+    ok(pair.socket.write(b""));
+    ok(write_vector(*pair.socket, &[b""]));
+    assert_eq!(pair.socket.pending(), before + 200_017);
     assert_same_bytes(&pair.events.receive(&pair.peer, flood.len()), &flood);
     assert_same_bytes(&pair.events.receive(&pair.peer, 200_017), &[header, body].concat());
 }

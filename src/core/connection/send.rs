@@ -142,7 +142,7 @@ impl Connection {
         if self.phase.is_shut() {
             return Err(Failure::shut_down());
         }
-        if (self.pending() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
+        if length > 0 && (self.pending() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }
         if !self.sending.takes_more() || length == 0 {
