@@ -204,6 +204,11 @@ impl Connection {
         let Some(session) = self.session() else { return Received::Nothing };
         let (fault, ended) = (session.fault.as_ref().map(|fault| fault.os_error), session.peer_ended);
         match (count, fault, ended) {
+            // It came in one piece with the end of the handshake, whose connect event is first.
+            (0, ..) if !session.opened.is_empty() => {
+                self.inbound = self.inbound.max(News::Bytes);
+                Received::Nothing
+            }
             (1.., None, false) => Received::Bytes(count),
             (1.., ..) => {
                 self.inbound = if fault.is_some() { News::Broken } else { self.inbound.max(News::TheEnd) };
