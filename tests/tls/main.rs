@@ -11,6 +11,8 @@ mod certificates;
 #[cfg(feature = "tls")]
 mod fixture;
 #[cfg(feature = "tls")]
+mod flights;
+#[cfg(feature = "tls")]
 mod strangers;
 #[cfg(feature = "tls")]
 mod secure_life;

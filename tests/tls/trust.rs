@@ -34,6 +34,7 @@ fn a_certificate_that_is_not_in_order_is_refused_and_the_status_says_why() {
         (authority.issue(&["localhost"]), "127.0.0.1", "principalMismatch"),
         (stranger.issue(&names), "localhost", "untrustedSigners"),
         (self_signed(&names, false), "localhost", "untrustedSigners"),
+        (self_signed(&names, true), "localhost", "untrustedSigners"),
     ];
     for (identity, host, status) in cases {
         let (outcome, found) = meet(&identity, &trust, host);

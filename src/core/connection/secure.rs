@@ -18,6 +18,8 @@ use crate::sys::net::News;
 /// How many sealed bytes are read at a time: at most so many, and not fewer than a few, however little the socket may have unread.
 const MOST: usize = 64 * 1024;
 const LEAST: usize = 4 * 1024;
+/// How many sealed bytes, or a few more, are handed to the system together.
+const TOGETHER: usize = 128 * 1024;
 
 impl Connection {
     #[inline]
@@ -82,7 +84,7 @@ impl Connection {
         let Some(session) = self.session_mut() else { return Ok(()) };
         if session.is_done() && session.written.len().saturating_add(length) > GATHER {
             self.seal_written(reactor, key);
-            parts.for_each(|part| self.seal(part, reactor, key));
+            parts.for_each(|part| self.seal(part, false, reactor, key));
             return Ok(());
         }
         if session.written.capacity() == 0 {
@@ -98,27 +100,37 @@ impl Connection {
 
     /// What was written is sealed, if the handshake is done, and handed to the system as far as it takes it.
     pub(super) fn seal_written(&mut self, reactor: &mut Reactor, key: Key) {
+        self.seal_last(false, reactor, key);
+    }
+
+    /// The same; `goodbye`: and the peer is told behind it that our side ends.
+    fn seal_last(&mut self, goodbye: bool, reactor: &mut Reactor, key: Key) {
         let Some(session) = self.session_mut().filter(|session| session.is_done()) else { return };
         let written = std::mem::take(&mut session.written);
-        self.seal(&written, reactor, key);
+        self.seal(&written, goodbye, reactor, key);
         reactor.pool.give(written);
     }
 
-    fn seal(&mut self, mut plain: &[u8], reactor: &mut Reactor, key: Key) {
+    /// Many records are handed over together.
+    fn seal(&mut self, mut plain: &[u8], goodbye: bool, reactor: &mut Reactor, key: Key) {
+        let mut out = std::mem::take(&mut reactor.sealed_out);
+        out.clear();
         while !plain.is_empty() && self.send_error().is_none() {
-            let Some(session) = self.session_mut() else { return };
-            let mut out = std::mem::take(&mut reactor.sealed_out);
-            out.clear();
-            let sealed = session.seal(plain, &mut out);
-            match sealed {
-                Ok(count) => {
-                    plain = plain.get(count..).unwrap_or_default();
-                    self.hand_over(&out, reactor, key);
-                }
+            let Some(session) = self.session_mut() else { break };
+            match session.seal(plain, &mut out) {
+                Ok(count) => plain = plain.get(count..).unwrap_or_default(),
                 Err(fault) => self.meet_fault(fault, reactor, key),
             }
-            reactor.sealed_out = out;
+            if out.bytes().len() >= TOGETHER {
+                self.hand_over(&out, reactor, key);
+                out.clear();
+            }
         }
+        if let (true, Some(session)) = (goodbye, self.session_mut()) {
+            session.say_goodbye(&mut out);
+        }
+        self.hand_over(&out, reactor, key);
+        reactor.sealed_out = out;
     }
 
     fn meet_fault(&mut self, fault: Fault, reactor: &mut Reactor, key: Key) {
@@ -150,21 +162,11 @@ impl Connection {
         if !self.is_secure() {
             return;
         }
-        self.seal_written(reactor, key);
-        let ends_well = match happening {
-            Closed | ClosedAtOnce | PeerEnded | ShutDown => true,
-            // The loop ends, say, and everything was sent.
-            Cut => self.output.is_empty(),
-            _ => false,
-        };
-        if ends_well {
-            let mut out = std::mem::take(&mut reactor.sealed_out);
-            out.clear();
-            if let Some(session) = self.session_mut() {
-                session.say_goodbye(&mut out);
-            }
-            self.hand_over(&out, reactor, key);
-            reactor.sealed_out = out;
+        let ends_well = matches!(happening, Closed | ClosedAtOnce | PeerEnded | ShutDown);
+        self.seal_last(ends_well, reactor, key);
+        // The loop ends, say, and everything was sent.
+        if happening == Cut && self.output.is_empty() {
+            self.seal_last(true, reactor, key);
         }
     }
 

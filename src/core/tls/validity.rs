@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From when to when a certificate is valid. webpki looks at that in chains alone, and not at a certificate that is trusted as
-//! it is.
+//! From when to when a certificate is valid, and whether it is its own issuer. webpki looks at that in chains alone, and not at a
+//! certificate that is trusted as it is.
 
-/// The first and the last second, since 1970; `None`: it cannot be read.
-pub(super) fn of(certificate: &[u8]) -> Option<(i64, i64)> {
-    const SEQUENCE: u8 = 0x30;
+const SEQUENCE: u8 = 0x30;
+
+/// The parts of a certificate that are looked at here.
+struct Parts<'a> {
+    issuer: &'a [u8],
+    times: &'a [u8],
+    subject: &'a [u8],
+}
+
+fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
     const INTEGER: u8 = 0x02;
     const VERSION: u8 = 0xa0;
     let (_, whole, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
@@ -12,14 +19,27 @@ pub(super) fn of(certificate: &[u8]) -> Option<(i64, i64)> {
     if rest.first() == Some(&VERSION) {
         rest = element(rest)?.2;
     }
-    // The serial number, the algorithm and the issuer come before it.
-    for tag in [INTEGER, SEQUENCE, SEQUENCE] {
-        rest = element(rest).filter(|(found, ..)| *found == tag)?.2;
-    }
-    let (_, times, _) = element(rest).filter(|(tag, ..)| *tag == SEQUENCE)?;
-    let (first_tag, first, rest) = element(times)?;
+    let mut next = |tag| {
+        let (_, content, behind) = element(rest).filter(|(found, ..)| *found == tag)?;
+        rest = behind;
+        Some(content)
+    };
+    // The serial number and the algorithm come first.
+    next(INTEGER)?;
+    next(SEQUENCE)?;
+    Some(Parts { issuer: next(SEQUENCE)?, times: next(SEQUENCE)?, subject: next(SEQUENCE)? })
+}
+
+/// The first and the last second, since 1970; `None`: it cannot be read.
+pub(super) fn of(certificate: &[u8]) -> Option<(i64, i64)> {
+    let (first_tag, first, rest) = element(parts(certificate)?.times)?;
     let (last_tag, last, _) = element(rest)?;
     Some((seconds(first_tag, first)?, seconds(last_tag, last)?))
+}
+
+/// Whether it says that it was issued by itself.
+pub(super) fn is_self_issued(certificate: &[u8]) -> bool {
+    parts(certificate).is_some_and(|parts| parts.issuer == parts.subject)
 }
 
 /// The first element of DER: its tag, its content, and what follows.

@@ -57,6 +57,14 @@ impl Added {
     }
 }
 
+/// What is wrong with a certificate that is its own issuer and is not trusted: that, and not what its issuer made it for.
+fn of_stranger(error: Error) -> Error {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(_)) => CertificateError::UnknownIssuer.into(),
+        error => error,
+    }
+}
+
 /// The word of AIR's CertificateStatus.
 fn status_of<T>(outcome: &Result<T, Error>) -> &'static CStr {
     use CertificateError as E;
@@ -107,6 +115,8 @@ impl ServerCertVerifier for OfServers {
                 outcome = vouched
                     .and_then(|()| verify_server_name(&ParsedCertificate::try_from(own)?, name))
                     .map(|()| ServerCertVerified::assertion());
+            } else if validity::is_self_issued(own) {
+                outcome = outcome.map_err(of_stranger);
             }
         }
         seen::note_chain(own, sent, status_of(&outcome));
@@ -176,6 +186,8 @@ impl ClientCertVerifier for OfClients {
         if outcome.is_err() {
             if let Some(vouched) = self.added.vouches_for(own, now) {
                 outcome = vouched.map(|()| ClientCertVerified::assertion());
+            } else if validity::is_self_issued(own) {
+                outcome = outcome.map_err(of_stranger);
             }
         }
         seen::note_chain(own, sent, status_of(&outcome));
