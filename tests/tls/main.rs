@@ -13,6 +13,8 @@ mod fixture;
 #[cfg(feature = "tls")]
 mod flights;
 #[cfg(feature = "tls")]
+mod listeners;
+#[cfg(feature = "tls")]
 mod strangers;
 #[cfg(feature = "tls")]
 mod secure_life;

@@ -180,8 +180,12 @@ impl Connection {
         let received = self.read_sealed(room, &mut sealed);
         let received = match received {
             Received::Bytes(_) => {
+                let was_shaking_hands = self.is_shaking_hands();
                 let count = self.open(&mut sealed, reactor, key);
-                self.opened(count)
+                match was_shaking_hands && !self.is_shaking_hands() {
+                    true => self.look_behind_handshake(),
+                    false => self.opened(count),
+                }
             }
             other => other,
         };
@@ -201,16 +205,19 @@ impl Connection {
         if session.fault.is_some() || session.peer_ended { Some(self.opened(0)) } else { None }
     }
 
+    /// The handshake is done. What came in one piece with its last word is met behind the connect event.
+    fn look_behind_handshake(&mut self) -> Received {
+        if self.session().is_some_and(|session| session.peer_ended || !session.opened.is_empty()) {
+            self.inbound = self.inbound.max(News::Bytes);
+        }
+        Received::Nothing
+    }
+
     /// So many bytes were opened. What is behind them is met next.
     fn opened(&mut self, count: usize) -> Received {
         let Some(session) = self.session() else { return Received::Nothing };
         let (fault, ended) = (session.fault.as_ref().map(|fault| fault.os_error), session.peer_ended);
         match (count, fault, ended) {
-            // It came in one piece with the end of the handshake, whose connect event is first.
-            (0, ..) if !session.opened.is_empty() => {
-                self.inbound = self.inbound.max(News::Bytes);
-                Received::Nothing
-            }
             (1.., None, false) => Received::Bytes(count),
             (1.., ..) => {
                 self.inbound = if fault.is_some() { News::Broken } else { self.inbound.max(News::TheEnd) };

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a client says, in pieces that it chooses itself.
+
+use crate::certificates::Authority;
+use crate::fixture::*;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use support::*;
+
+fn client(authority: &Authority, version: &'static SupportedProtocolVersion) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).expect("PEM")).expect("an authority");
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_protocol_versions(&[version]).expect("it is known");
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").expect("a name")).expect("a client")
+}
+
+/// Says `question` behind its last word of the handshake, and perhaps goodbye, all in one piece. Returns what it gets.
+fn say_at_once(mut client: ClientConnection, port: u16, question: &[u8], goodbye: bool, end: bool) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("a time-out");
+    let mut said = Vec::new();
+    while client.is_handshaking() {
+        while client.wants_write() {
+            client.write_tls(&mut said).expect("memory");
+        }
+        stream.write_all(&said).expect("it reads");
+        said.clear();
+        client.read_tls(&mut stream).expect("it answers");
+        client.process_new_packets().expect("it is trusted");
+    }
+    client.writer().write_all(question).expect("memory");
+    if goodbye {
+        client.send_close_notify();
+    }
+    while client.wants_write() {
+        client.write_tls(&mut said).expect("memory");
+    }
+    stream.write_all(&said).expect("it reads");
+    if end {
+        stream.shutdown(Shutdown::Write).expect("it is connected");
+    }
+    let mut answer = Vec::new();
+    while answer.len() < question.len() {
+        let count = client.read_tls(&mut stream).expect("it answers in time");
+        client.process_new_packets().expect("it is right");
+        let _ = client.reader().read_to_end(&mut answer);
+        if count == 0 {
+            break;
+        }
+    }
+    answer
+}
+
+#[test]
+fn what_comes_in_one_piece_with_the_last_word_of_the_handshake_is_answered() {
+    let (authority, identity) = localhost();
+    let echo = EchoServer::new(Tls::of(&identity));
+    for version in [&TLS13, &TLS12] {
+        for (goodbye, end) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (client, port) = (client(&authority, version), echo.port());
+            let asks = thread::spawn(move || say_at_once(client, port, b"a question", goodbye, end));
+            let answer = echo.events.join(asks);
+            assert_eq!(answer, b"a question", "{version:?}, close_notify {goodbye}, FIN {end}");
+        }
+    }
+}
