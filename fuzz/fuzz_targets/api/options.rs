@@ -32,7 +32,7 @@ pub const VALUES: [(usize, i64, bool); 25] = [
     (14, 0, false),
 ];
 
-const NEWER_VALUES: [(usize, i64, bool); 12] = [
+const NEWER_VALUES: [(usize, i64, bool); 18] = [
     (11, 0, true),
     (11, 1, true),
     (11, 1, true),
@@ -45,6 +45,12 @@ const NEWER_VALUES: [(usize, i64, bool); 12] = [
     (15, 1000, true),
     (15, 256 << 20, true),
     (15, 0, false),
+    (13, 13, true),
+    (13, 11, false),
+    (16, 2, true),
+    (16, 3, false),
+    (17, 0, true),
+    (17, -1, false),
 ];
 
 pub fn option() {
@@ -65,7 +71,7 @@ fn set_option((option, value, fits): (usize, i64, bool)) {
         status
     });
     let handle = pointer(id);
-    for unknown in [0, 13, 99, -1] {
+    for unknown in [0, 18, 99, -1] {
         assert_eq!(ss_set_option(handle, unknown, 1), SS_ERR_ARGUMENT);
     }
     let of_servers = (2..=4).contains(&option) || option == LINGER_BYTES || option == UNREAD_LIMIT;

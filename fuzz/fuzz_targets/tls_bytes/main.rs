@@ -68,7 +68,11 @@ extern "C-unwind" fn on_connected(event: *mut ss_event, _: *mut c_void) {
 
 const SOCKET_DATA: *const c_char = c"socketData".as_ptr();
 
-fn listen(target: *mut ss_object, kind: *const c_char, listener: unsafe extern "C-unwind" fn(*mut ss_event, *mut c_void)) {
+fn listen(
+    target: *mut ss_object,
+    kind: *const c_char,
+    listener: unsafe extern "C-unwind" fn(*mut ss_event, *mut c_void),
+) {
     // SAFETY: constants.
     assert_eq!(unsafe { ss_add_listener(target, kind, Some(listener), null_mut(), false, 0) }, SS_OK);
 }
@@ -83,7 +87,8 @@ impl Stage {
         unsafe {
             assert_eq!(ss_set_log(Some(on_log), null_mut()), SS_OK);
             let (chain, key) = (chain.as_bytes(), key.as_bytes());
-            let set = ss_tls_set_identity(tls, null(), chain.as_ptr().cast(), chain.len(), key.as_ptr().cast(), key.len());
+            let set =
+                ss_tls_set_identity(tls, null(), chain.as_ptr().cast(), chain.len(), key.as_ptr().cast(), key.len());
             assert_eq!(set, SS_OK);
             assert_eq!(ss_tls_add_certificate(trust, chain.as_ptr().cast(), chain.len(), true), SS_OK);
             assert_eq!(ss_bind(server, 0, c"127.0.0.1".as_ptr()), SS_OK);

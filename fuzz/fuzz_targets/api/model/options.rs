@@ -2,11 +2,11 @@
 //! Options by their numbers.
 
 /// The values of SS_OPT_... by their numbers; some numbers are none.
-pub type Options = [i64; 16];
+pub type Options = [i64; 18];
 
 /// What they are at first.
 pub const DEFAULT_OPTIONS: Options =
-    [0, 1, 0, 0, 0, 16 << 20, 64 << 20, 30_000, 0, 0, 1, 0, 0, 0, 256 << 20, 256 << 20];
+    [0, 1, 0, 0, 0, 16 << 20, 64 << 20, 30_000, 0, 0, 1, 0, 0, 12, 256 << 20, 256 << 20, 0, 10_000];
 pub const MAX_CONNECTIONS: usize = 4;
 pub const READ_LIMIT: usize = 5;
 pub const WRITE_LIMIT: usize = 6;
