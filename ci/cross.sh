@@ -39,6 +39,26 @@ echo_example() {
     echo "it echoes"
 }
 
+# https_example DIR FLAGS...: the same for the web server over TLS; curl asks it.
+https_example() {
+    local dir=$1 program=$1/https_hello${EXE-} line port server answer
+    shift
+    need curl openssl
+    mkdir -p "$dir"
+    make -s -C c-examples BUILD="$(realpath "$dir")" certificate
+    $CC -std=c99 -O2 -Wall -Wextra -Wpedantic -Werror -I"${INCLUDE-include}" c-examples/https_hello.c -o "$program" "$@"
+    exec 9< <(exec ${RUN-} "$program" "$dir/certificate.pem" "$dir/key.pem" 0 2>&1)
+    server=$!
+    read -r -t 60 line <&9
+    port=$(tr -d '\r/' <<<"${line##*:}")
+    echo "$(basename "$program"): $line"
+    answer=$(curl -sS --max-time 60 --cacert "$dir/certificate.pem" "https://localhost:$port/")
+    kill "$server"
+    exec 9<&-
+    echo "$answer"
+    [[ $answer == "Hello over TLS 1.3"* ]]
+}
+
 # What programs need to run on Windows, which here is Wine.
 windows_setup() {
     need wine wine64 gcc-mingw-w64-x86-64-posix g++-mingw-w64-x86-64-posix
