@@ -237,6 +237,11 @@ fn nothing_can_be_written_after_a_shutdown() {
         let value = ss_value_new(SS_VALUE_NULL);
         fails(ss_socket_write_object(socket.0, value), SS_ERR_IO, 2002);
         ok(release(value));
+        let longer = ss_value_new(SS_VALUE_ARRAY);
+        ok(ss_set_option(socket.object(), SS_OPT_WRITE_LIMIT, 1));
+        fails(ss_socket_write_object(socket.0, longer), SS_ERR_IO, 2002);
+        ok(ss_set_option(socket.object(), SS_OPT_WRITE_LIMIT, 64 << 20));
+        ok(release(longer));
         ok(socket.flush());
         assert_eq!((socket.pending(), socket.connected()), (0, true));
     };

@@ -135,13 +135,16 @@ impl Connection {
         Ok(())
     }
 
+    /// The host has not ended our side.
+    pub(crate) fn check_unshut(&self) -> Result<()> {
+        if self.phase.is_shut() { Err(Failure::shut_down()) } else { Ok(()) }
+    }
+
     /// Makes ready for `length` bytes behind all that was written. Returns false if there is nothing to be written, or the peer
     /// is gone, and the listeners are about to be told: as with any network write, it may get lost.
     fn make_ready(&mut self, length: usize, limit: usize, reactor: &mut Reactor, key: Key) -> Result<bool> {
         reactor.send_buffer.answering = None;
-        if self.phase.is_shut() {
-            return Err(Failure::shut_down());
-        }
+        self.check_unshut()?;
         if length > 0 && (self.pending() + reactor.send_buffer.length(key)).saturating_add(length) > limit {
             return Err(too_much(length, limit));
         }

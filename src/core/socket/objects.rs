@@ -35,9 +35,10 @@ impl SocketRef<'_> {
 
     /// All of it or nothing.
     pub(crate) fn write_object(&mut self, graph: &Graph, node: u32) -> Result<()> {
-        let limit = self.socket.options().write_limit;
-        let pieces = amf::write(graph, node, self.object_encoding(), limit)?;
+        let (encoding, limit) = (self.object_encoding(), self.socket.options().write_limit);
         let (key, connection) = find_mut(&mut self.transport.connections, self.socket.connection)?;
+        connection.check_unshut()?;
+        let pieces = amf::write(graph, node, encoding, limit)?;
         connection.write_pieces(pieces, limit, &mut self.transport.reactor, key)
     }
 }
