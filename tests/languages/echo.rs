@@ -3,7 +3,9 @@
 
 use support::harness;
 
+use std::env;
 use std::fs;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -72,6 +74,38 @@ fn csharp() {
     let mut mono = Command::new("mono");
     mono.arg(program).env("LD_LIBRARY_PATH", harness::library_dir());
     serves(mono);
+}
+
+/// The compiler of a Java of 22 or newer, which Debian 12 does not have: the path's, JAVA_HOME's, or one beside Debian's.
+fn javac() -> Option<PathBuf> {
+    let is_new_enough = |javac: &PathBuf| {
+        let output = Command::new(javac).arg("--version").output().ok()?;
+        let version = String::from_utf8(output.stdout).ok()?;
+        let major = version.trim().strip_prefix("javac ")?.split(['.', '-']).next()?.parse::<u32>().ok()?;
+        Some(major >= 22)
+    };
+    let homes = env::var_os("JAVA_HOME").map(PathBuf::from).into_iter();
+    let beside = fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten().map(|home| home.path());
+    let installed = homes.chain(beside).map(|home| home.join("bin/javac"));
+    let found = iter::once(PathBuf::from("javac")).chain(installed).find(|javac| is_new_enough(javac) == Some(true));
+    if found.is_none() {
+        support::left_out("there is no JDK 22 or newer");
+    }
+    found
+}
+
+#[test]
+fn java() {
+    let Some(javac) = javac() else { return };
+    let classes = harness::scratch_dir("java");
+    let mut compiler = Command::new(&javac);
+    // What is native is restricted, of which it warns; of the rest it has nothing to say.
+    compiler.args(["--release", "22", "-Xlint:all", "-Xlint:-restricted", "-Werror", "-d"]).arg(&classes);
+    compiler.arg(root().join("examples/java/Echo.java"));
+    harness::compile(compiler);
+    let mut java = Command::new(javac.with_file_name("java"));
+    java.args(["--enable-native-access=ALL-UNNAMED", "-cp"]).arg(classes).arg("Echo");
+    serves(java);
 }
 
 /// The package by which Node calls C.

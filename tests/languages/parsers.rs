@@ -256,3 +256,54 @@ fn swig_wraps_it_for_lua() {
     lua.args(["-e", program]).env("LUA_CPATH", dir.join("?.so"));
     harness::run(lua, DEADLINE);
 }
+
+/// Zig, from PyPI. Of this version `translate-c` is a part; newer ones compile it first, which takes a minute.
+fn zig() -> Option<impl Fn() -> Command> {
+    const VERSION: &str = "0.15.2";
+    if !harness::have_tool("python3") {
+        return None;
+    }
+    let dir = harness::scratch_dir("zig");
+    if !dir.join(format!("ziglang-{VERSION}.dist-info/RECORD")).exists() {
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--no-deps", "--upgrade", &format!("ziglang=={VERSION}"), "--target"]);
+        let pip = pip.arg(&dir).output().expect("python3 starts");
+        if !pip.status.success() {
+            let reason = String::from_utf8_lossy(&pip.stderr);
+            support::left_out(&format!("pip cannot get ziglang: {}", reason.lines().last().unwrap_or_default()));
+            return None;
+        }
+    }
+    Some(move || {
+        let mut zig = Command::new(dir.join("ziglang/zig"));
+        zig.env("ZIG_GLOBAL_CACHE_DIR", dir.join("cache")).env("ZIG_LOCAL_CACHE_DIR", dir.join("cache"));
+        zig
+    })
+}
+
+#[test]
+fn zig_translates_it_and_serves_by_that() {
+    let Some(zig) = zig() else { return };
+    let dir = harness::scratch_dir("zig_echo");
+    let translated = printed(zig().args(["translate-c", "-lc"]).arg(harness::include_dir().join("server_socket.h")));
+    for name in functions().keys() {
+        assert!(translated.contains(&format!("\npub extern fn {name}(")), "{name} is not there");
+    }
+    for (name, value) in constants() {
+        assert!(translated.contains(&format!("\npub const {name} = @as(c_int, {value});\n")), "{name} is not {value}");
+    }
+    fs::write(dir.join("ss.zig"), translated).expect("a source can be written");
+    let mut build = zig();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/zig/echo.zig");
+    build.current_dir(&dir).args(["build-exe", "--name", "echo", "--dep", "ss"]);
+    build.arg(format!("-Mroot={}", example.display()));
+    build
+        .args(["-Mss=ss.zig", "-lc", "-lserver_socket", "-L"])
+        .arg(harness::library_dir())
+        .arg("-rpath")
+        .arg(harness::library_dir());
+    harness::compile(build);
+    let mut server = Command::new(dir.join("echo"));
+    server.arg("0");
+    harness::check_echo(server);
+}
