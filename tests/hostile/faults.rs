@@ -773,9 +773,9 @@ fn a_peer_that_reads_nothing_is_given_up_when_its_time_is_over_and_not_much_late
         after[0].as_millis(),
         after[1].as_millis()
     ));
-    // What the open one's peer has acknowledged is asked for when the time is over: it may be up to twice the time.
-    for (after, most) in after.into_iter().zip([TIME, TIME * 2]) {
-        assert!((TIME..most + TIME / 2).contains(&after), "{after:?}");
+    // What the peer has acknowledged is asked for when the time is over: it may be up to twice the time, and a bit on a busy machine.
+    for after in after {
+        assert!((TIME..TIME * 3).contains(&after), "{after:?}");
     }
 }
 
