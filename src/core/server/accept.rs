@@ -61,11 +61,6 @@ impl ServerRef<'_> {
         self.server.is_listening() && self.server.retry.is_none() && !self.server.paused && !self.is_full()
     }
 
-    /// As [`may_accept`](Self::may_accept), and those who come are plain.
-    fn may_accept_plain(&self) -> bool {
-        self.server.is_listening() && self.server.retry.is_none() && !self.server.apart && !self.is_full()
-    }
-
     /// Whether as many connections are open as may be. Those that linger give way.
     fn is_full(&self) -> bool {
         let limit = u64::from(self.server.server_options.max_connections);
@@ -81,11 +76,10 @@ impl ServerRef<'_> {
         if self.is_full() {
             self.server.share.wants_place.set(true);
         }
-        let phase = match self.may_accept_plain() {
-            true => Phase::Accepted,
-            false if self.may_accept() => Phase::Connecting,
-            false => return Accepted::Done,
-        };
+        if !self.may_accept() {
+            return Accepted::Done;
+        }
+        let phase = if self.server.tls.is_none() { Phase::Accepted } else { Phase::Connecting };
         if !self.server.listeners.hears(EventType::CONNECT) {
             return Accepted::Unheard;
         }

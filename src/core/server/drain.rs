@@ -21,7 +21,6 @@ impl ServerRef<'_> {
         }
         self.server.drain = Some(net::now() + Duration::from_millis(milliseconds.into()));
         self.server.paused = false;
-        self.server.look_apart();
         self.arm();
         self.server.share.queue(&mut self.transport.reactor);
         Ok(())

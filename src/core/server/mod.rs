@@ -69,8 +69,6 @@ pub(crate) struct Server {
     paused: bool,
     /// What those that it accepts are secured with.
     tls: Option<Rc<Context>>,
-    /// Accepting is paused, or secure: one look at most servers.
-    apart: bool,
     /// Somebody listens, or has listened, for peers.
     pub was_heard: bool,
 }
@@ -138,7 +136,6 @@ impl Server {
             timer: Deadline::NONE,
             paused: false,
             tls: None,
-            apart: false,
             was_heard: false,
         })
     }
@@ -162,10 +159,6 @@ impl Server {
 
     pub(crate) fn context(&self) -> Option<Rc<Context>> {
         self.tls.clone()
-    }
-
-    fn look_apart(&mut self) {
-        self.apart = self.paused || self.tls.is_some();
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -279,7 +272,6 @@ impl ServerRef<'_> {
             return Err(Failure::invalid_socket().because("the server is closed"));
         }
         self.server.paused = paused;
-        self.server.look_apart();
         self.resume_accepting();
         Ok(())
     }
@@ -290,7 +282,6 @@ impl ServerRef<'_> {
             return Err(Failure::invalid_socket().because("the server is closed"));
         }
         self.server.tls = context;
-        self.server.look_apart();
         Ok(())
     }
 

@@ -43,6 +43,24 @@ impl Added {
         sent.iter().chain(&self.links).cloned().collect()
     }
 
+    /// What is to be thought of a peer in the end, and a note of it. `found`: by webpki. `accept`: one that is trusted as it is.
+    fn judge<T>(
+        &self,
+        own: &CertificateDer<'_>,
+        sent: &[CertificateDer<'_>],
+        now: UnixTime,
+        found: Result<T, Error>,
+        accept: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let outcome = found.or_else(|error| match self.vouches_for(own, now) {
+            Some(vouched) => vouched.and_then(|()| accept()),
+            None if validity::is_self_issued(own) => Err(of_stranger(error)),
+            None => Err(error),
+        });
+        seen::note_chain(own, sent, status_of(&outcome));
+        outcome
+    }
+
     /// Whether a certificate is one that is trusted as it is, and valid now.
     fn vouches_for(&self, certificate: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), Error>> {
         self.trusted.iter().any(|trusted| trusted == certificate).then(|| {
@@ -109,18 +127,10 @@ impl ServerCertVerifier for OfServers {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let mut outcome = self.webpki.verify_server_cert(own, &self.added.with_links(sent), name, ocsp, now);
-        if outcome.is_err() {
-            if let Some(vouched) = self.added.vouches_for(own, now) {
-                outcome = vouched
-                    .and_then(|()| verify_server_name(&ParsedCertificate::try_from(own)?, name))
-                    .map(|()| ServerCertVerified::assertion());
-            } else if validity::is_self_issued(own) {
-                outcome = outcome.map_err(of_stranger);
-            }
-        }
-        seen::note_chain(own, sent, status_of(&outcome));
-        outcome
+        let found = self.webpki.verify_server_cert(own, &self.added.with_links(sent), name, ocsp, now);
+        self.added.judge(own, sent, now, found, || {
+            verify_server_name(&ParsedCertificate::try_from(own)?, name).map(|()| ServerCertVerified::assertion())
+        })
     }
 
     fn verify_tls12_signature(
@@ -182,16 +192,8 @@ impl ClientCertVerifier for OfClients {
         sent: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let mut outcome = self.webpki.verify_client_cert(own, &self.added.with_links(sent), now);
-        if outcome.is_err() {
-            if let Some(vouched) = self.added.vouches_for(own, now) {
-                outcome = vouched.map(|()| ClientCertVerified::assertion());
-            } else if validity::is_self_issued(own) {
-                outcome = outcome.map_err(of_stranger);
-            }
-        }
-        seen::note_chain(own, sent, status_of(&outcome));
-        outcome
+        let found = self.webpki.verify_client_cert(own, &self.added.with_links(sent), now);
+        self.added.judge(own, sent, now, found, || Ok(ClientCertVerified::assertion()))
     }
 
     fn verify_tls12_signature(
