@@ -1293,8 +1293,9 @@ SS_API ss_status ss_socket_keep(ss_socket *socket);
 SS_API ss_status ss_socket_flush(ss_socket *socket);
 
 /**
- * Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
- * comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
+ * Stops reading: what the peer sends waits in the system, and in the end at the peer. Nothing that the peer does is told
+ * until ss_socket_resume: no socketData, end or close event comes of it. Only where both sides have ended, so that nothing
+ * is left to read, close comes all the same. SS_ERR_IO 2002: it is not connected.
  */
 SS_API ss_status ss_socket_pause(ss_socket *socket);
 

@@ -163,8 +163,9 @@ pub extern "C" fn ss_socket_flush(socket: *mut ss_socket) -> ss_status {
     status(|| with(|thread| thread.socket(key(socket))?.flush()))
 }
 
-/// Stops reading: what the peer sends waits in the system, and in the end at the peer. No socketData and no close event
-/// comes until ss_socket_resume. SS_ERR_IO 2002: it is not connected.
+/// Stops reading: what the peer sends waits in the system, and in the end at the peer. Nothing that the peer does is told
+/// until ss_socket_resume: no socketData, end or close event comes of it. Only where both sides have ended, so that nothing
+/// is left to read, close comes all the same. SS_ERR_IO 2002: it is not connected.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_pause(socket: *mut ss_socket) -> ss_status {
     status(|| with(|thread| thread.socket(key(socket))?.set_paused(true)))

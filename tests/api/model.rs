@@ -92,9 +92,20 @@ impl Model {
 
     /// Whatever was on its way arrives.
     fn settle(&mut self) {
-        if !self.connected || self.paused {
+        if !self.connected {
             return;
         }
+        if !self.paused {
+            self.hear();
+        }
+        // Nothing can come any more that a pause would hold back.
+        if self.heard_end && self.shut {
+            self.close();
+        }
+    }
+
+    /// What the peer has sent is read, to its end.
+    fn hear(&mut self) {
         if !self.in_flight.is_empty() {
             self.unread.append(&mut self.in_flight);
             self.events.push("socketData");
@@ -107,7 +118,7 @@ impl Model {
                 self.close();
             }
         }
-        if std::mem::take(&mut self.reset_in_flight) || self.heard_end && self.shut {
+        if std::mem::take(&mut self.reset_in_flight) {
             self.close();
         }
     }
