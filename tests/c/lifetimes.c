@@ -368,7 +368,7 @@ static void an_object_released_in_its_dispatch_answers_until_the_end_and_can_be_
 /* ---- Sockets that the library keeps ---- */
 
 /* How a kept socket ends: what is done, and in which listener of its own, if in one. */
-typedef enum { PEER_ENDS, PEER_ENDS_UNHEARD, PEER_RESETS, HOST_CLOSES, HOST_ABORTS } ending;
+typedef enum { PEER_ENDS, PEER_ENDS_UNHEARD, PEER_ENDS_KEPT_ANEW, PEER_RESETS, HOST_CLOSES, HOST_ABORTS } ending;
 
 typedef struct {
     const char *when; /* the listener in which the host does its part; NULL: outside of one */
@@ -397,6 +397,7 @@ static void hear_and_stop(ss_event *event, void *user_data)
     ++k->heard;
     CHECK_EQ(k->destroyed, 0);
     if (k->when != NULL && strcmp(ss_event_type(event), k->when) == 0) end_kept(k);
+    if (k->how == PEER_ENDS_KEPT_ANEW) CHECK_OK(ss_socket_keep(k->socket));
     CHECK_STATUS(SS_ERR_HANDLE, ss_release(k->socket)); /* the reference is the library's */
     CHECK_EQ(ss_object_kind(k->socket), SS_KIND_SOCKET);
     CHECK_OK(ss_event_stop_immediate_propagation(event));
@@ -441,7 +442,7 @@ static void keep_and_end(int keeps, ending how, const char *when)
         CHECK_EQ(k.destroyed, 0); /* it is connected */
         end_kept(&k);
     }
-    if (how == PEER_ENDS || how == PEER_ENDS_UNHEARD) close(client);
+    if (how == PEER_ENDS || how == PEER_ENDS_UNHEARD || how == PEER_ENDS_KEPT_ANEW) close(client);
     if (how == PEER_RESETS) client_reset(client);
     PUMP_UNTIL(loop, k.destroyed == 1);
     CHECK_STATUS(SS_ERR_HANDLE, ss_retain(k.socket));
@@ -462,6 +463,7 @@ static void a_kept_socket_lives_as_long_as_its_connection(void)
     for (keeps = 1; keeps <= 3; ++keeps) {
         keep_and_end(keeps, PEER_ENDS, NULL);
         keep_and_end(keeps, PEER_ENDS_UNHEARD, NULL);
+        keep_and_end(keeps, PEER_ENDS_KEPT_ANEW, NULL);
         keep_and_end(keeps, PEER_RESETS, NULL);
         keep_and_end(keeps, HOST_CLOSES, NULL);
         keep_and_end(keeps, HOST_ABORTS, NULL);
@@ -537,6 +539,10 @@ static void a_kept_socket_lives_as_long_as_it_is_connecting(void)
     CHECK_OK(ss_add_listener(socket, SS_EVENT_IO_ERROR, hear_and_stop, &k, false, 0));
     PUMP_UNTIL(loop, k.destroyed == 1);
     CHECK_EQ(k.heard, 1);
+    socket = new_kept_client(loop, &k, refused);
+    k.how = PEER_ENDS_KEPT_ANEW;
+    CHECK_OK(ss_add_listener(socket, SS_EVENT_IO_ERROR, hear_and_stop, &k, false, 0));
+    PUMP_UNTIL(loop, k.destroyed == 1);
     socket = new_kept_client(loop, &k, port);
     CHECK_OK(ss_socket_close(socket)); /* gives the attempt up */
     CHECK_EQ(k.destroyed, 1);

@@ -44,11 +44,14 @@ impl Loop {
         if !self.transport.keeps {
             return;
         }
-        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.life.keep == Keep::Now) else { return };
+        let Some(socket) = self.sockets.get_mut(key).filter(|socket| socket.life.keep != Keep::No) else { return };
         if socket.is_in_use() {
             return;
         }
-        socket.life.keep = Keep::No;
+        // One that a listener of its end has asked to be kept anew is kept from the next connection on, if it lives so long.
+        if socket.life.keep == Keep::Now {
+            socket.life.keep = Keep::No;
+        }
         if socket.life.is_over() {
             self.lose(key, events, due);
         }
