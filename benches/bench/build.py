@@ -109,7 +109,7 @@ def build(names):
     programs.mkdir(parents=True, exist_ok=True)
     ours = ["-lserver_socket"]
     work = [("load.c", "load", []), ("waves.c", "waves.so", ["-shared", "-fPIC"]), ("../c-examples/multicore_echo.c", "multicore_echo", [*ours, "-pthread"])]
-    work += [(f"{name}.c", name, [*ours, "-pthread"]) for name in ("dispatch", "turns", "scaling")]
+    work += [(f"{name}.c", name, [*ours, "-pthread"]) for name in ("dispatch", "timers", "turns", "scaling")]
     servers = {}
     for name in names:
         peer = PEERS[name]

@@ -11,6 +11,8 @@ import time
 from contextlib import ExitStack, contextmanager
 
 DEADLINE = 60
+CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+TIMERS = 100_000
 SERVER_CORE, LOAD_CORE = 0, 1
 REST = 0.02  # seconds after which a server has read what the system still had for it
 
@@ -180,13 +182,23 @@ def instructions(programs, server, scenario, waves=200):
     kind, options = scenario.load.split()[0], scenario.options()
     peers, size = options["connections"], options.get("size", 64)
     environment = [f"LD_PRELOAD={programs / 'waves.so'}", f"BENCH_WAVES={kind} {peers} {size} {waves}"]
-    callgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"]
-    command = ["env", *environment, *callgrind, server.program, scenario.mode]
+    command = ["env", *environment, *CALLGRIND, "--collect-atstart=no", server.program, scenario.mode]
+    return collected(command, server, -signal.SIGTERM) / (peers * waves)
+
+
+def timer_instructions(programs, server, function):
+    """Instructions of a call among 100,000 timers outside the kernel."""
+    command = [*CALLGRIND, f"--toggle-collect={function}", programs / "timers", TIMERS]
+    return collected(command, server, 0) / TIMERS
+
+
+def collected(command, server, outcome):
+    """What callgrind has counted in a program that ends with this outcome."""
     finished = subprocess.run([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                               env=server.environment(), timeout=DEADLINE)
-    if finished.returncode != -signal.SIGTERM:
+    if finished.returncode != outcome:
         raise RuntimeError(finished.stderr)
-    return int(re.search(r"Collected : (\d+)", finished.stderr)[1]) / (peers * waves)
+    return int(re.search(r"Collected : (\d+)", finished.stderr)[1])
 
 
 def captured(command, server, cores=(SERVER_CORE,)):

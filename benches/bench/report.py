@@ -120,6 +120,10 @@ def _counted(results, servers):
     for name, counted in results["instructions"].items():
         title = f"instructions in user space per {BY_NAME[name].unit}: {BY_NAME[name].title}"
         rows.append([title, *(f"{counted[s]:,.0f}" if s in counted else "–" for s in servers)])
+    for function in ("ss_timer_set", "ss_timer_stop") if results["timers"] else ():
+        title = f"instructions in user space of {function} among 100,000 timers"
+        counted = {server: counts[function] for server, counts in results["timers"].items()}
+        rows.append([title, *(f"{counted[s]:,.0f}" if s in counted else "–" for s in servers)])
     if results["memory"]:
         title = f"resident bytes per idle connection ({results['about']['idle connections']:,} of them)"
         rows.append([title, *(f"{median(results['memory'][s]):,.0f}" if s in results["memory"] else "–" for s in servers)])

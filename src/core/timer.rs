@@ -64,7 +64,6 @@ impl Timer {
 
 impl TimerRef<'_> {
     /// Starts anew, whatever it was at.
-    #[inline]
     pub(crate) fn set(&mut self, delay: u32, repeat: u32) -> Result<()> {
         self.transport.reactor.timers.reserve()?;
         self.timer.repeat = repeat;
@@ -72,14 +71,25 @@ impl TimerRef<'_> {
         Ok(())
     }
 
+    /// As `set`. `None`: that is to be done the usual way, since room has to be made.
+    #[inline(always)]
+    pub(crate) fn set_in_place(&mut self, delay: u32, repeat: u32) -> Option<()> {
+        if !self.transport.reactor.timers.has_room() {
+            return None;
+        }
+        self.timer.repeat = repeat;
+        self.start(delay);
+        Some(())
+    }
+
     /// There is room for its deadline.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start(&mut self, delay: u32) {
         self.start_at(net::now(), delay);
     }
 
     /// Not in the turn that is under way, however coarse the clock is.
-    #[inline]
+    #[inline(always)]
     fn start_at(&mut self, time: Instant, delay: u32) {
         let reactor = &mut self.transport.reactor;
         let due = time.max(reactor.now.next()).after_milliseconds(delay);

@@ -51,7 +51,7 @@ pub unsafe extern "C" fn ss_timer_new(
 /// What it was due for before does not come any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_timer_set(timer: *mut ss_timer, delay_ms: u32, repeat_ms: u32) -> ss_status {
-    let set = glance_at(timer, |thread, key| thread.recent_timer(key)?.set(delay_ms, repeat_ms).ok());
+    let set = glance_at(timer, |thread, key| thread.recent_timer(key)?.set_in_place(delay_ms, repeat_ms));
     match set {
         Some(()) => ss_status::SS_OK,
         None => set_any(timer, delay_ms, repeat_ms),

@@ -71,10 +71,12 @@ impl Timers {
     /// Room for one more deadline, so that setting it cannot fail.
     #[inline]
     pub(crate) fn reserve(&mut self) -> Result<()> {
-        if self.slots.len() == self.slots.capacity() || self.heap.len() == self.heap.capacity() {
-            return self.grow();
-        }
-        Ok(())
+        if self.has_room() { Ok(()) } else { self.grow() }
+    }
+
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.slots.len() < self.slots.capacity() && self.heap.len() < self.heap.capacity()
     }
 
     #[cold]
