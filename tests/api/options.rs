@@ -8,7 +8,7 @@ use support::*;
 
 use server_socket::*;
 
-const ALL: [(ss_option, i64); 15] = [
+const ALL: [(ss_option, i64); 17] = [
     (SS_OPT_NO_DELAY, 1),
     (SS_OPT_DUAL_STACK, 0),
     (SS_OPT_REUSE_PORT, 0),
@@ -19,6 +19,8 @@ const ALL: [(ss_option, i64); 15] = [
     (SS_OPT_IDLE_TIMEOUT, 0),
     (SS_OPT_KEEP_ALIVE, 0),
     (SS_OPT_IDLE_BYTES, 1),
+    (SS_OPT_HALF_OPEN, 0),
+    (SS_OPT_READ_TIMEOUT, 0),
     (SS_OPT_LINGER_BYTES, 256 * 1024 * 1024),
     (SS_OPT_UNREAD_LIMIT, 256 * 1024 * 1024),
     (SS_OPT_TLS_MIN_VERSION, 12),
@@ -58,6 +60,17 @@ fn pair_of(events: &Loop, prepare: impl FnOnce(&Server)) -> (Server, Socket, Tcp
     let socket = accepted.get(0);
     ok(retain(socket)); // for the test, which ends its loop anyway
     (server, socket, peer)
+}
+
+#[test]
+fn the_list_of_defaults_has_every_option_of_the_header() {
+    let defined = include_str!("../../include/server_socket.h").lines().filter_map(|line| line.strip_prefix("#define SS_OPT_"));
+    let mut defined: Vec<ss_option> =
+        defined.map(|rest| rest.split(' ').nth(1).and_then(|number| number.parse().ok()).expect(rest)).collect();
+    let mut listed = ALL.map(|(option, _)| option);
+    defined.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(defined, listed);
 }
 
 #[test]
