@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of servers and sockets: their ranges, what sockets inherit, and what they do.
 
+use crate::listening;
 use socket2::SockRef;
 use std::io::Read;
 use std::net::TcpStream;
@@ -151,8 +152,7 @@ fn an_unknown_option_and_a_servers_option_on_a_socket_are_refused() {
 
 #[test]
 fn what_is_for_before_bind_is_refused_after_it() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     for option in [SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT] {
         fails(set(&server, option, 1), SS_ERR_IO, 2002);
         assert_eq!(get(&server, option), 0);
@@ -247,8 +247,7 @@ fn reuse_port_shares_a_port_among_those_that_all_ask_for_it() {
 
 #[test]
 fn at_the_connection_limit_peers_wait_and_one_that_leaves_lets_one_in() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     ok(set(&server, SS_OPT_MAX_CONNECTIONS, 5));
     let accepted = server.keep_accepted();
     let mut peers: Vec<TcpStream> = (0..15).map(|_| server.client()).collect();
