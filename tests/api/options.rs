@@ -65,7 +65,8 @@ fn pair_of(events: &Loop, prepare: impl FnOnce(&Server)) -> (Server, Socket, Tcp
 
 #[test]
 fn the_list_of_defaults_has_every_option_of_the_header() {
-    let defined = include_str!("../../include/server_socket.h").lines().filter_map(|line| line.strip_prefix("#define SS_OPT_"));
+    let defined =
+        include_str!("../../include/server_socket.h").lines().filter_map(|line| line.strip_prefix("#define SS_OPT_"));
     let mut defined: Vec<ss_option> =
         defined.map(|rest| rest.split(' ').nth(1).and_then(|number| number.parse().ok()).expect(rest)).collect();
     let mut listed = ALL.map(|(option, _)| option);
