@@ -70,7 +70,11 @@ fn version_and_names() -> Result<String, env::VarError> {
     }
     text += "#define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)\n\n";
     let names = [
-        ("CONNECT", "connect", "A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket."),
+        (
+            "CONNECT",
+            "connect",
+            "A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. A socket's Event: it is connected.",
+        ),
         (
             "CLOSE",
             "close",
@@ -83,7 +87,7 @@ fn version_and_names() -> Result<String, env::VarError> {
         (
             "HANDSHAKE_ERROR",
             "handshakeError",
-            "Event, of a secure server: a peer's handshake has failed, see ss_event_detail.",
+            "A secure server's Event: a peer's handshake has failed, see ss_event_detail.",
         ),
     ];
     for (name, text_of_name, meaning) in names {

@@ -81,8 +81,9 @@ def doxygens(page):
                 part = re.sub(rf"^{re.escape(heading)}$", f"{heading} {{#{place}}}", part, count=1, flags=re.M)
             seen.append(place)
         part = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", lambda match: doxygens_link(page, match), part)
-        # A quote ends code between single backticks for it, and it takes no ** before a backtick.
+        # A quote ends code between single backticks for it, a % before a word is not shown, and it takes no ** before a backtick.
         part = re.sub(r"`([^`]+)`", lambda span: f"`{span.group(0)}`" if "'" in span.group(1) else span.group(0), part)
+        part = re.sub(r"%(?=\w)", "%%", part)
         out.append(re.sub(r"\*\*((?:`[^`]*`|[^*`\n]|\n(?!\n))+)\*\*", r"<b>\1</b>", part))
     return "".join(out)
 

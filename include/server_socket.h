@@ -75,8 +75,8 @@
  *     thread: ss_last_status, ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results
  *     are written only on SS_OK. A call that failed changed nothing, and no listener will run for it.
  *  6. Every function that takes a handle can return SS_ERR_HANDLE, SS_ERR_THREAD and SS_ERR_FORKED, so that the
- *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, or that a
- *     pointer for a result may be NULL.
+ *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, that a
+ *     pointer for a result may be NULL, or that NULL for bytes whose length is not 0 is SS_ERR_TYPE 2007.
  *  7. A connection ends in one close event if the peer or the network ended it, in none if you did; it is the last.
  *     What the peer has sent always comes before it, and stays readable after it. Where output of yours is dropped, at
  *     whatever end, the peer sees a reset and not what would look like a good end (but see ss_bind_path).
@@ -109,7 +109,7 @@
 #define SS_VERSION_PATCH 0
 #define SS_VERSION (SS_VERSION_MAJOR << 16 | SS_VERSION_MINOR << 8 | SS_VERSION_PATCH)
 
-/** A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. */
+/** A server's ServerSocketConnectEvent: a peer is connected, see ss_event_socket. A socket's Event: it is connected. */
 #define SS_EVENT_CONNECT "connect"
 /** Event: a socket's peer has closed, or the operating system a server, or ss_drain has done its work. */
 #define SS_EVENT_CLOSE "close"
@@ -121,7 +121,7 @@
 #define SS_EVENT_IO_ERROR "ioError"
 /** Event: a socket's peer has ended its side, and writing goes on. Only with SS_OPT_HALF_OPEN. */
 #define SS_EVENT_END "end"
-/** Event, of a secure server: a peer's handshake has failed, see ss_event_detail. */
+/** A secure server's Event: a peer's handshake has failed, see ss_event_detail. */
 #define SS_EVENT_HANDSHAKE_ERROR "handshakeError"
 
 
@@ -396,12 +396,12 @@ typedef struct ss_event ss_event;
 typedef struct ss_loop ss_loop;
 
 /**
- * A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
+ * A server, of TCP or the Unix domain: AIR's ServerSocket. Belongs to the thread of its loop.
  */
 typedef struct ss_server ss_server;
 
 /**
- * One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
+ * One end of a connection, by TCP or in the Unix domain: AIR's Socket. Belongs to the thread of its loop.
  */
 typedef struct ss_socket ss_socket;
 
@@ -459,7 +459,8 @@ typedef struct ss_tls ss_tls;
 typedef struct ss_value ss_value;
 
 /**
- * A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+ * A function of the host with its user data: a destructor, or a task for a loop. It may leave by an exception or by longjmp, as a
+ * listener may (rule 4).
  */
 typedef void (*ss_task)(void *user_data);
 
@@ -472,7 +473,7 @@ typedef void ss_object;
  * A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
  *
  * It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
- * of this library, and close or release anything, its own target included. It must not throw or longjmp out.
+ * of this library, and close or release anything, its own target included. It may leave by an exception or by longjmp (rule 4).
  */
 typedef void (*ss_listener)(ss_event *event, void *user_data);
 
@@ -973,9 +974,9 @@ SS_API size_t ss_object_count(int32_t kind);
 SS_API ss_status ss_retain(ss_object *object);
 
 /**
- * Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
- * server, a socket (what was written is still sent), a timer (it is not called any more), an event. Its handle is stale from then
- * on.
+ * Gives a reference back. With the last one the object is closed and destroyed, and its handle is stale from then on: a loop
+ * with everything on it, a server, a socket (what was written is still sent), a timer (it is not called any more), an event, a
+ * value with all its parts. An ss_tls lives on in the servers and sockets that use it.
  *
  * If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
  * SS_ERR_HANDLE: no such object, or no reference is left to give back.
@@ -1165,14 +1166,15 @@ SS_API int32_t ss_event_error_id(ss_event *event);
 SS_API const char *ss_event_text(ss_event *event);
 
 /**
- * The operating system's number of the error that an ioError event tells of, or that has ended the connection whose close
- * event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has ended its
- * side, and everything that it sent has come.
+ * The operating system's number of the error that an ioError or a handshakeError event tells of, or that has ended the connection
+ * whose close event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has
+ * ended its side, and everything that it sent has come.
  */
 SS_API int32_t ss_event_os_error(ss_event *event);
 
 /**
- * What an ioError or a close event has to say to people: with whom what was attempted, and what the system said to it.
+ * What an ioError, a close or a handshakeError event has to say to people: with whom what was attempted, and what the system or
+ * TLS said to it.
  *
  * "read from 10.0.0.7:5123: Connection reset by peer (104)", "connect to example.com:80: Connection refused (111)", "look up
  * nosuch.invalid: Name or service not known (-2)", "10.0.0.7:5123 has ended the connection". The text is the library's and is valid
@@ -1427,7 +1429,7 @@ SS_API ss_status ss_socket_write_bytes(ss_socket *socket,
  *
  * They leave together, with what else the listener writes. They may be bytes of this library's, of ss_socket_peek or ss_socket_take.
  * SS_ERR_FULL: all of them would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006: they alone exceed it, and
- * can never fit. SS_ERR_TYPE 2007: parts, or the bytes of a part that has some, are NULL. SS_ERR_IO 2002: not connected.
+ * can never fit. SS_ERR_TYPE 2007: parts, or the bytes of a part that has some, are NULL. SS_ERR_IO 2002: as there.
  */
 SS_API ss_status ss_socket_write_vector(ss_socket *socket,
                                         const ss_bytes *parts,
@@ -1539,8 +1541,8 @@ SS_API ss_status ss_socket_read_multi_byte(ss_socket *socket,
 /**
  * Socket.writeBoolean: one byte, 1 or 0.
  *
- * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
- * connected.
+ * This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: as
+ * ss_socket_write_bytes.
  */
 SS_API ss_status ss_socket_write_boolean(ss_socket *socket, bool value);
 
@@ -1555,7 +1557,7 @@ SS_API ss_status ss_socket_write_byte(ss_socket *socket, int32_t value);
 SS_API ss_status ss_socket_write_short(ss_socket *socket, int32_t value);
 
 /**
- * Socket.writeInt
+ * Socket.writeInt: 32 bits, signed.
  */
 SS_API ss_status ss_socket_write_int(ss_socket *socket, int32_t value);
 
@@ -1783,11 +1785,12 @@ SS_API ss_status ss_socket_read_object(ss_socket *socket,
  *
  * What is met in it twice is written once, and referred to then, as long as it is no string in AMF0. AMF0 knows
  * neither byte arrays nor vectors nor dictionaries: they are written in AMF3 inside it, as the format provides for.
- * SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: not connected. SS_ERR_RANGE 2006: it is nested more
+ * SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: as ss_socket_write_bytes. SS_ERR_RANGE 2006: it is nested more
  * than 128 deep, or too long for the encoding (a name in AMF0 has at most 65535 bytes). SS_ERR_ARGUMENT 2004: an item
  * of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
  */
-SS_API ss_status ss_socket_write_object(ss_socket *socket, ss_value *value);
+SS_API ss_status ss_socket_write_object(ss_socket *socket,
+                                        ss_value *value);
 
 /**
  * Socket.objectEncoding: SS_AMF3 (the default) or SS_AMF0.

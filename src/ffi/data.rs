@@ -167,8 +167,8 @@ pub unsafe extern "C" fn ss_socket_read_multi_byte(
 
 /// Socket.writeBoolean: one byte, 1 or 0.
 ///
-/// This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: not
-/// connected.
+/// This and the following writes are all or nothing. SS_ERR_FULL: the write limit is reached. SS_ERR_IO 2002: as
+/// ss_socket_write_bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_write_boolean(socket: *mut ss_socket, value: bool) -> ss_status {
     let byte = [u8::from(value)];
@@ -188,7 +188,7 @@ pub extern "C" fn ss_socket_write_short(socket: *mut ss_socket, value: i32) -> s
     write(socket, (value as u16).to_be_bytes(), (value as u16).to_le_bytes())
 }
 
-/// Socket.writeInt
+/// Socket.writeInt: 32 bits, signed.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_socket_write_int(socket: *mut ss_socket, value: i32) -> ss_status {
     write(socket, value.to_be_bytes(), value.to_le_bytes())

@@ -192,9 +192,9 @@ pub extern "C" fn ss_event_text(event: *mut ss_event) -> *const c_char {
     })
 }
 
-/// The operating system's number of the error that an ioError event tells of, or that has ended the connection whose close
-/// event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has ended its
-/// side, and everything that it sent has come.
+/// The operating system's number of the error that an ioError or a handshakeError event tells of, or that has ended the connection
+/// whose close event this is: ECONNRESET, ETIMEDOUT, ... 0 if it had none, and of a close event after a good end: the peer has
+/// ended its side, and everything that it sent has come.
 #[unsafe(no_mangle)]
 pub extern "C" fn ss_event_os_error(event: *mut ss_event) -> i32 {
     get(0, |thread| match thread.events.find(key(event))?.detail {
@@ -203,7 +203,8 @@ pub extern "C" fn ss_event_os_error(event: *mut ss_event) -> i32 {
     })
 }
 
-/// What an ioError or a close event has to say to people: with whom what was attempted, and what the system said to it.
+/// What an ioError, a close or a handshakeError event has to say to people: with whom what was attempted, and what the system or
+/// TLS said to it.
 ///
 /// "read from 10.0.0.7:5123: Connection reset by peer (104)", "connect to example.com:80: Connection refused (111)", "look up
 /// nosuch.invalid: Name or service not known (-2)", "10.0.0.7:5123 has ended the connection". The text is the library's and is valid

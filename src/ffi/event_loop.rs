@@ -21,7 +21,8 @@ pub struct ss_loop {
     _key: [u8; 0],
 }
 
-/// A function of the host with its user data: a destructor, or a task for a loop. It must not throw.
+/// A function of the host with its user data: a destructor, or a task for a loop. It may leave by an exception or by longjmp, as a
+/// listener may (rule 4).
 pub type ss_task = Option<unsafe extern "C-unwind" fn(user_data: *mut c_void)>;
 
 /// The version of the library that is running: major << 16 | minor << 8 | patch. Compare with SS_VERSION.

@@ -80,9 +80,9 @@ fn retain(object: *mut ss_object) -> ss_status {
     status(|| with(|thread| thread.retain(key(object))))
 }
 
-/// Gives a reference back. With the last one the object is closed and destroyed: a loop with everything on it, a
-/// server, a socket (what was written is still sent), a timer (it is not called any more), an event. Its handle is stale from then
-/// on.
+/// Gives a reference back. With the last one the object is closed and destroyed, and its handle is stale from then on: a loop
+/// with everything on it, a server, a socket (what was written is still sent), a timer (it is not called any more), an event, a
+/// value with all its parts. An ss_tls lives on in the servers and sockets that use it.
 ///
 /// If a dispatch on the object is running, that is done when the dispatch ends. NULL is allowed: nothing happens.
 /// SS_ERR_HANDLE: no such object, or no reference is left to give back.
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn ss_native_handle(object: *mut ss_object, fd: *mut i64) 
 /// A function that hears events. The event is borrowed, and dies after the dispatch unless it is retained.
 ///
 /// It runs on the loop's thread, inside ss_loop_poll, ss_loop_run or ss_dispatch_event. It may call every function
-/// of this library, and close or release anything, its own target included. It must not throw or longjmp out.
+/// of this library, and close or release anything, its own target included. It may leave by an exception or by longjmp (rule 4).
 pub type ss_listener = Option<unsafe extern "C-unwind" fn(event: *mut ss_event, user_data: *mut c_void)>;
 
 /// EventDispatcher.addEventListener: registers a listener on a server or a socket.

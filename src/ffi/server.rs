@@ -8,7 +8,7 @@ use super::event_loop::ss_loop;
 use super::status::ss_status;
 use crate::core::thread::with;
 
-/// A TCP server: AIR's ServerSocket. Belongs to the thread of its loop.
+/// A server, of TCP or the Unix domain: AIR's ServerSocket. Belongs to the thread of its loop.
 pub struct ss_server {
     _key: [u8; 0],
 }

@@ -16,7 +16,7 @@ use crate::core::thread::with;
 use crate::driver::place;
 use crate::error::{Failure, Result};
 
-/// One end of a TCP connection: AIR's Socket. Belongs to the thread of its loop.
+/// One end of a connection, by TCP or in the Unix domain: AIR's Socket. Belongs to the thread of its loop.
 pub struct ss_socket {
     _key: [u8; 0],
 }
@@ -417,7 +417,7 @@ pub unsafe extern "C" fn ss_socket_write_bytes(socket: *mut ss_socket, src: *con
 ///
 /// They leave together, with what else the listener writes. They may be bytes of this library's, of ss_socket_peek or ss_socket_take.
 /// SS_ERR_FULL: all of them would exceed SS_OPT_WRITE_LIMIT; wait for outputProgress. SS_ERR_RANGE 2006: they alone exceed it, and
-/// can never fit. SS_ERR_TYPE 2007: parts, or the bytes of a part that has some, are NULL. SS_ERR_IO 2002: not connected.
+/// can never fit. SS_ERR_TYPE 2007: parts, or the bytes of a part that has some, are NULL. SS_ERR_IO 2002: as there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_write_vector(
     socket: *mut ss_socket,

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn ss_socket_read_object(socket: *mut ss_socket, value: *m
 ///
 /// What is met in it twice is written once, and referred to then, as long as it is no string in AMF0. AMF0 knows
 /// neither byte arrays nor vectors nor dictionaries: they are written in AMF3 inside it, as the format provides for.
-/// SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: not connected. SS_ERR_RANGE 2006: it is nested more
+/// SS_ERR_FULL: it would exceed the write limit. SS_ERR_IO 2002: as ss_socket_write_bytes. SS_ERR_RANGE 2006: it is nested more
 /// than 128 deep, or too long for the encoding (a name in AMF0 has at most 65535 bytes). SS_ERR_ARGUMENT 2004: an item
 /// of a vector of numbers is none, a dictionary's last key has no value, or in AMF3 an array has a property named "".
 #[unsafe(no_mangle)]

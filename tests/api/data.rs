@@ -2,6 +2,7 @@
 //! IDataInput and IDataOutput of sockets: typed reads and writes through the exported functions, over real
 //! connections: the chapter "Socket: data" of docs/SEMANTICS.md.
 
+use crate::{listening, serving};
 use support::harness;
 
 use proptest::prelude::*;
@@ -341,9 +342,7 @@ fn the_byte_order_counts_at_the_moment_of_the_read_and_of_the_write() {
 
 #[test]
 fn the_byte_order_outlasts_the_connection() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let socket = Socket(ss_socket_new(events.0));
     ok(set_endian(socket, SS_LITTLE_ENDIAN));
     for round in 1..=3 {
@@ -437,8 +436,7 @@ fn a_socket_that_was_never_connected_cannot_be_read_or_written() {
 
 #[test]
 fn a_socket_that_is_still_connecting_cannot_be_read_or_written() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let socket = Socket(ss_socket_new(events.0));
     ok(unsafe { ss_socket_connect(socket.0, c"127.0.0.1".as_ptr(), server.port().into()) });
     refuses_everything(socket);
@@ -1124,9 +1122,7 @@ fn python_and_a_socket_understand_each_other() {
     if !harness::have_tool("python3") {
         return;
     }
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let mut python = Command::new("python3")
         .args(["-X", "utf8", "-c", PYTHON_PEER, &server.port().to_string()])
         .spawn()

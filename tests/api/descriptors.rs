@@ -2,6 +2,7 @@
 //! Connections that the host hands over, Unix-domain sockets, and the local end of outbound connections.
 #![cfg(unix)]
 
+use crate::listening;
 use server_socket::*;
 use std::ffi::{CStr, CString};
 use std::io::{Read, Write};
@@ -652,8 +653,7 @@ fn a_connection_comes_from_the_local_end_that_was_chosen() {
 
 #[test]
 fn a_local_end_that_is_none_is_refused_at_once() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let socket = new_socket(&events);
     for port in [-1, 65_536] {
         fails(bind_socket(&socket, port, c"127.0.0.1"), SS_ERR_RANGE, 2003);
@@ -672,8 +672,7 @@ fn a_local_end_that_is_none_is_refused_at_once() {
 
 #[test]
 fn a_host_of_the_other_family_is_refused_in_words() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let (socket, log) = (new_socket(&events), Log::default());
     on(*socket, IO_ERROR, {
         let log = log.clone();

@@ -2,6 +2,7 @@
 //! ss_event_detail: with whom what was attempted, and what the system said to it.
 #![cfg(target_os = "linux")] // whose words and numbers these are
 
+use crate::listening;
 use server_socket::*;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -200,8 +201,7 @@ fn an_event_does_not_name_the_peer_of_a_later_connection() {
 fn an_error_that_nobody_hears_is_a_warning_that_says_the_same() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let accepted = Rc::new(Cell::new(null_mut()));
         on(&server, CONNECT, {
             let accepted = accepted.clone();
@@ -228,8 +228,7 @@ fn an_error_that_nobody_hears_is_a_warning_that_says_the_same() {
 #[test]
 fn a_server_whose_descriptor_was_closed_behind_its_back_says_what_the_system_said() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let log = Log::default();
         on(&server, CLOSE, {
             let log = log.clone();

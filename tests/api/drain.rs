@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use crate::listening;
 use server_socket::*;
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
@@ -45,8 +46,7 @@ struct Busy {
 impl Busy {
     #[track_caller]
     fn new(count: usize) -> Busy {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let (log, accepted) = (Log::default(), server.keep_accepted());
         on(&server, CLOSE, log.adds("server"));
         let peers = (0..count).map(|_| server.client()).collect();
@@ -156,8 +156,7 @@ fn connections_whose_sockets_were_released_are_waited_for() {
 #[test]
 fn who_waits_in_the_systems_queue_is_accepted_first() {
     for paused in [false, true] {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let (accepted, closes, port) = (server.keep_accepted(), closes(&server), server.port());
         if paused {
             ok(ss_pause(server.0));
@@ -204,8 +203,7 @@ fn who_waits_for_a_place_gets_it() {
 
 #[test]
 fn whom_nobody_would_hear_of_is_reset() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let (closes, peer) = (closes(&server), server.client());
     drain(&server, LONG);
     assert_eq!(events.receive_to_end(&peer), (vec![], Some(ErrorKind::ConnectionReset)));
@@ -330,8 +328,7 @@ fn what_cannot_be_drained_says_so_and_nothing_changes() {
 #[test]
 fn a_drain_may_begin_in_every_listener() {
     // In the server's own connect listener: the peer that it is told of is kept as ever.
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let (kept, log) = (Rc::<RefCell<Vec<Kept>>>::default(), Log::default());
     on(&server, CONNECT, {
         let (kept, log, handle) = (kept.clone(), log.clone(), server.0);
@@ -435,8 +432,7 @@ fn a_server_drains_though_a_child_has_a_copy_of_its_descriptors() {
 #[test]
 fn who_waits_while_there_are_no_descriptors_is_accepted_later() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let (accepted, closes) = (server.keep_accepted(), closes(&server));
         let peers = [server.client(), server.client()];
         let hoard = Hoard::all_descriptors();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! EventDispatcher and Event through the exported functions: the chapter "Events" of docs/SEMANTICS.md.
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::{CStr, CString, c_void};
@@ -736,9 +737,7 @@ fn a_clone_of_a_data_event_carries_its_number() {
 
 #[test]
 fn a_clone_of_a_connect_event_carries_its_socket() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     let clone = Rc::new(Cell::new(None));
     on(&server, CONNECT, {
         let clone = clone.clone();
@@ -834,8 +833,7 @@ fn descriptions(target: impl Object, kind: &CStr) -> Log {
 
 #[test]
 fn a_connect_event_describes_itself() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = descriptions(&server, CONNECT);
     let _peer = server.client();
     events.pump_until(|| log.len() == 1);

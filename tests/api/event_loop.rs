@@ -2,6 +2,7 @@
 //! Event loops: turns, waiting, waking, stopping, tasks from other threads, hosts with a loop of their own, and the
 //! ends of loops and threads.
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -52,8 +53,7 @@ fn a_turn_with_nothing_ready_dispatches_nothing() {
 
 #[test]
 fn a_turn_says_how_many_events_it_dispatched() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     // Two listeners, but one event for each of three peers.
     let accepted = server.keep_accepted();
     on(&server, CONNECT, |_| {});
@@ -78,9 +78,7 @@ fn a_wait_with_a_limit_lasts_until_the_limit() {
 #[test]
 fn a_wait_without_end_returns_with_the_first_event() {
     let _watchdog = Watchdog::new();
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let port = server.port();
     let peer = thread::spawn(move || client(&format!("127.0.0.1:{port}")));
     while accepted.len() == 0 {
@@ -209,8 +207,7 @@ fn a_stop_from_another_thread_ends_a_run() {
 #[test]
 fn a_stop_in_a_listener_ends_the_run_after_its_turn() {
     let _watchdog = Watchdog::new();
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     on(&server, CONNECT, {
         let (log, handle) = (log.clone(), events.0);
@@ -261,8 +258,7 @@ fn a_run_of_an_empty_loop_returns_at_once() {
 #[test]
 fn a_run_lasts_until_the_last_server_and_connection_are_gone() {
     let _watchdog = Watchdog::new();
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     let kept = server.keep_accepted();
     on(&server, CONNECT, {
@@ -668,9 +664,7 @@ mod descriptor {
 
     #[test]
     fn the_descriptor_is_readable_exactly_when_there_is_work() {
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let fd = descriptor(&events);
         assert_eq!(descriptor(&events), fd);
         assert!(!readable(fd, 0));
@@ -721,8 +715,7 @@ mod descriptor {
     /// The kernel tells of the waiting peers once; that somebody listens now is only known to us.
     #[test]
     fn a_connect_listener_added_outside_of_a_turn_makes_the_descriptor_readable() {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let fd = descriptor(&events);
         let _peer = server.client();
         events.settle();
@@ -827,9 +820,7 @@ fn releasing_a_loop_ends_everything_on_it() {
 
 #[test]
 fn a_retained_loop_outlives_one_release() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     ok(retain(&events));
     ok(release(&events));
     let _peer = server.client();
@@ -838,8 +829,7 @@ fn a_retained_loop_outlives_one_release() {
 
 #[test]
 fn a_loop_released_in_a_listener_brings_no_more_events() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     let kept: Rc<RefCell<Vec<Socket>>> = Rc::default();
     let handle = events.0;
@@ -910,8 +900,7 @@ fn a_loop_released_in_a_task_cancels_the_tasks_behind_it() {
 #[test]
 fn a_run_ends_when_its_loop_is_released_in_a_listener() {
     let _watchdog = Watchdog::new();
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     on(&server, CONNECT, {
         let handle = events.0;
         move |_| ok(release(handle))

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use crate::listening;
 use server_socket::*;
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -170,8 +171,7 @@ fn without_the_option_the_peers_end_is_the_close() {
 
 #[test]
 fn sockets_of_a_server_and_those_that_connect_can_be_half_open() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_HALF_OPEN, 1);
     let (accepted, log) = (server.keep_accepted(), Log::default());
     let client = Kept(Socket(ss_socket_new(events.0)));
@@ -315,8 +315,7 @@ fn a_shutdown_needs_a_connection() {
 #[test]
 fn a_shutdown_in_the_connect_listener_is_one_as_any() {
     for (kept, writes) in [(true, false), (true, true), (false, true)] {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let (log, all) = (Log::default(), Rc::<RefCell<Vec<Kept>>>::default());
         on(&server, CONNECT, {
             let (log, all) = (log.clone(), all.clone());
@@ -597,8 +596,7 @@ fn client_with_a_small_window(server: &Server) -> TcpStream {
 #[test]
 fn much_goes_both_ways_through_a_small_window_around_both_ends() {
     for peer_first in [true, false] {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         set(&server, SS_OPT_HALF_OPEN, 1);
         set(&server, SS_OPT_READ_LIMIT, 4_096);
         let accepted = server.keep_accepted();
@@ -644,8 +642,7 @@ fn much_goes_both_ways_through_a_small_window_around_both_ends() {
 /// `nc -N` ends its side behind what it was given, and waits for the answer, which a thread of the host's makes meanwhile.
 #[test]
 fn nc_that_ends_its_side_gets_an_answer_that_comes_later() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_HALF_OPEN, 1);
     let (loop_handle, accepted) = (AnyThread::new(events.0), Rc::<RefCell<Vec<Kept>>>::default());
     on(&server, CONNECT, move |event| {
@@ -776,8 +773,7 @@ fn the_time_is_over_with_the_peers_end_and_runs_on_after_ours() {
 
 #[test]
 fn a_server_hands_the_time_down_and_connecting_is_not_in_it() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_READ_TIMEOUT, 60);
     let accepted = server.keep_accepted();
     let _peer = server.client();

@@ -3,6 +3,7 @@
 //! undefined.
 
 use super::table;
+use crate::listening;
 
 use server_socket::*;
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,17 @@ enum Takes {
     /// A server or a socket.
     Target,
     Any,
+}
+
+impl Takes {
+    /// Whether an object of this kind is what it takes.
+    fn fits(self, kind: Takes) -> bool {
+        match self {
+            Takes::Any => true,
+            Takes::Target => [Takes::Server, Takes::Socket].contains(&kind),
+            takes => takes == kind,
+        }
+    }
 }
 
 enum Answer {
@@ -313,12 +325,7 @@ fn a_handle_of_another_kind_is_refused_by_every_function() {
     let zoo = Zoo::new();
     for export in exports() {
         for (kind, handle) in zoo.animals() {
-            let fits = match export.takes {
-                Takes::Any => true,
-                Takes::Target => [Takes::Server, Takes::Socket].contains(&kind),
-                takes => takes == kind,
-            };
-            if !fits {
+            if !export.takes.fits(kind) {
                 export.refuses(handle, SS_ERR_HANDLE);
             }
         }
@@ -382,12 +389,7 @@ fn another_thread_is_told_so_by_every_function_and_changes_nothing() {
     thread::spawn(move || {
         for export in exports() {
             for (kind, handle) in animals.get() {
-                let fits = match export.takes {
-                    Takes::Any => true,
-                    Takes::Target => [Takes::Server, Takes::Socket].contains(&kind),
-                    takes => takes == kind,
-                };
-                if fits && !FOR_EVERY_THREAD.contains(&export.name) {
+                if export.takes.fits(kind) && !FOR_EVERY_THREAD.contains(&export.name) {
                     export.refuses(handle, SS_ERR_THREAD);
                 }
             }
@@ -507,8 +509,7 @@ fn each_reference_can_be_given_back_once() {
 
 #[test]
 fn what_a_listener_borrows_it_cannot_give_back() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let kept = Rc::new(RefCell::new(None));
     on(&server, CONNECT, {
         let kept = kept.clone();
@@ -558,8 +559,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let accepted = Rc::new(RefCell::new(Vec::new()));
         let listener = on(&server, CONNECT, {
             let accepted = accepted.clone();
@@ -767,8 +767,7 @@ fn every_function_may_be_called_from_every_listener() {
 #[cfg(target_os = "linux")]
 fn a_hundred_thousand_peers_closed_in_the_connect_listener_leave_nothing_behind() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let closed = shared::<usize>();
         on(&server, CONNECT, {
             let closed = closed.clone();
@@ -799,8 +798,7 @@ fn a_hundred_thousand_peers_closed_in_the_connect_listener_leave_nothing_behind(
 #[test]
 fn a_socket_ended_in_its_data_listener_gets_no_close_event() {
     for end in [Socket::close, Socket::abort, |socket: Socket| release(socket)] {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let log = Log::default();
         on(&server, CONNECT, {
             let log = log.clone();
@@ -1056,8 +1054,7 @@ fn ten_thousand_random_schedules_inside_listeners_end_well() {
 }
 
 fn random_schedule(seed: u64) {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let chaos = Rc::new(Chaos {
         random: RefCell::new(Random(seed)),
         events: events.0,

@@ -2,6 +2,7 @@
 //! Hints in the log: what is allowed, and hardly meant. Each comes once, and a program that is right gets none. One log is
 //! for a process, so that each test has one of its own.
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::ffi::CStr;
 use std::io::Write;
@@ -50,8 +51,7 @@ const LONG: Duration = Duration::from_millis(1_500);
 fn an_accepted_socket_with_listeners_that_is_not_retained() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         on(&server, CONNECT, |event| drop(on(event.socket(), SOCKET_DATA, nothing())));
         let peers: Vec<TcpStream> = (0..3).map(|_| server.client()).collect();
         events.pump_until(|| server.figures().refused == 3);
@@ -64,8 +64,7 @@ fn an_accepted_socket_with_listeners_that_is_not_retained() {
 fn peers_that_are_turned_away_on_purpose_are_no_mistake() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let turn = shared::<usize>();
         on(&server, CONNECT, {
             let turn = turn.clone();
@@ -89,8 +88,7 @@ fn peers_that_are_turned_away_on_purpose_are_no_mistake() {
 fn a_server_that_nobody_listens_at() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         on(&server, CLOSE, nothing());
         events.settle();
         not_hinted(&messages);
@@ -108,8 +106,7 @@ fn a_server_that_nobody_listens_at() {
 fn a_server_that_is_listened_at_later_or_no_more_is_no_mistake() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let peer = server.client();
         // Still in the same turn.
         let accepted = server.keep_accepted();
@@ -128,9 +125,7 @@ fn a_server_that_is_listened_at_later_or_no_more_is_no_mistake() {
 fn a_socket_whose_bytes_nobody_hears_of_and_nobody_reads() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let peers: Vec<TcpStream> = (0..3).map(|_| server.client()).collect();
         events.pump_until(|| accepted.len() == 3);
         let listener = on(accepted.get(0), CLOSE, nothing());
@@ -146,9 +141,7 @@ fn a_socket_whose_bytes_nobody_hears_of_and_nobody_reads() {
 fn who_reads_without_a_listener_or_pauses_or_listens_later_makes_no_mistake() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let peers: Vec<TcpStream> = (0..4).map(|_| server.client()).collect();
         events.pump_until(|| accepted.len() == 4);
         let (reads, paused, later, heard) = (accepted.get(0), accepted.get(1), accepted.get(2), accepted.get(3));
@@ -169,8 +162,7 @@ fn who_reads_without_a_listener_or_pauses_or_listens_later_makes_no_mistake() {
 fn a_listener_for_a_type_that_is_nearly_one_of_airs() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         for kind in [c"SOCKET_DATA", c"socketdata", c"data"] {
             on(&server, kind, nothing());
             events.turn(0);
@@ -193,9 +185,7 @@ fn a_listener_for_a_type_that_is_nearly_one_of_airs() {
 fn a_program_s_own_types_are_no_mistake() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let peer = server.client();
         events.pump_until(|| accepted.len() == 1);
         let socket = accepted.last();
@@ -245,9 +235,7 @@ fn another_threads_server_waits_while_an_empty_loop_is_polled() {
 fn a_loop_that_ends_with_what_was_not_released() {
     in_own_process!(|| {
         let messages = Messages::record();
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let peer = server.client();
         events.pump_until(|| accepted.len() == 1);
         let outbound = ss_socket_new(events.0);
@@ -261,9 +249,7 @@ fn a_loop_that_ends_with_what_was_not_released() {
 #[test]
 fn without_a_log_nothing_is_done_about_hints() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let mut peer = server.client();
         events.pump_until(|| accepted.len() == 1);
         peer.write_all(b"hello").expect("it can write");

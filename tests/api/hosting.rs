@@ -2,6 +2,7 @@
 //! What concerns the host's process: adopted descriptors, forks, programs that are started, figures and the log.
 #![cfg(unix)]
 
+use crate::{listening, serving};
 use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::io::{Read, Write};
@@ -255,9 +256,7 @@ fn a_forked_child_can_make_a_loop_of_its_own() {
         pair.events.pump_until(|| out.connected());
         let code = fork_and_wait(|| {
             assert_ne!(ss_loop_default(), default);
-            let events = Loop::new();
-            let server = Server::listening(&events);
-            let accepted = server.keep_accepted();
+            let (events, server, accepted) = serving();
             let mut peer = server.client();
             events.pump_until(|| accepted.len() == 1);
             peer.write_all(b"echo").expect("it writes");
@@ -415,8 +414,7 @@ fn a_number_that_an_object_has_given_back_can_be_taken_over() {
 #[test]
 fn a_forked_child_can_take_over_what_its_parents_server_has() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let (port, listening) = (server.port(), native_handle(&server).expect("a descriptor"));
         let code = fork_and_wait(|| {
             let events = Loop::new();
@@ -503,8 +501,7 @@ fn stats(server: &Server) -> ss_stats {
 
 #[test]
 fn a_servers_figures_count_what_happened() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     assert_eq!(stats(&server), ss_stats { size: size_of::<ss_stats>(), ..ss_stats::default() });
     let turn_away = shared::<usize>();
     let kept = Log::default();
@@ -538,9 +535,7 @@ fn a_servers_figures_count_what_happened() {
 
 #[test]
 fn figures_go_only_as_far_as_the_callers_struct() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let _accepted = server.keep_accepted();
+    let (events, server, _accepted) = serving();
     let _peer = server.client();
     events.pump_until(|| stats(&server).accepted == 1);
     // An older program's shorter struct, with something of its own behind it.
@@ -570,9 +565,7 @@ fn running_out_of_descriptors_is_counted_and_logged() {
         }
         let lines = RefCell::new(Vec::<(i32, String)>::new());
         ok(unsafe { ss_set_log(Some(log), (&raw const lines).cast_mut().cast()) });
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let _peer = server.client();
         let taken = take_all_descriptors();
         events.pump_until(|| stats(&server).accept_deferred >= 2);

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString};
@@ -110,9 +111,7 @@ impl Unread {
 #[test]
 fn a_reset_is_noticed_and_frees_the_descriptor_whatever_is_paused_or_full() {
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let before = open_descriptors();
         let (mut peers, mut sent, mut closes) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..100 {
@@ -141,9 +140,7 @@ fn a_reset_is_noticed_and_frees_the_descriptor_whatever_is_paused_or_full() {
 /// A socket without any listener is none the less one whose descriptor is to be given back.
 #[test]
 fn a_reset_is_noticed_where_nobody_listens_for_anything() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let peer = server.client();
     events.pump_until(|| accepted.len() == 1);
     let socket = accepted.last();
@@ -427,8 +424,7 @@ fn open_and_lingering(server: &Server) -> (u64, u64) {
 fn connections_that_still_send_count_against_the_limit_and_give_way_to_new_peers() {
     in_own_process!(|| {
         const PEERS: usize = 30;
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         set(&server, SS_OPT_MAX_CONNECTIONS, 5);
         let answered = answer_and_close(&server);
         let before = open_descriptors();
@@ -453,8 +449,7 @@ fn connections_that_still_send_count_against_the_limit_and_give_way_to_new_peers
 
 #[test]
 fn the_connection_that_lingers_longest_without_progress_gives_way_first() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_MAX_CONNECTIONS, 2);
     let answered = answer_and_close(&server);
     let connect = |count: usize| {
@@ -476,8 +471,7 @@ fn the_connection_that_lingers_longest_without_progress_gives_way_first() {
 
 #[test]
 fn connections_that_are_open_give_way_to_nobody() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_MAX_CONNECTIONS, 2);
     let accepted = server.keep_accepted();
     let peers = [server.client(), server.client()];
@@ -501,8 +495,7 @@ fn connections_that_are_open_give_way_to_nobody() {
 /// Nobody is cut off for a peer that is not accepted anyway.
 #[test]
 fn a_server_that_accepts_nobody_cuts_nobody_off() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_MAX_CONNECTIONS, 1);
     let answered = answer_and_close(&server);
     let first = server.client();
@@ -544,8 +537,7 @@ fn a_connection_that_still_sends_is_a_figure_of_its_own() {
 /// Four with 20 MB each, of which the kernel takes at most a fifth: two have room.
 #[test]
 fn the_unsent_bytes_of_all_that_linger_are_bounded_and_the_oldest_give_way() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     assert_eq!(option(&server, SS_OPT_LINGER_BYTES), 256 << 20);
     set(&server, SS_OPT_LINGER_BYTES, 2 * MUCH as i64);
     let answered = answer_and_close(&server);
@@ -1017,8 +1009,7 @@ fn post_long_tasks(events: &Loop, count: usize) -> Rc<RefCell<Vec<usize>>> {
 #[test]
 fn those_whose_time_is_over_at_once_share_the_loop_with_others() {
     const PEERS: usize = 60;
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_IDLE_TIMEOUT, 30);
     let accepted = server.keep_accepted();
     let _peers: Vec<_> = (0..PEERS).map(|_| server.client()).collect();
@@ -1313,9 +1304,7 @@ fn a_socket_connects_to_an_address_that_is_its_own_text() {
         type Address = extern "C" fn(*mut ss_socket) -> *const std::ffi::c_char;
         let addresses: [Address; 2] = [ss_socket_remote_address, ss_socket_local_address];
         for address in addresses {
-            let events = Loop::new();
-            let server = Server::listening(&events);
-            let _accepted = server.keep_accepted();
+            let (events, server, _accepted) = serving();
             let socket = Kept(Socket(ss_socket_new(events.0)));
             let log = Log::default();
             log.record_socket(*socket);
@@ -1509,8 +1498,7 @@ fn in_every_phase_of_a_connection_the_loop_rests() {
 
 #[test]
 fn in_every_phase_of_a_server_the_loop_rests() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     rests("listening", &events);
     let mut peers = vec![server.client()];
     rests("a peer waits for a listener", &events);

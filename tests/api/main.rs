@@ -33,3 +33,21 @@ mod troubleshooting;
 mod unread;
 mod vectors;
 mod windows;
+
+use support::{Accepted, Loop, Server};
+
+/// A loop, and a server on it that listens at 127.0.0.1.
+#[track_caller]
+fn listening() -> (Loop, Server) {
+    let events = Loop::new();
+    let server = Server::listening(&events);
+    (events, server)
+}
+
+/// The same, with whom it accepts, who are kept.
+#[track_caller]
+fn serving() -> (Loop, Server, Accepted) {
+    let (events, server) = listening();
+    let accepted = server.keep_accepted();
+    (events, server, accepted)
+}

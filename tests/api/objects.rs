@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Values, and Socket's readObject and writeObject, through the exported functions and over real connections.
 
+use crate::serving;
 use server_socket::*;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};
@@ -994,9 +995,7 @@ fn py3amf_reads_what_is_written_and_writes_what_is_read() {
         // Not even where all tools are required: no distribution packages it. What it writes is among the unit tests, too.
         return left_out("Py3AMF is not installed for python3 (pip install Py3AMF)");
     }
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let mut peer = python()
         .args(["-c", PYAMF, &server.port().to_string()])
         .stdout(std::process::Stdio::piped())

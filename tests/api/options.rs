@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Options of servers and sockets: their ranges, what sockets inherit, and what they do.
 
+use crate::listening;
 use socket2::SockRef;
 use std::io::Read;
 use std::net::TcpStream;
@@ -8,7 +9,7 @@ use support::*;
 
 use server_socket::*;
 
-const ALL: [(ss_option, i64); 15] = [
+const ALL: [(ss_option, i64); 17] = [
     (SS_OPT_NO_DELAY, 1),
     (SS_OPT_DUAL_STACK, 0),
     (SS_OPT_REUSE_PORT, 0),
@@ -19,6 +20,8 @@ const ALL: [(ss_option, i64); 15] = [
     (SS_OPT_IDLE_TIMEOUT, 0),
     (SS_OPT_KEEP_ALIVE, 0),
     (SS_OPT_IDLE_BYTES, 1),
+    (SS_OPT_HALF_OPEN, 0),
+    (SS_OPT_READ_TIMEOUT, 0),
     (SS_OPT_LINGER_BYTES, 256 * 1024 * 1024),
     (SS_OPT_UNREAD_LIMIT, 256 * 1024 * 1024),
     (SS_OPT_TLS_MIN_VERSION, 12),
@@ -58,6 +61,18 @@ fn pair_of(events: &Loop, prepare: impl FnOnce(&Server)) -> (Server, Socket, Tcp
     let socket = accepted.get(0);
     ok(retain(socket)); // for the test, which ends its loop anyway
     (server, socket, peer)
+}
+
+#[test]
+fn the_list_of_defaults_has_every_option_of_the_header() {
+    let defined =
+        include_str!("../../include/server_socket.h").lines().filter_map(|line| line.strip_prefix("#define SS_OPT_"));
+    let mut defined: Vec<ss_option> =
+        defined.map(|rest| rest.split(' ').nth(1).and_then(|number| number.parse().ok()).expect(rest)).collect();
+    let mut listed = ALL.map(|(option, _)| option);
+    defined.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(defined, listed);
 }
 
 #[test]
@@ -138,8 +153,7 @@ fn an_unknown_option_and_a_servers_option_on_a_socket_are_refused() {
 
 #[test]
 fn what_is_for_before_bind_is_refused_after_it() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     for option in [SS_OPT_DUAL_STACK, SS_OPT_REUSE_PORT] {
         fails(set(&server, option, 1), SS_ERR_IO, 2002);
         assert_eq!(get(&server, option), 0);
@@ -234,8 +248,7 @@ fn reuse_port_shares_a_port_among_those_that_all_ask_for_it() {
 
 #[test]
 fn at_the_connection_limit_peers_wait_and_one_that_leaves_lets_one_in() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     ok(set(&server, SS_OPT_MAX_CONNECTIONS, 5));
     let accepted = server.keep_accepted();
     let mut peers: Vec<TcpStream> = (0..15).map(|_| server.client()).collect();

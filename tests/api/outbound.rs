@@ -2,6 +2,7 @@
 //! Outbound connections: `Socket.connect`, and the state of a socket through its life: the chapter "Socket:
 //! state" of docs/SEMANTICS.md.
 
+use crate::{listening, serving};
 use std::cell::Cell;
 use std::ffi::CStr;
 use std::io::Write;
@@ -66,9 +67,7 @@ fn before_connect_there_is_nothing_and_no_call_is_allowed() {
 
 #[test]
 fn a_connection_is_made_in_a_later_turn_and_knows_its_ends() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let out = Outbound::new(&events);
     let seen = Rc::new(Cell::new(false));
     on(out.socket, CONNECT, {
@@ -245,9 +244,7 @@ fn connecting_anew_closes_the_old_connection_silently_and_keeps_the_rest() {
 /// The text that says where to connect to is that of the connection which the call ends.
 #[test]
 fn a_socket_can_be_connected_again_by_its_own_remote_address() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let out = Outbound::new(&events);
     ok(out.connect(c"127.0.0.1", server.port()));
     for reconnected in 1..5 {
@@ -281,9 +278,7 @@ fn assert_rests_without_an_event(events: &Loop, out: &Outbound) {
 
 #[test]
 fn a_socket_can_be_connected_again_in_its_own_close_and_error_listeners() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let out = Outbound::new(&events);
     let again = Rc::new(Cell::new(2));
     for kind in [CLOSE, IO_ERROR] {
@@ -322,9 +317,7 @@ fn a_connection_to_itself_is_refused() {
 /// one's descriptor, but not its event, which would have it connected in this very turn.
 #[test]
 fn a_connection_made_in_a_listener_gets_no_event_of_the_one_whose_descriptor_it_gets() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let partner = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = partner.local_addr().expect("an address").port();
     let mut reused = 0;
@@ -356,9 +349,7 @@ fn a_connection_made_in_a_listener_gets_no_event_of_the_one_whose_descriptor_it_
 
 #[test]
 fn hundreds_connect_at_once() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let sockets: Vec<Outbound> = (0..400).map(|_| Outbound::new(&events)).collect();
     sockets.iter().for_each(|out| ok(out.connect(c"127.0.0.1", server.port())));
     events.pump_until(|| accepted.len() == 400 && sockets.iter().all(|out| out.socket.connected()));
@@ -372,9 +363,7 @@ fn many_lookups_at_once_all_get_their_answer_and_their_threads_end() {
     in_own_process!(|| {
         let threads = || std::fs::read_dir("/proc/self/task").expect("/proc").count();
         let before = threads();
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let sockets: Vec<Outbound> = (0..60).map(|_| Outbound::new(&events)).collect();
         sockets.iter().for_each(|out| ok(out.connect(c"localhost", server.port())));
         assert!(threads() <= before + 4, "a few threads, however many names");
@@ -409,9 +398,7 @@ fn a_loop_ends_at_once_while_names_are_looked_up() {
 fn two_loops_on_two_threads_talk_to_each_other() {
     let (tell_port, port) = std::sync::mpsc::channel();
     let other = std::thread::spawn(move || {
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         tell_port.send(server.port()).expect("somebody asks");
         events.pump_until(|| accepted.len() == 1 && accepted.get(0).available() == 4);
         accepted.get(0).echo();
@@ -455,8 +442,7 @@ fn an_error_that_nobody_listens_for_is_logged_in_airs_words() {
 
 #[test]
 fn an_accepted_socket_that_is_connected_anew_does_not_count_for_its_server() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     ok(ss_set_option(server.object(), SS_OPT_MAX_CONNECTIONS, 1));
     let accepted = server.keep_accepted();
     let _first = server.client();

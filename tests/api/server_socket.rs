@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ServerSocket through the exported functions: its chapter of docs/SEMANTICS.md.
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::ffi::CStr;
 use std::io::{ErrorKind, Read, Write};
@@ -320,8 +321,7 @@ fn a_bound_server_cannot_be_bound_again() {
 
 #[test]
 fn a_closed_server_cannot_be_reopened() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     ok(server.close());
     fails(server.bind(0, c"127.0.0.1"), SS_ERR_IO, 2002);
     fails(server.listen(0), SS_ERR_IO, 2002);
@@ -372,8 +372,7 @@ fn a_negative_backlog_is_a_range_error() {
 
 #[test]
 fn a_closed_server_says_so_before_it_looks_at_the_backlog() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     ok(server.close());
     fails(server.listen(-1), SS_ERR_IO, 2002);
 }
@@ -411,8 +410,7 @@ fn listening_again_sets_the_backlog_and_keeps_the_queue() {
 
 #[test]
 fn no_event_is_dispatched_inside_listen() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     on(&server, CONNECT, log.adds("connect"));
     let _peer = server.client();
@@ -440,8 +438,7 @@ fn a_failed_listen_leaves_the_server_bound_and_not_listening() {
 
 #[test]
 fn peers_wait_in_the_kernel_while_nobody_listens_for_connect() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let _peers = [server.client(), server.client(), server.client()];
     events.settle();
     #[cfg(target_os = "linux")]
@@ -453,8 +450,7 @@ fn peers_wait_in_the_kernel_while_nobody_listens_for_connect() {
 
 #[test]
 fn removing_one_of_two_connect_listeners_goes_on_accepting() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     let first = on(&server, CONNECT, log.adds("first"));
     let _second = on(&server, CONNECT, log.adds("second"));
@@ -466,8 +462,7 @@ fn removing_one_of_two_connect_listeners_goes_on_accepting() {
 
 #[test]
 fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     let listeners = [on(&server, CONNECT, log.adds("a")), on(&server, CONNECT, log.adds("b"))];
     let _first = server.client();
@@ -486,8 +481,7 @@ fn removing_the_last_connect_listener_stops_accepting_until_one_is_added() {
 
 #[test]
 fn a_connect_listener_that_removes_itself_gets_one_peer_and_the_others_wait() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     on_with_itself(&server, CONNECT, {
         let log = log.clone();
@@ -508,8 +502,7 @@ fn a_connect_listener_that_removes_itself_gets_one_peer_and_the_others_wait() {
 
 #[test]
 fn a_connect_event_carries_the_connected_socket() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let peer = server.client();
     let seen = shared::<usize>();
     on(&server, CONNECT, {
@@ -536,8 +529,7 @@ fn a_connect_event_carries_the_connected_socket() {
 
 #[test]
 fn every_peer_gets_exactly_one_connect_event_in_the_order_of_arrival() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -553,9 +545,7 @@ fn every_peer_gets_exactly_one_connect_event_in_the_order_of_arrival() {
 /// A frame of a game is one turn: one connection a frame would be too few.
 #[test]
 fn a_single_turn_accepts_many_waiting_peers() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let peers: Vec<TcpStream> = (0..100).map(|_| server.client()).collect();
     let mut turns = 0;
     events.pump_until(|| {
@@ -567,9 +557,7 @@ fn a_single_turn_accepts_many_waiting_peers() {
 
 #[test]
 fn a_connect_listener_may_write_at_once() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     on(&server, CONNECT, |event| ok(event.socket().write(b"welcome")));
     let peer = server.client();
     assert_eq!(events.receive(&peer, 7), b"welcome");
@@ -578,9 +566,7 @@ fn a_connect_listener_may_write_at_once() {
 
 #[test]
 fn a_connect_listener_may_read_at_once_and_misses_nothing_later() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -597,9 +583,7 @@ fn a_connect_listener_may_read_at_once_and_misses_nothing_later() {
 
 #[test]
 fn an_accepted_socket_gets_no_connect_event_of_its_own() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -614,9 +598,7 @@ fn an_accepted_socket_gets_no_connect_event_of_its_own() {
 
 #[test]
 fn the_first_data_comes_after_all_connect_listeners_have_returned() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -637,9 +619,7 @@ fn the_first_data_comes_after_all_connect_listeners_have_returned() {
 
 #[test]
 fn closing_the_socket_in_the_connect_listener_denies_the_connection() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -668,8 +648,7 @@ fn closing_the_socket_in_the_connect_listener_denies_the_connection() {
 
 #[test]
 fn denying_a_peer_that_has_sent_already_ends_its_connection() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     on(&server, CONNECT, |event| ok(event.socket().close()));
     let mut peer = server.client();
     peer.write_all(b"hello").expect("the peer writes");
@@ -680,8 +659,7 @@ fn denying_a_peer_that_has_sent_already_ends_its_connection() {
 
 #[test]
 fn a_socket_that_no_listener_retains_is_closed_when_the_dispatch_ends() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let seen = Rc::new(std::cell::Cell::new(None));
     let log = Log::default();
     on(&server, CONNECT, {
@@ -705,9 +683,7 @@ fn a_socket_that_no_listener_retains_is_closed_when_the_dispatch_ends() {
 
 #[test]
 fn a_retained_socket_lives_until_it_is_released() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let peer = server.client();
     events.pump_until(|| accepted.len() == 1);
     events.settle();
@@ -760,8 +736,7 @@ fn accepted_sockets_outlive_the_release_of_their_server() {
 
 #[test]
 fn peers_that_were_not_yet_accepted_are_reset_when_the_server_closes() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     let mut peer = server.client();
     ok(server.close());
     match (peer.read(&mut [0]), told_of_resets()) {
@@ -772,8 +747,7 @@ fn peers_that_were_not_yet_accepted_are_reset_when_the_server_closes() {
 
 #[test]
 fn closing_a_server_dispatches_no_close_event() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     on(&server, CLOSE, log.adds("close"));
     ok(server.close());
@@ -783,8 +757,7 @@ fn closing_a_server_dispatches_no_close_event() {
 
 #[test]
 fn the_program_may_dispatch_close_itself_before_it_closes() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     let log = Log::default();
     on(&server, CLOSE, {
         let log = log.clone();
@@ -852,9 +825,7 @@ fn a_server_closed_in_its_own_connect_listener_accepts_nobody_else() {
 #[test]
 #[cfg(target_os = "linux")] // elsewhere shutdown does not end a listening socket
 fn the_system_closing_the_listening_socket_is_one_close_event() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let log = record_close_of(&server);
     let fd = native_handle(&server).expect("a descriptor") as i32;
     assert_eq!(unsafe { libc::shutdown(fd, libc::SHUT_RDWR) }, 0);
@@ -871,9 +842,7 @@ fn the_system_closing_the_listening_socket_is_one_close_event() {
 fn a_fatal_error_of_accept_is_one_close_event() {
     for errno in [libc::EBADF, libc::EINVAL, libc::ENOTSOCK] {
         with_failing_call(libc::SYS_accept4, once(errno), move || {
-            let events = Loop::new();
-            let server = Server::listening(&events);
-            let accepted = server.keep_accepted();
+            let (events, server, accepted) = serving();
             let log = record_close_of(&server);
             let _peer = server.client();
             events.pump_until(|| log.len() > 0);
@@ -891,8 +860,7 @@ fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
         [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
     for errno in passing {
         with_failing_call(libc::SYS_accept4, once_in_three(errno), move || {
-            let events = Loop::new();
-            let server = Server::listening(&events);
+            let (events, server) = listening();
             let log = record_close_of(&server);
             let accepted = server.keep_accepted();
             let peers: Vec<TcpStream> = (0..5).map(|_| server.client()).collect();
@@ -908,8 +876,7 @@ fn a_passing_error_of_accept_closes_nothing_and_loses_no_peer() {
 #[cfg(target_os = "linux")] // the failure is injected with seccomp
 fn accept_finding_nobody_is_no_event() {
     with_failing_call(libc::SYS_accept4, once(libc::EAGAIN), || {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         let log = record_close_of(&server);
         let accepted = server.keep_accepted();
         let _first = server.client();
@@ -958,9 +925,7 @@ fn once_in_three(errno: i32) -> impl FnMut() -> Option<i32> + Send {
 
 #[test]
 fn a_peer_that_was_gone_before_it_was_accepted_is_still_one_connection_that_ends() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();

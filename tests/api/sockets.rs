@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Accepted sockets: their state, what comes in, what goes out, and how connections end.
 
+use crate::{listening, serving};
 use server_socket::*;
 use socket2::SockRef;
 use std::cell::RefCell;
@@ -87,9 +88,7 @@ fn a_socket_accepted_at_any_address_knows_the_one_it_was_reached_at() {
 
 #[test]
 fn the_peers_address_is_known_even_if_it_is_gone_already() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     let log = Log::default();
     on(&server, CONNECT, {
         let log = log.clone();
@@ -407,9 +406,7 @@ fn closing_after_the_peers_end_gives_up_what_is_unread() {
 /// The peer's end often comes in the same packet as its last bytes: all bytes come first, and `close` once.
 #[test]
 fn data_always_comes_before_close() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     // For those sockets that are read when all has come.
     ok(ss_set_option(server.0.cast(), SS_OPT_READ_LIMIT, 16 << 20));
     let (log, received) = (Log::default(), Rc::new(RefCell::new(Vec::new())));
@@ -517,9 +514,7 @@ fn a_reset_that_loses_output_is_an_io_error_and_then_close() {
 
 #[test]
 fn an_io_error_that_nobody_hears_stops_nothing() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let (first, second) = (server.client(), server.client());
     events.pump_until(|| accepted.len() == 2);
     ok(accepted.get(0).write(&pattern(30_000_000)));
@@ -832,9 +827,7 @@ fn a_write_beyond_the_limit_is_refused_whole_and_the_stream_goes_on() {
 
 #[test]
 fn a_peer_that_never_reads_does_not_hold_up_the_others() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     let deaf: Vec<TcpStream> = (0..20).map(|_| server.client()).collect();
     events.pump_until(|| accepted.len() == deaf.len());
     for index in 0..deaf.len() {
@@ -1027,9 +1020,7 @@ fn after_an_own_close_no_event_comes() {
 #[test]
 fn events_that_were_due_in_the_same_turn_are_dropped_by_close() {
     for _ in 0..50 {
-        let events = Loop::new();
-        let server = Server::listening(&events);
-        let accepted = server.keep_accepted();
+        let (events, server, accepted) = serving();
         let peers = [server.client(), server.client()];
         events.pump_until(|| accepted.len() == 2);
         let log = Log::default();
@@ -1063,8 +1054,7 @@ fn closing_in_the_close_listener_says_that_it_is_closed() {
 /// none of the old one's events may reach the new one.
 #[test]
 fn a_connection_that_gets_a_used_descriptor_gets_no_event_of_its_predecessor() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let log = Log::default();
     let accepted = Rc::new(RefCell::new(Vec::<Socket>::new()));
     on(&server, CONNECT, {
@@ -1117,9 +1107,7 @@ fn a_connection_that_gets_a_used_descriptor_gets_no_event_of_its_predecessor() {
 
 #[test]
 fn conversations_on_many_sockets_do_not_mix() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let kept = server.keep_accepted();
+    let (events, server, kept) = serving();
     on(&server, CONNECT, |event| {
         let socket = event.socket();
         on(socket, SOCKET_DATA, move |_| socket.echo());

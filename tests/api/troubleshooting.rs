@@ -4,9 +4,11 @@
 
 #![cfg(target_os = "linux")]
 
+use crate::listening;
+use std::ffi::CStr;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::thread;
 
 use server_socket::*;
@@ -112,8 +114,7 @@ fn handles(said: &mut Said) {
 }
 
 fn a_forked_child(said: &mut Said) {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (_events, server) = listening();
     let (mut reader, mut writer) = UnixStream::pair().expect("a pair");
     match unsafe { libc::fork() } {
         0 => {
@@ -164,11 +165,72 @@ fn the_log(said: &mut Said) {
     events.pump_until(|| accepted.len() == 1);
 }
 
+/// A certificate for localhost that is its own issuer, and its key.
+fn own_certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([String::from("localhost")]).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn set_identity(tls: *mut ss_tls, chain: &str, key: &str) -> ss_status {
+    unsafe { ss_tls_set_identity(tls, null(), chain.as_ptr().cast(), chain.len(), key.as_ptr().cast(), key.len()) }
+}
+
+/// A secure server, and what it says of handshakes that have failed, from a port that the document has.
+fn secure_server(events: &Loop, tls: *mut ss_tls) -> (Server, Log) {
+    let (server, told) = (Server::listening(events), Log::default());
+    ok(unsafe { ss_set_tls(server.object(), tls, null()) });
+    on(&server, CONNECT, |_| ());
+    on(&server, c"handshakeError", {
+        let told = told.clone();
+        move |event| {
+            let detail = text(ss_event_detail(event.0)).expect("it says why");
+            let (before, after) = detail.split_once("127.0.0.1:").expect("it says who");
+            told.add(format!("{before}127.0.0.1:5123{}", after.trim_start_matches(|c: char| c.is_ascii_digit())));
+        }
+    });
+    (server, told)
+}
+
+/// A client that asks for a server of this name; the two tell why nothing comes of it.
+fn refused(said: &mut Said, server_tls: *mut ss_tls, client_tls: *mut ss_tls, name: &CStr) {
+    let events = Loop::new();
+    let (server, told) = secure_server(&events, server_tls);
+    let (socket, port) = (ss_socket_new(events.0), server.port());
+    ok(unsafe { ss_set_tls(socket.object(), client_tls, name.as_ptr()) });
+    on(Socket(socket), IO_ERROR, {
+        let told = told.clone();
+        move |event| {
+            let detail = text(ss_event_detail(event.0)).expect("it says why");
+            told.add(detail.replace(&format!(":{port}"), ":8443"));
+        }
+    });
+    ok(unsafe { ss_socket_connect(socket, c"127.0.0.1".as_ptr(), port.into()) });
+    events.pump_until(|| told.len() == 2);
+    told.take().iter().for_each(|message| said.add(message));
+}
+
+fn secure_connections(said: &mut Said) {
+    let ((chain, key), (_, other_key)) = (own_certificate(), own_certificate());
+    let (without, with, trusting) = (ss_tls_new(), ss_tls_new(), ss_tls_new());
+    said.detail(set_identity(with, &chain, &other_key), SS_ERR_ARGUMENT);
+    ok(set_identity(with, &chain, &key));
+    ok(unsafe { ss_tls_add_certificate(trusting, chain.as_ptr().cast(), chain.len(), true) });
+    refused(said, without, trusting, c"localhost");
+    refused(said, with, without, c"localhost");
+    refused(said, with, trusting, c"example.org");
+    // No client of TLS's at all.
+    let events = Loop::new();
+    let (server, told) = secure_server(&events, with);
+    server.client().write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it can write");
+    events.pump_until(|| told.len() == 1);
+    told.take().iter().for_each(|message| said.add(message));
+    [without, with, trusting].into_iter().for_each(|tls| ok(release(tls)));
+}
+
 /// What is allowed and hardly meant.
 fn the_hints(said: &mut Said) {
     let messages = Messages::record();
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let port = server.port();
     let _waits = server.client();
     events.pump_until(|| !messages.about(SS_LOG_HINT, "no listener").is_empty());
@@ -192,6 +254,7 @@ fn the_messages_of_the_document_are_those_that_the_library_gives() {
         a_forked_child(&mut said);
         the_log(&mut said);
         the_hints(&mut said);
+        secure_connections(&mut said);
         let documented = documented();
         let missing: Vec<_> = said.0.iter().filter(|message| !documented.contains(&message.as_str())).collect();
         let unsaid: Vec<_> = documented.iter().filter(|message| !said.0.iter().any(|said| said == *message)).collect();

@@ -3,6 +3,7 @@
 
 #![cfg(target_os = "linux")]
 
+use crate::listening;
 use server_socket::*;
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -59,8 +60,7 @@ fn what_all_peers_together_leave_unread_is_bounded_and_nothing_is_lost() {
     in_own_process!(|| {
         let messages = Messages::record();
         raise_descriptor_limit(4_096);
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         assert_eq!(option(&server, SS_OPT_UNREAD_LIMIT), 256 << 20);
         set(&server, SS_OPT_UNREAD_LIMIT, LIMIT as i64);
         let accepted = server.keep_accepted();
@@ -199,8 +199,7 @@ fn the_time_of_a_silent_peer_begins_anew_when_there_is_room_for_unread_input() {
 
 #[test]
 fn a_higher_bound_on_unread_input_goes_on_at_once() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_UNREAD_LIMIT, 10_000);
     let accepted = server.keep_accepted();
     let bytes = pattern(3_000_000);
@@ -215,8 +214,7 @@ fn a_higher_bound_on_unread_input_goes_on_at_once() {
 
 #[test]
 fn the_account_of_unread_input_follows_every_way_out_of_it() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     set(&server, SS_OPT_UNREAD_LIMIT, 10_000);
     let accepted = server.keep_accepted();
     let bytes = pattern(9_000);

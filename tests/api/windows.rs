@@ -4,6 +4,7 @@
 
 #![cfg(windows)]
 
+use crate::{listening, serving};
 use server_socket::*;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -52,8 +53,7 @@ fn another_socket_that_would_share_the_address_cannot() {
         left_out("Wine shares addresses by the rules of the system below it");
         return;
     }
-    let events = Loop::new();
-    let server = Server::listening(&events);
+    let (events, server) = listening();
     let thief = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     thief.set_reuse_address(true).expect("SO_REUSEADDR");
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], server.port()));
@@ -102,9 +102,7 @@ fn what_is_no_listening_socket_is_refused_and_stays_the_hosts() {
 
 #[test]
 fn a_peer_that_is_reset_before_it_is_accepted_closes_no_server() {
-    let events = Loop::new();
-    let server = Server::listening(&events);
-    let accepted = server.keep_accepted();
+    let (events, server, accepted) = serving();
     for _ in 0..200 {
         reset(server.client());
     }
@@ -120,8 +118,7 @@ fn a_peer_that_is_reset_before_it_is_accepted_closes_no_server() {
 fn a_socket_that_is_closed_from_outside_is_one_close_event() {
     use windows_sys::Win32::Networking::WinSock::closesocket;
     in_own_process!(|| {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         server.keep_accepted();
         let log = Log::default();
         on(&server, CLOSE, log.adds("close"));
@@ -140,8 +137,7 @@ fn a_socket_that_is_closed_from_outside_is_one_close_event() {
 fn a_loop_on_a_thread_of_its_own_is_reached_by_posts() {
     let (to_host, from_loop) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let events = Loop::new();
-        let server = Server::listening(&events);
+        let (events, server) = listening();
         on(&server, CONNECT, |event| {
             ok(retain(event.socket()));
             on(event.socket(), SOCKET_DATA, |event| Socket(event.target().cast()).echo());
