@@ -17,6 +17,7 @@ use super::provider;
 use super::ticket::{self, Secret, Tickets};
 use super::verify::{Added, OfClients, OfServers};
 use crate::error::{Failure, Result};
+use crate::inject;
 use crate::options::Options;
 
 /// The longest name of a protocol.
@@ -131,6 +132,7 @@ impl Context {
 
     pub(super) fn server(&self, options: &Options) -> std::result::Result<Arc<ServerConfig>, Error> {
         let mut inner = self.0.borrow_mut();
+        inject::point();
         let inner = &mut *inner;
         let policy = options.client_certificate;
         let place = (usize::from(options.tls_min_version == 13), usize::from(policy.min(2)));
@@ -160,6 +162,7 @@ impl Context {
 
     pub(super) fn client(&self, options: &Options) -> std::result::Result<Arc<ClientConfig>, Error> {
         let mut inner = self.0.borrow_mut();
+        inject::point();
         let place = usize::from(options.tls_min_version == 13);
         if let Some(config) = &inner.clients[place] {
             return Ok(config.clone());
