@@ -22,6 +22,8 @@ use crate::options::Options;
 
 /// The longest name of a protocol.
 const LONGEST_PROTOCOL: usize = 255;
+/// How much early data is passed over: several times the 16 KiB that clients send.
+const PASSED_OVER: u32 = 128 * 1024;
 /// How many servers a client remembers sessions of.
 const SESSIONS: usize = 256;
 
@@ -154,6 +156,8 @@ impl Context {
                 none => none.insert(Ticketer::new()?).clone(),
             },
         };
+        // None is taken, and no ticket allows it. Of a client whose ticket is another server's so much is passed over, each time that rustls looks at it.
+        config.max_early_data_size = PASSED_OVER;
         if !config.ticketer.enabled() {
             config.send_tls13_tickets = 0;
         }
