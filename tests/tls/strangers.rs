@@ -15,12 +15,13 @@ fn what_is_no_handshake_is_refused_and_the_server_says_who_and_why() {
     let echo = EchoServer::new(Tls::of(&identity));
     let oversized = [&[22, 3, 1, 0x48, 1][..], &[1; 0x4801]].concat();
     // What is said, what the server hears of it, and whether the peer is told.
-    let cases: [(&[u8], &str, bool); 6] = [
+    let cases: [(&[u8], &str, bool); 7] = [
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "does not speak TLS", true),
         (b"\x00\x00\x00\x00\x00\x00\x00\x00", "does not speak TLS", true),
         (&[0x80, 0x2e, 1, 0, 2], "", true),
         (&oversized, "", true),
-        (&[22, 3, 1, 0, 4, 1, 0, 0, 0], "", false),
+        (&[22, 3, 1, 0, 4, 1, 0, 0, 0], "", true),
+        (&[22, 3, 1, 0, 4, 1], "ended the connection in the handshake", false),
         (&[21, 3, 1, 0, 2, 2, 40], "says HandshakeFailure", false),
     ];
     for (bytes, why, is_told) in cases {
