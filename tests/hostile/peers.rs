@@ -171,8 +171,8 @@ fn pours(server: &Server) {
     stream.set_write_timeout(Some(server.service.patience())).expect("a deadline");
     let is_of_lines = matches!(server.service, Service::Lines | Service::Numbers);
     let piece = if is_of_lines { server.service.work() } else { vec![b'x'; 65536] };
-    // Numbers take long to answer; of those a few megabytes are more than is taken, too.
-    let flood = if server.service == Service::Numbers { FLOOD / 25 } else { FLOOD };
+    // Numbers take long to answer; of those so many are more than the system and the program take before somebody reads.
+    let flood = if server.service == Service::Numbers { FLOOD / 8 } else { FLOOD };
     let mut sent = 0;
     while sent < flood {
         match stream.write(&piece) {
