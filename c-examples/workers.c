@@ -17,7 +17,7 @@
 
 enum {
     THREADS = 4,
-    MOST_JOBS = 1000,      /* that wait; who asks for more is told so */
+    MOST_JOBS = 1000,      /* without an answer yet; who asks for more is told so */
     LONGEST_LINE = 80,
     LARGEST_NUMBER = 100000000,
     MOST_PENDING = 1000000 /* unsent bytes of a client that does not read its answers */
@@ -35,7 +35,9 @@ static ss_loop *loop;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
-static int waiting, is_over;
+static int is_over;
+
+static int unanswered; /* jobs; the loop's thread counts them, and no other */
 
 static unsigned long primes_below(unsigned long number)
 {
@@ -57,6 +59,7 @@ static void answer(void *data)
     int length = snprintf(text, sizeof text, "%lu: %lu\n", job->number, job->primes);
 
     ss_socket_write_bytes(job->socket, text, (size_t)length);
+    unanswered--;
     free(job);
 }
 
@@ -74,7 +77,6 @@ static void *work(void *argument)
         job = first;
         if (job != NULL && (first = job->next) == NULL)
             last = &first;
-        waiting -= job != NULL;
         is_wanted = !is_over;
         pthread_mutex_unlock(&lock);
         if (job == NULL)
@@ -89,25 +91,19 @@ static void *work(void *argument)
 /* Returns whether there was room for it. */
 static int enqueue(ss_socket *socket, unsigned long number)
 {
-    struct job *job = calloc(1, sizeof *job);
-    int has_room;
+    struct job *job = unanswered < MOST_JOBS ? calloc(1, sizeof *job) : NULL;
 
     if (job == NULL)
         return 0;
     job->socket = socket;
     job->number = number;
+    unanswered++;
     pthread_mutex_lock(&lock);
-    has_room = waiting < MOST_JOBS;
-    if (has_room) {
-        *last = job;
-        last = &job->next;
-        waiting++;
-        pthread_cond_signal(&changed);
-    }
+    *last = job;
+    last = &job->next;
+    pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
-    if (!has_room)
-        free(job);
-    return has_room;
+    return 1;
 }
 
 /* One line, without its end. Returns whether it is one. */

@@ -47,6 +47,32 @@ static void who_has_left_can_be_said_in_the_close_listener(void)
     CHECK_OK(ss_release(loop));
 }
 
+/* Where the server listens at all addresses, only the connection knows at which end of it the peer was. */
+static void say_where(ss_event *event, void *user_data)
+{
+    ss_socket *socket = (ss_socket *)ss_event_target(event);
+    snprintf((char *)user_data, 100, "%s:%d", ss_socket_local_address(socket), (int)ss_socket_local_port(socket));
+}
+
+static void where_it_was_can_be_said_in_the_close_listener_and_later(void)
+{
+    ss_loop *loop = new_loop();
+    ss_server *server = ss_new(loop);
+    char where[100] = "", expected[100];
+    ss_socket *socket;
+    int fd;
+    CHECK_OK(ss_bind(server, 0, "0.0.0.0"));
+    CHECK_OK(ss_listen(server, 0));
+    socket = accept_client(loop, server, &fd);
+    CHECK_OK(ss_add_listener(socket, SS_EVENT_CLOSE, say_where, where, false, 0));
+    snprintf(expected, sizeof expected, "127.0.0.1:%d", (int)ss_local_port(server));
+    CHECK_EQ(close(fd), 0);
+    PUMP_UNTIL(loop, where[0] != '\0');
+    CHECK_TEXT(where, expected);
+    CHECK_TEXT(ss_socket_local_address(socket), "127.0.0.1");
+    CHECK_OK(ss_release(loop));
+}
+
 enum { ROUNDS = 5 };
 
 static void connect_again(ss_event *event, void *user_data)
@@ -143,6 +169,30 @@ static void what_was_written_is_sent_when_main_returns(void)
     }
 }
 
+/* It returns from its main with all that it has inherited, and the parent's peers notice nothing. */
+static void a_child_that_ends_disturbs_nothing_of_its_parents(void)
+{
+    ss_loop *loop = new_loop(); /* which ends with its thread, if nobody ends it before */
+    ss_server *server = new_listening_server(loop);
+    int accepted = 0, status = 0, old, fresh;
+    pid_t child;
+    CHECK_OK(ss_add_listener(server, SS_EVENT_CONNECT, accept_echo, &accepted, false, 0));
+    old = client_connect(ss_local_port(server));
+    PUMP_UNTIL(loop, accepted == 1);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) exit(0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+    client_check_echo(loop, old, 1000);
+    fresh = client_connect(ss_local_port(server));
+    client_check_echo(loop, fresh, 1000);
+    CHECK_EQ(close(old), 0);
+    CHECK_EQ(close(fresh), 0);
+    CHECK_OK(ss_release(loop));
+}
+
 /* More than the system takes: the peer must not believe that it was all. */
 static void what_is_cut_when_main_returns_ends_in_a_reset(void)
 {
@@ -159,8 +209,10 @@ int main(int argc, char **argv)
 {
     static const check_case cases[] = {
         CASE(who_has_left_can_be_said_in_the_close_listener),
+        CASE(where_it_was_can_be_said_in_the_close_listener_and_later),
         CASE(a_socket_connects_again_to_the_address_that_it_tells),
         UNIX_CASE(what_was_written_is_sent_when_main_returns, "it forks"),
+        UNIX_CASE(a_child_that_ends_disturbs_nothing_of_its_parents, "it forks"),
         UNIX_CASE(what_is_cut_when_main_returns_ends_in_a_reset, "it forks"),
     };
     return check_main(cases, COUNT_OF(cases), argc, argv);

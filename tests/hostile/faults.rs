@@ -534,6 +534,23 @@ fn input_that_the_program_does_not_read_is_bounded_and_goes_on_without_loss() {
     pair.events.pump_until(|| pair.log.contains("close"));
 }
 
+/// Who waits for the rest of a message leaves all of it unread, which is no reason for a warning.
+#[test]
+fn a_listener_that_waits_for_more_is_not_warned_of() {
+    in_own_process!(|| {
+        let messages = Messages::record();
+        let pair = Pair::new();
+        ok(ss_set_option(pair.socket.object(), SS_OPT_READ_LIMIT, 1_000));
+        for length in [1, 500, 999, 1_000] {
+            pair.send(&vec![0; length - pair.socket.available()]);
+            pair.pump_until_available(length);
+            pair.events.settle();
+            let warnings = messages.about(SS_LOG_WARNING, "SS_OPT_READ_LIMIT").len();
+            assert_eq!(warnings, usize::from(length == 1_000), "{length} bytes");
+        }
+    });
+}
+
 /// The end of a peer is behind its last byte, also if the program has reading paused.
 #[test]
 fn close_waits_until_input_that_is_paused_has_been_delivered() {
@@ -640,6 +657,52 @@ fn peers_that_send_without_pause_do_not_hold_up_quiet_ones() {
     for firehose in firehoses {
         events.join(firehose);
     }
+}
+
+/// A turn takes 1,024 connections from the system at most, and as many that the loop has in line itself. Nobody else is passed over.
+#[test]
+fn a_turn_serves_a_bounded_number_of_connections_and_the_others_in_the_next() {
+    in_own_process!(|| {
+        const IN_A_TURN: usize = 1_024;
+        const MANY: usize = 1_500;
+        raise_descriptor_limit(2 * MANY as u64 + 200);
+        let events = Loop::new();
+        let server = Server::listening(&events);
+        let (accepted, heard) = (server.keep_accepted(), shared::<usize>());
+        let peers: Vec<TcpStream> = (0..MANY)
+            .map(|number| {
+                let peer = server.client();
+                events.pump_until(|| accepted.len() > number);
+                let (socket, heard) = (accepted.last(), heard.clone());
+                on(socket, SOCKET_DATA, move |_| heard.set(heard.get() + socket.read_all().len()));
+                peer
+            })
+            .collect();
+        events.settle();
+        let all_send = || {
+            heard.set(0);
+            for (number, mut peer) in peers.iter().enumerate() {
+                peer.write_all(b"x").expect("it writes");
+                while held_by_kernel(accepted.get(number)) == 0 {
+                    thread::yield_now();
+                }
+            }
+        };
+        let two_turns_serve_all = |what: &str| {
+            events.turn(0);
+            assert_eq!(heard.get(), IN_A_TURN, "{what}");
+            events.turn(0);
+            assert_eq!(heard.get(), MANY, "{what}");
+        };
+        all_send();
+        two_turns_serve_all("the system names them");
+        (0..MANY).for_each(|number| ok(ss_socket_pause(accepted.get(number).0)));
+        all_send();
+        events.settle();
+        assert_eq!(heard.get(), 0, "who is paused is not read from");
+        (0..MANY).for_each(|number| ok(ss_socket_resume(accepted.get(number).0)));
+        two_turns_serve_all("they are in line");
+    });
 }
 
 /// A thousand peers that never read get what they may have, and no more; another one talks on as if alone.

@@ -10,9 +10,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const FLOOD: usize = 100_000_000;
 const CONNECTS: usize = 5_000;
 const DEADLINE: Duration = Duration::from_secs(60);
+/// What a program says whose queue is full.
+const BUSY: &[u8] = b"busy\n";
 
 /// What a program does with what it gets.
 #[derive(Clone, Copy, PartialEq)]
@@ -48,16 +51,30 @@ impl Service {
                 (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_vec(), b"HTTP/1.1 200 OK\r\n")
             }
             Service::Chat => (b"hello\n".to_vec(), b"Welcome, you are guest "),
-            Service::Numbers => (b"10\n".to_vec(), b"10: 4\n"),
+            Service::Numbers => (b"10\n".to_vec(), b"10: 4"),
         }
     }
 }
 
 impl Service {
+    /// How long a peer tries to send what is not taken: nothing is, from then on, however busy the program is.
+    fn patience(self) -> Duration {
+        Duration::from_millis(if self == Service::Numbers { 3000 } else { 300 })
+    }
+
+    /// How much memory it may take: what writes no more than a megabyte ahead needs little.
+    fn most_memory_in_kib(self) -> u64 {
+        match self {
+            Service::Http | Service::Numbers => 24 * 1024,
+            _ => 160 * 1024,
+        }
+    }
+
     /// What keeps the program busy: some 64 KiB of requests.
     fn work(self) -> Vec<u8> {
         match self {
             Service::Http => b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2500),
+            Service::Numbers => b"10\n".repeat(22_000),
             _ => [&[b'x'; 255][..], b"\n"].concat().repeat(256),
         }
     }
@@ -109,15 +126,24 @@ impl Server {
         line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
     }
 
-    /// A client that behaves is served, whole.
+    /// A client that behaves is served, whole, once the program is busy with no others.
     fn check_served(&self, after: &str) {
+        let end = Instant::now() + DEADLINE;
+        while !self.serves(after) {
+            assert!(Instant::now() < end, "after a peer that {after}: it stays busy");
+        }
+    }
+
+    fn serves(&self, after: &str) -> bool {
         let mut client = self.connect();
         let (request, answer) = self.service.request();
         client.write_all(&request).unwrap_or_else(|error| panic!("after a peer that {after}: {error}"));
         let length = if self.service.echoes() { request.len() } else { answer.len() };
         let mut got = vec![0; length];
         client.read_exact(&mut got).unwrap_or_else(|error| panic!("after a peer that {after}: {error}"));
-        assert!(got.starts_with(answer), "after a peer that {after}: {}", String::from_utf8_lossy(&got));
+        let is_busy = self.service == Service::Numbers && got == BUSY;
+        assert!(is_busy || got.starts_with(answer), "after a peer that {after}: {}", String::from_utf8_lossy(&got));
+        !is_busy
     }
 
     /// It comes to rest when it is done with what it was sent, for which a slow language may take a while.
@@ -142,20 +168,30 @@ type Peer = fn(&Server);
 /// Sends 100 MB before it reads anything, as far as it is let. Then it wants all of it back, or to be shown out.
 fn pours(server: &Server) {
     let mut stream = server.connect();
-    stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a deadline");
-    let piece = if server.service == Service::Lines { server.service.work() } else { vec![b'x'; 65536] };
+    stream.set_write_timeout(Some(server.service.patience())).expect("a deadline");
+    let is_of_lines = matches!(server.service, Service::Lines | Service::Numbers);
+    let piece = if is_of_lines { server.service.work() } else { vec![b'x'; 65536] };
+    // Numbers take long to answer; of those so many are more than the system and the program take before somebody reads.
+    let flood = if server.service == Service::Numbers { FLOOD / 8 } else { FLOOD };
     let mut sent = 0;
-    while sent < FLOOD {
+    while sent < flood {
         match stream.write(&piece) {
             Ok(count) => sent += count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-            Err(_) => return, // it is shown out
+            Err(error) => {
+                assert!(server.service != Service::Echo, "{sent} bytes were taken, then {error}");
+                return; // it is shown out
+            }
         }
+    }
+    if server.service == Service::Numbers {
+        // By then it has answered as much as it does before somebody reads.
+        server.check_resting("while a peer that pours does not read yet");
     }
     let mut writer = stream.try_clone().expect("a second handle");
     let writing = thread::spawn(move || {
         writer.set_write_timeout(Some(DEADLINE))?;
-        while sent < FLOOD {
+        while sent < flood {
             sent += writer.write(&piece)?;
         }
         writer.shutdown(Shutdown::Write)?;
@@ -172,17 +208,29 @@ fn pours(server: &Server) {
     };
     let sent = writing.join().expect("the writer does not panic");
     match (server.service, end) {
-        (Service::Echo, Ok(())) => assert_eq!(sent.expect("all is taken"), received, "all comes back"),
+        (Service::Echo | Service::EchoOrEnd, Ok(())) => {
+            assert_eq!(sent.expect("all is taken"), received, "all comes back")
+        }
         (Service::Echo, Err(error)) => panic!("{received} bytes came back, then {error}"),
         (_, Err(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => panic!("it stalls"),
         _ => {}
     }
 }
 
+/// Sends a line that never ends, beyond all limits. Where lines are served it is shown out, rather than waited for.
+fn never_ends_its_line(server: &Server) {
+    let mut stream = server.connect();
+    let piece = vec![b'x'; 65536];
+    let outcome = (0..FLOOD / piece.len()).try_for_each(|_| stream.write_all(&piece));
+    let is_shown_out =
+        |error: std::io::Error| matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+    assert!(outcome.is_err_and(is_shown_out), "it stalls, or takes all of it");
+}
+
 /// Sends as much as it can and never reads; it stays.
 fn never_reads(server: &Server) -> TcpStream {
     let mut stream = server.connect();
-    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a deadline");
+    stream.set_write_timeout(Some(server.service.patience())).expect("a deadline");
     let (piece, mut sent) = (server.service.work(), 0);
     while sent < FLOOD {
         match stream.write(&piece) {
@@ -215,7 +263,8 @@ fn half_closes(server: &Server) {
     stream.shutdown(Shutdown::Write).expect("a FIN");
     let mut got = Vec::new();
     stream.read_to_end(&mut got).expect("the answer, and the end");
-    let is_answered = got.starts_with(answer) || (server.service == Service::Numbers && got.is_empty());
+    let may_be_busy = server.service == Service::Numbers && (got.is_empty() || got == BUSY);
+    let is_answered = got.starts_with(answer) || may_be_busy;
     assert!(is_answered, "{}", String::from_utf8_lossy(&got));
     assert!(!server.service.echoes() || got.len() == request.len());
 }
@@ -274,6 +323,10 @@ pub fn withstands(mut server: Server) {
         peer(&server);
         server.check_served(does);
     }
+    if matches!(server.service, Service::Lines | Service::Chat | Service::Numbers) {
+        never_ends_its_line(&server);
+        server.check_served("never ends its line");
+    }
     drop(stays);
     let end = Instant::now() + DEADLINE;
     while server.descriptors() > before {
@@ -283,7 +336,7 @@ pub fn withstands(mut server: Server) {
     server.check_resting("alone");
     let memory = server.most_memory_in_kib();
     println!("at most {memory} KiB");
-    assert!(memory < 160 * 1024, "{memory} KiB");
+    assert!(memory < server.service.most_memory_in_kib(), "{memory} KiB");
     assert!(server.running.0.try_wait().expect("it can be waited for").is_none(), "it has ended");
 }
 
@@ -316,6 +369,23 @@ fn compiled(name: &str, program: &str) -> Command {
     unbuffered(&harness::build(&source, name, Language::C99))
 }
 
+fn compiled_as_cpp(name: &str, standard: &str, program: &str) -> Command {
+    let dir = harness::scratch_dir("sources");
+    let source = dir.join(format!("{name}.cpp"));
+    fs::write(&source, program).expect("a source can be written");
+    let mut command = Command::new("c++");
+    command.args([standard, "-O1", "-I"]).arg(harness::include_dir()).arg(&source).arg("-o").arg(dir.join(name));
+    harness::link(&mut command);
+    harness::compile(command);
+    Command::new(dir.join(name))
+}
+
+/// A program in which a time is shorter, so that nobody has to wait for it.
+fn sooner(program: &str, time: &str, short: &str) -> String {
+    assert_eq!(program.matches(time).count(), 1, "the program has a time of {time}");
+    program.replace(time, short)
+}
+
 /// A program that does not flush what it prints.
 fn unbuffered(program: &Path) -> Command {
     let mut command = Command::new("stdbuf");
@@ -332,6 +402,19 @@ fn example(name: &str, package: Option<&str>) -> Option<Command> {
 fn an_example_withstands(name: &str, package: Option<&str>, service: Service) {
     if let Some(command) = example(name, package) {
         withstands(Server::start(command, service));
+    }
+}
+
+/// Who says nothing, and who says something and then nothing more, is shown out.
+fn ends_who_is_silent(server: &Server) {
+    let (silent, mut was_served) = (server.connect(), server.connect());
+    was_served.write_all(b"hello\n").expect("it reads");
+    was_served.read_exact(&mut [0; 6]).expect("it answers");
+    for mut peer in [silent, was_served] {
+        match peer.read(&mut [0]) {
+            Ok(count) => assert_eq!(count, 0, "it says something"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it waits for ever"),
+        }
     }
 }
 
@@ -357,6 +440,7 @@ fn the_program_of_the_readme() {
     assert!(program.lines().filter(|line| !line.trim().is_empty()).count() <= 45, "a page");
     withstands(Server::start(compiled("readme", &program), Service::Echo));
     ends_at_an_interrupt(Server::start(compiled("readme", &program), Service::Echo));
+    ends_who_is_silent(&Server::start(compiled("readme_soon", &sooner(&program, "60000", "500")), Service::Echo));
 }
 
 #[test]
@@ -365,18 +449,15 @@ fn the_program_of_the_header() {
     assert!(program.lines().filter(|line| !line.trim().is_empty()).count() <= 45, "a page");
     withstands(Server::start(compiled("header", &program), Service::Echo));
     ends_at_an_interrupt(Server::start(compiled("header", &program), Service::Echo));
+    ends_who_is_silent(&Server::start(compiled("header_soon", &sooner(&program, "60000", "500")), Service::Echo));
 }
 
 #[test]
 fn the_program_of_the_cpp_header() {
-    let source = harness::scratch_dir("sources").join("on_top.cpp");
-    fs::write(&source, program_on_top("server_socket.hpp")).expect("a source can be written");
-    let program = harness::scratch_dir("sources").join("on_top");
-    let mut command = Command::new("c++");
-    command.args(["-std=c++17", "-O1", "-I"]).arg(harness::include_dir()).arg(&source).arg("-o").arg(&program);
-    harness::link(&mut command);
-    harness::compile(command);
-    withstands(Server::start(Command::new(program), Service::Echo));
+    let program = program_on_top("server_socket.hpp");
+    withstands(Server::start(compiled_as_cpp("on_top", "-std=c++17", &program), Service::Echo));
+    let soon = sooner(&program, "minutes(1)", "milliseconds(500)");
+    ends_who_is_silent(&Server::start(compiled_as_cpp("on_top_soon", "-std=c++17", &soon), Service::Echo));
 }
 
 /// The guide's listener for lines, as it stands there, with a server around it.
@@ -417,6 +498,11 @@ fn the_echo_server_of_coroutines() {
     an_example_withstands("coroutine_echo", None, Service::Echo);
     if let Some(command) = example("coroutine_echo", None) {
         ends_at_an_interrupt(Server::start(command, Service::Echo));
+        let program = fs::read_to_string(root().join("c-examples/coroutine_echo.cpp")).expect("it can be read");
+        let mut soon =
+            compiled_as_cpp("coroutine_soon", "-std=c++20", &sooner(&program, "minutes(1)", "milliseconds(500)"));
+        soon.arg("0");
+        ends_who_is_silent(&Server::start(soon, Service::Echo));
     }
 }
 
@@ -513,21 +599,32 @@ fn the_web_server_gives_slow_peers_up_before_they_deny_everybody() {
 
 /// Has the client send `input` to a server. Returns whether it says that all went well, and what it printed.
 fn client_of(input: &[u8], server: impl FnOnce(TcpStream) + Send + 'static) -> Option<(bool, Vec<u8>)> {
-    let program: PathBuf = harness::example("client", None)?;
+    Some(outcome_of(Command::new(harness::example("client", None)?), input, server))
+}
+
+fn outcome_of(mut client: Command, input: &[u8], server: impl FnOnce(TcpStream) + Send + 'static) -> (bool, Vec<u8>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let serving = thread::spawn(move || server(listener.accept().expect("it connects").0));
     let file = harness::scratch_dir("input").join(port.to_string());
     fs::write(&file, input).expect("a file can be written");
-    let output = Command::new(program)
-        .args(["127.0.0.1", &port.to_string()])
-        .env_remove("LD_LIBRARY_PATH")
-        .stdin(fs::File::open(&file).expect("the file"))
-        .output()
-        .expect("it starts");
+    client.args(["127.0.0.1", &port.to_string()]).env_remove("LD_LIBRARY_PATH");
+    let output = client.stdin(fs::File::open(&file).expect("the file")).output().expect("it starts");
     serving.join().expect("the server does not panic");
     fs::remove_file(file).expect("the file goes");
-    Some((output.status.success(), output.stdout))
+    (output.status.success(), output.stdout)
+}
+
+#[test]
+fn the_client_gives_a_server_up_that_says_nothing() {
+    let program = fs::read_to_string(root().join("c-examples/client.c")).expect("it can be read");
+    let client = compiled("client_soon", &sooner(&program, "SILENCE = 60000", "SILENCE = 500"));
+    let held = Arc::new(Mutex::new(None));
+    let keeper = held.clone();
+    let (went_well, printed) = outcome_of(client, b"GET /\n", move |stream| {
+        *keeper.lock().expect("nobody panics") = Some(stream); // open, and silent
+    });
+    assert!(!went_well && printed.is_empty());
 }
 
 #[test]
@@ -552,6 +649,15 @@ fn the_client_says_when_a_server_ends_early_or_resets() {
     };
     if let Some((went_well, _)) = client_of(&input, reads_a_little) {
         assert!(!went_well, "most of its input was never read");
+    }
+    // All of a short request was sent, and the answer breaks off.
+    let breaks_off = |mut stream: TcpStream| {
+        stream.read_to_end(&mut Vec::new()).expect("its request, and the end of it");
+        stream.write_all(b"half of an ans").expect("it reads");
+        support::reset(stream);
+    };
+    if let Some((went_well, _)) = client_of(b"GET /\n", breaks_off) {
+        assert!(!went_well, "the answer was not whole");
     }
     let ends_at_once = |stream: TcpStream| {
         stream.shutdown(Shutdown::Write).expect("a FIN");

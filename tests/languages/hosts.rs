@@ -197,6 +197,12 @@ fn a_pool_of_workers_answers_whoever_is_still_there() {
     let mut answers: Vec<String> = (0..5).map(|_| lines.next().expect("a line").expect("an answer")).collect();
     answers.sort(); // they come as they are ready
     assert_eq!(answers, ["0: 0", "1000: 168", "100: 25", "10: 4", "busy"]);
+    // A thousand jobs may wait. Who asks for more is told so at once, long before the first of these is done.
+    let mut asks_too_much = server.client();
+    asks_too_much.write_all(&b"2000000\n".repeat(1500)).expect("it reads");
+    let mut refusals = [0; 5 * 400];
+    asks_too_much.read_exact(&mut refusals).expect("it answers");
+    assert_eq!(String::from_utf8_lossy(&refusals), "busy\n".repeat(400));
     let process = server.running.0.id() as libc::pid_t;
     // SAFETY: a system call without pointers, to a child that is not waited for yet.
     assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);

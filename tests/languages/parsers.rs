@@ -31,12 +31,16 @@ fn functions() -> BTreeMap<String, String> {
     harness::declarations().into_iter().map(|function| (function.name, one_line(&function.parameters))).collect()
 }
 
-/// The header's constants that are numbers.
+/// The header's constants that are numbers. All are plain ones, but for the events' types, and the version that is put together.
 fn constants() -> BTreeMap<String, String> {
-    let numbers = harness::header();
-    let numbers = numbers.lines().filter_map(|line| line.strip_prefix("#define ")?.split_once(' '));
-    let numbers = numbers.filter(|(_, value)| value.parse::<i64>().is_ok());
-    numbers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let header = harness::header();
+    let constants = header.lines().filter_map(|line| line.strip_prefix("#define SS_")?.split_once(' '));
+    let constants = constants.filter(|(name, _)| !name.starts_with("EVENT_") && !["API", "VERSION"].contains(name));
+    let number = |(name, value): (&str, &str)| {
+        assert!(value.parse::<i64>().is_ok(), "SS_{name} is {value}, which is no plain number");
+        (format!("SS_{name}"), value.to_owned())
+    };
+    constants.map(number).collect()
 }
 
 /// What a tool prints; it must succeed and complain of nothing.
@@ -171,6 +175,10 @@ fn h2pas_understands_all_of_them() {
     for (name, value) in constants() {
         assert!(unit.contains(&format!(" {name} = {value};")), "{name} is not in the unit");
     }
+    let types = unit.lines().filter_map(|line| line.strip_prefix("    ss_")?.split_once(" ="));
+    let mut seen = BTreeSet::new();
+    types.for_each(|(name, _)| assert!(seen.insert(name), "two types are called ss_{name}"));
+    assert!(seen.contains("status"), "the unit's types were not understood");
 }
 
 // ---- The header itself ----------------------------------------------------------------------------------------------
