@@ -216,15 +216,7 @@ impl Model {
     /// The library has let go of a socket that nobody else had: its connection or attempt has ended, unheard.
     fn let_go_unheard(&mut self, index: usize) {
         let socket = &mut self.sockets[index];
-        let ended = match &socket.state {
-            State::Connecting(target) => matches!(target, Target::Nobody(_)),
-            State::Connected => {
-                let peer_ended = socket.peer.as_ref().is_some_and(|peer| peer.ended);
-                socket.is_torn() || (peer_ended && socket.ends_with_peer())
-            }
-            State::Ended => true,
-            State::Idle => false,
-        };
+        let ended = socket.may_have_ended();
         // It may have let go of it when an earlier attempt had failed.
         assert!(ended || socket.keep == Keep::Unknown, "the library has let go of a socket that is in use");
         socket.keep = Keep::No;

@@ -264,6 +264,10 @@ impl Model {
     /// The socket and its connection part: what was written is still to come to the peer.
     pub fn leave(&mut self, index: usize) {
         let socket = &mut self.sockets[index];
+        // The library may have let go of it in this turn, for the end of the connection that it leaves.
+        if socket.keep == Keep::Now && socket.may_go_unheard && socket.may_have_ended() {
+            socket.keep = Keep::Unknown;
+        }
         if let Some(peer) = socket.peer.take() {
             self.farewells.push(Farewell::new(socket, peer));
         }

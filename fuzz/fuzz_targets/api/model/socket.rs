@@ -211,6 +211,19 @@ impl Socket {
         ss_object_kind(std::ptr::without_provenance_mut(self.life.handle)) != 0
     }
 
+    /// Its connection or attempt may be over, though nobody has heard of it.
+    pub fn may_have_ended(&self) -> bool {
+        match &self.state {
+            State::Connecting(target) => matches!(target, Target::Nobody(_)),
+            State::Connected => {
+                let peer_ended = self.peer.as_ref().is_some_and(|peer| peer.ended);
+                self.is_torn() || (peer_ended && self.ends_with_peer())
+            }
+            State::Ended => true,
+            State::Idle => false,
+        }
+    }
+
     /// A connection comes to be, or an attempt at one.
     pub fn begin(&mut self, state: State, number: usize) {
         (self.state, self.number, self.reset) = (state, number, false);
