@@ -89,6 +89,21 @@ pub(crate) fn text(text: &str) -> Result<String> {
     Ok(copy)
 }
 
+/// Adds bytes to others.
+pub(crate) fn append(bytes: &mut Vec<u8>, more: &[u8]) -> Result<()> {
+    bytes.try_reserve(more.len()).map_err(|_| Failure::no_memory())?;
+    bytes.extend_from_slice(more);
+    Ok(())
+}
+
+/// A copy of bytes.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Failure::no_memory())?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
+}
+
 /// Adds to a list.
 pub(crate) fn push<T>(list: &mut Vec<T>, entry: T) -> Result<()> {
     list.try_reserve(1).map_err(|_| Failure::no_memory())?;

@@ -10,6 +10,18 @@
     reason = "all of it is C's side of the interface, with the test's own pointers"
 )]
 
+#[cfg(feature = "tls")]
+#[path = "tls/certificates.rs"]
+#[expect(dead_code, reason = "the room of TLS has more cases")]
+mod certificates;
+#[cfg(feature = "tls")]
+#[path = "tls/fixture.rs"]
+#[expect(dead_code, reason = "the room of TLS has more cases")]
+mod fixture;
+#[cfg(feature = "tls")]
+#[path = "panics/secure.rs"]
+mod secure;
+
 use server_socket::{inject, *};
 use std::cell::Cell;
 use std::io::{Read, Write};

@@ -85,6 +85,8 @@ class Secure {
 		trusted();
 		untrusted(refused);
 		renewed();
+		inTheMiddle();
+		ofClients();
 		Sys.println("all is as it should be");
 		Sys.exit(0);
 	}
@@ -169,5 +171,69 @@ class Secure {
 		Check.list(["ioError 2031"], third.heard);
 		for (made in [first, second])
 			made.socket.close();
+	}
+
+	/** A connection that is plain becomes secure (STARTTLS). **/
+	static function inTheMiddle() {
+		var plain = new ServerSocket();
+		var tls = identity("server");
+		var heard = [];
+		var accepted:Socket = null;
+		plain.addEventListener(ServerSocketConnectEvent.CONNECT, e -> {
+			accepted = e.socket;
+			accepted.addEventListener(Event.CONNECT, _ -> heard.push('server ${accepted.tlsVersion}'));
+			accepted.addEventListener(ProgressEvent.SOCKET_DATA, _ -> {
+				var said = accepted.readUTFBytes(accepted.bytesAvailable);
+				accepted.writeUTFBytes(said == "STARTTLS" ? "go" : said);
+				if (said == "STARTTLS")
+					accepted.secure(tls);
+			});
+		});
+		plain.bind(0, "127.0.0.1");
+		plain.listen();
+		var socket = new Socket();
+		socket.addEventListener(Event.CONNECT, _ -> heard.push('client ${socket.tlsVersion}'));
+		socket.connect("127.0.0.1", plain.localPort);
+		until(() -> socket.connected, "a plain connection");
+		socket.writeUTFBytes("STARTTLS");
+		until(() -> socket.bytesAvailable == 2, "the server's word");
+		Check.equal("go", socket.readUTFBytes(2));
+		var trust = new Tls();
+		trust.addCertificate(pem("authority"));
+		Check.throws(ArgumentError, 2004, () -> socket.secure(trust, "no host"));
+		socket.secure(trust, "localhost");
+		socket.writeUTFBytes("hidden");
+		until(() -> socket.bytesAvailable == 6, "the echo");
+		Check.equal("hidden", socket.readUTFBytes(6));
+		heard.sort(Reflect.compare);
+		Check.list(["client 0", "client 13", "server 13"], heard);
+		Check.equal("localhost", accepted.serverName);
+		Check.equal(CertificateStatus.TRUSTED, socket.peerCertificateStatus);
+		socket.close();
+		plain.close();
+	}
+
+	/** A server asks for certificates, and lets in who has one. **/
+	static function ofClients() {
+		var tls = identity("server");
+		tls.addCertificate(pem("authority"));
+		server.secure(tls);
+		server.setOption(SocketOption.CLIENT_CERTIFICATE, 2);
+		var refused = [];
+		server.addEventListener(HandshakeErrorEvent.HANDSHAKE_ERROR, e -> refused.push(e.text));
+		var before = held.length;
+		var known = client(true, socket -> socket.tls.setIdentity(null, pem("other"), pem("other-key")));
+		until(() -> held.length == before + 1, "who has a certificate");
+		var accepted = held[before];
+		Check.equal("other", accepted.peerCertificate().subject.organizationName);
+		Check.equal(CertificateStatus.TRUSTED, accepted.peerCertificateStatus);
+		Check.equal(null, accepted.peerCertificate(1));
+		known.socket.writeUTFBytes("hello");
+		until(() -> known.socket.bytesAvailable == 5, "the echo");
+		client(true);
+		until(() -> refused.length == 1, "who has none");
+		Check.isTrue(refused[0].indexOf("certificate") >= 0, refused[0]);
+		Check.equal(before + 1, held.length);
+		known.socket.close();
 	}
 }

@@ -12,9 +12,10 @@ use super::parts::{all_parts, ss_bytes};
 use super::status::ss_status;
 use crate::core::socket::SocketRef;
 use crate::core::socket::endpoints::Endpoint;
-use crate::core::thread::with;
+use crate::core::thread::{Thread, with};
 use crate::driver::place;
 use crate::error::{Failure, Result};
+use crate::handle::Key;
 
 /// One end of a connection, by TCP or in the Unix domain: AIR's Socket. Belongs to the thread of its loop.
 pub struct ss_socket {
@@ -335,7 +336,8 @@ fn skip(socket: *mut ss_socket, length: usize) -> ss_status {
 /// Where some bytes are, and how many.
 type Bytes = (*const u8, usize);
 
-fn peek(socket: &mut SocketRef<'_>) -> Result<Bytes> {
+fn peek(thread: &mut Thread, key: Key) -> Result<Bytes> {
+    let socket = thread.socket(key)?;
     let unread = socket.unread()?;
     if unread.is_empty() {
         return Ok((std::ptr::null(), 0));
@@ -343,8 +345,8 @@ fn peek(socket: &mut SocketRef<'_>) -> Result<Bytes> {
     Ok((unread.as_ptr(), unread.len()))
 }
 
-fn take(socket: &mut SocketRef<'_>) -> Result<Bytes> {
-    socket.take()
+fn take(thread: &mut Thread, key: Key) -> Result<Bytes> {
+    thread.take(key)
 }
 
 /// Hands bytes out: those that were found at a glance, or those that `find` finds.
@@ -356,7 +358,7 @@ unsafe fn hand_out(
     socket: *mut ss_socket,
     length: *mut usize,
     found: Option<Bytes>,
-    find: fn(&mut SocketRef<'_>) -> Result<Bytes>,
+    find: fn(&mut Thread, Key) -> Result<Bytes>,
 ) -> *const u8 {
     let (start, count) = match found {
         Some(bytes) => bytes,
@@ -368,8 +370,8 @@ unsafe fn hand_out(
 }
 
 #[inline(never)]
-fn find_bytes(socket: *mut ss_socket, find: fn(&mut SocketRef<'_>) -> Result<Bytes>) -> Bytes {
-    get((std::ptr::null(), 0), |thread| find(&mut thread.socket(key(socket))?))
+fn find_bytes(socket: *mut ss_socket, find: fn(&mut Thread, Key) -> Result<Bytes>) -> Bytes {
+    get((std::ptr::null(), 0), |thread| find(thread, key(socket)))
 }
 
 #[cold]

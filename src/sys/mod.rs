@@ -18,6 +18,7 @@
 //! - `uncancelled(call)`: system calls in which the thread must not be cancelled, since the library's own frames are above.
 //! - `accept(listener)`, `receive(stream, buffer)`, `send(stream, bytes)`: one system call each, which never raises a signal, and
 //!   in which no thread is cancelled.
+//! - `send_ahead(stream, bytes)`: as `send`; the system may keep the bytes a moment, for what follows.
 //! - `name_error(number)`: what getaddrinfo's number means, for people.
 //! - `unacknowledged(stream)`, `last_answer(stream)`: what the system knows of the peer's answers, where it tells.
 //! - `disconnect(stream)`: resets a connection whose descriptor a child process may hold, too.

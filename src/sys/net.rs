@@ -229,6 +229,11 @@ impl Stream {
         self.retry(|| sys::send(&self.0, bytes))
     }
 
+    /// As [`send`](Self::send), of what need not leave before what follows, which is not far.
+    pub(crate) fn send_ahead(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.retry(|| sys::send_ahead(&self.0, bytes))
+    }
+
     pub(crate) fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         self.retry(|| sys::uncancelled(|| SockRef::from(&self.0).send_vectored_with_flags(parts, sys::SEND_FLAGS)))
     }

@@ -20,6 +20,11 @@ pub(crate) const SHORT_READ_DRAINS: bool = true;
 /// Writing to a connection that the peer has reset must not raise SIGPIPE in the host. Apple's systems know the flag
 /// only lately and ignore it before: see [`prepare_stream`].
 pub(crate) const SEND_FLAGS: c_int = libc::MSG_NOSIGNAL;
+/// More follows soon, or the end: the system may wait for it, up to a fifth of a second, and send both together.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const MORE_FOLLOWS: c_int = libc::MSG_MORE;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const MORE_FOLLOWS: c_int = 0;
 
 /// As the standard library has it: while the machine sleeps the clock stands.
 #[cfg(target_vendor = "apple")]
@@ -198,6 +203,14 @@ pub(crate) fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize
 pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     // SAFETY: an open socket, and as many bytes as are said to be there.
     let count = unsafe { plain::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
+/// As [`send`], of what need not leave before what follows.
+pub(crate) fn send_ahead(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let flags = SEND_FLAGS | MORE_FOLLOWS;
+    // SAFETY: as above.
+    let count = unsafe { plain::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 

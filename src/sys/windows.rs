@@ -204,6 +204,11 @@ pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     SockRef::from(stream).send_with_flags(bytes, SEND_FLAGS)
 }
 
+/// As [`send`], of what need not leave before what follows; Windows has no word for that.
+pub(crate) fn send_ahead(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    send(stream, bytes)
+}
+
 /// There are no handlers that a thread is interrupted by.
 pub(crate) fn keeping_errno<T>(call: impl FnOnce() -> T) -> T {
     call()

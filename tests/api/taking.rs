@@ -132,6 +132,26 @@ fn what_is_taken_outside_of_a_listener_stays_until_the_next_poll() {
     assert_same_bytes(bytes, &kept);
 }
 
+/// A task may turn another loop than its own.
+#[test]
+fn what_a_task_takes_of_another_loops_socket_stays_though_that_loop_is_turned() {
+    let kept = pattern(50_000);
+    let (pair, other, _idle) = with_kept(&kept);
+    let own = Loop::new();
+    let seen = shared::<usize>();
+    post(own.0, {
+        let (kept, seen, socket, other, events) = (kept.clone(), seen.clone(), *pair.socket, *other, pair.events.0);
+        move || {
+            let bytes = take(socket);
+            assert_eq!(unsafe { ss_loop_poll(events, 0, null_mut()) }, SS_OK);
+            use_buffers(other);
+            assert_same_bytes(bytes, &kept);
+            increment(&seen);
+        }
+    });
+    own.pump_until(|| seen.get() == 1);
+}
+
 /// A full socket is read on from once its bytes are taken.
 #[test]
 fn taking_makes_room_below_the_read_limit() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `c-examples/https_hello.c` and `secure_client.c`, with curl, with openssl and with each other; certificates as the Makefile makes them.
+//! `c-examples/https_hello.c`, `secure_client.c` and `secure_chat.c`, with curl, with openssl and with each other; certificates as the
+//! Makefile makes them.
 #![cfg(all(unix, feature = "tls"))]
 
 use support::harness;
@@ -7,8 +8,14 @@ use support::harness;
 use harness::{Running, example, have_tool};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A folder with a certificate for localhost, its own issuer, and its key. `None`: there is no openssl.
 fn certificate(name: &str) -> Option<PathBuf> {
@@ -155,4 +162,150 @@ fn secure_client_gets_all_of_an_answer_from_openssl() {
     let trusted = trusted.to_str().expect("UTF-8");
     let Some((_, got, said)) = client("GET / HTTP/1.0\r\n\r\n", &["localhost", &port, trusted]) else { return };
     assert!(got.contains("<HTML>") && got.trim_end().ends_with("</HTML>"), "{got}{said}");
+}
+
+// ---- The chat ----
+
+struct Chat {
+    running: Running,
+    port: u16,
+    config: Arc<ClientConfig>,
+}
+
+impl Chat {
+    fn start(name: &str) -> Option<Chat> {
+        let (program, folder) = (example("secure_chat", None)?, certificate(name)?);
+        let mut command = Command::new(program);
+        command.arg(folder.join("certificate.pem")).arg(folder.join("key.pem")).arg("0");
+        command.env_remove("LD_LIBRARY_PATH").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut running = Running(command.spawn().expect("it starts"));
+        let mut line = String::new();
+        BufReader::new(running.0.stdout.take().expect("it is piped")).read_line(&mut line).expect("a line");
+        let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let mut roots = RootCertStore::empty();
+        let certificate = CertificateDer::from_pem_file(folder.join("certificate.pem")).expect("a certificate");
+        roots.add(certificate).expect("it can be read");
+        let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        let config = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+        Some(Chat { running, port, config })
+    }
+
+    fn peer(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        stream.set_read_timeout(Some(support::DEADLINE)).expect("a deadline");
+        stream
+    }
+
+    fn assert_alive(&mut self) {
+        assert!(self.running.0.try_wait().expect("it can be waited for").is_none());
+    }
+}
+
+struct Guest {
+    stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
+    number: u32,
+    others: usize,
+}
+
+impl Guest {
+    /// `receive_buffer`: 0 is the system's.
+    fn enter_with(chat: &Chat, receive_buffer: usize) -> Guest {
+        let peer = chat.peer();
+        if receive_buffer > 0 {
+            socket2::SockRef::from(&peer).set_recv_buffer_size(receive_buffer).expect("a size");
+        }
+        let name = ServerName::try_from("localhost").expect("a name");
+        let tls = ClientConnection::new(chat.config.clone(), name).expect("a client");
+        let mut guest = Guest { stream: BufReader::new(StreamOwned::new(tls, peer)), number: 0, others: 0 };
+        let welcome = guest.hear();
+        let numbers: Vec<&str> =
+            welcome.split(|other: char| !other.is_ascii_digit()).filter(|n| !n.is_empty()).collect();
+        (guest.number, guest.others) = (numbers[0].parse().expect("a number"), numbers[1].parse().expect("a number"));
+        guest
+    }
+
+    fn enter(chat: &Chat) -> Guest {
+        Guest::enter_with(chat, 0)
+    }
+
+    fn say(&mut self, text: &str) {
+        let stream = self.stream.get_mut();
+        stream.write_all(text.as_bytes()).expect("it is taken");
+        stream.flush().expect("it is sent");
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.stream.read_line(&mut line).expect("a line");
+        line
+    }
+}
+
+#[test]
+fn secure_chat_passes_each_line_to_everybody_else_and_withstands_strangers() {
+    let Some(mut chat) = Chat::start("chat") else { return };
+    let (mut one, mut other) = (Guest::enter(&chat), Guest::enter(&chat));
+    assert_eq!((one.others, other.others), (0, 1));
+    one.say("hello\nwho is");
+    one.say(" there?\n");
+    assert_eq!(other.hear(), format!("guest {}: hello\n", one.number));
+    assert_eq!(other.hear(), format!("guest {}: who is there?\n", one.number));
+
+    // Plain words, and half of a handshake. They are told an alert, or nothing; nobody hears of them.
+    for said in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"hello\n", &[22, 3, 1, 0xff, 0xff], &[0; 1000], b"\x16"] {
+        let mut peer = chat.peer();
+        peer.write_all(said).expect("it is taken");
+        peer.shutdown(std::net::Shutdown::Write).expect("an end");
+        let _ = peer.read_to_end(&mut Vec::new());
+    }
+    let silent: Vec<TcpStream> = (0..20).map(|_| chat.peer()).collect();
+    // Guests who vanish, and one who says too much.
+    for _ in 0..5 {
+        drop(Guest::enter(&chat));
+    }
+    let mut loud = Guest::enter(&chat);
+    loud.say(&"x".repeat(2000));
+    let mut rest = Vec::new();
+    let end = loud.stream.read_to_end(&mut rest);
+    assert!(end.is_err() || rest.is_empty(), "{}", text(&rest));
+
+    other.say("still here\n");
+    assert_eq!(one.hear(), format!("guest {}: still here\n", other.number));
+    drop(silent);
+    chat.assert_alive();
+}
+
+/// Four of a hundred guests never read. They are dropped, and nobody else misses a line or waits for them.
+#[test]
+fn secure_chat_tells_a_hundred_guests_of_whom_four_never_read() {
+    const GUESTS: usize = 100;
+    const MUTE: usize = 4;
+    const LINES: usize = 64;
+    const MOST_ROUNDS: usize = 400; // 26 MB for each: more than all buffers and the bound together
+
+    let Some(mut chat) = Chat::start("many-guests") else { return };
+    let mute: Vec<Guest> = (0..MUTE).map(|_| Guest::enter_with(&chat, 4096)).collect();
+    let mut speaker = Guest::enter(&chat);
+    let mut listening: Vec<Guest> = (0..GUESTS - MUTE - 1).map(|_| Guest::enter(&chat)).collect();
+    let mut rounds = 0;
+    loop {
+        assert!(rounds < MOST_ROUNDS, "the four are still there");
+        let lines: Vec<String> = (0..LINES).map(|n| format!("{rounds}/{n} {}\n", "word ".repeat(200))).collect();
+        speaker.say(&lines.concat());
+        let expected: String = lines.iter().map(|line| format!("guest {}: {line}", speaker.number)).collect();
+        for guest in &mut listening {
+            let mut heard = vec![0; expected.len()];
+            guest.stream.read_exact(&mut heard).expect("it hears what is said");
+            assert!(heard == expected.as_bytes(), "a round of the chat");
+        }
+        rounds += 1;
+        if rounds % 5 == 0 && Guest::enter(&chat).others <= GUESTS - MUTE {
+            break;
+        }
+    }
+    chat.assert_alive();
+    for mut guest in mute {
+        assert!(guest.stream.read_to_end(&mut Vec::new()).is_err(), "a clean end");
+    }
 }

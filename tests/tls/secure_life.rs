@@ -199,7 +199,7 @@ fn a_header_may_come_plain_before_the_handshake() {
 }
 
 /// The first bytes of a client of the library's.
-fn client_hello(events: &Loop, trust: &Tls) -> Vec<u8> {
+pub fn client_hello(events: &Loop, trust: &Tls) -> Vec<u8> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let client = Client::new(events, trust, None);
     client.connect(c"127.0.0.1", listener.local_addr().expect("bound").port());
@@ -233,7 +233,9 @@ fn a_server_drains_with_its_handshakes() {
 #[test]
 fn a_server_that_is_closed_gives_its_handshakes_up() {
     let (_, identity) = localhost();
-    let echo = EchoServer::new(Tls::of(&identity));
+    let echo = EchoServer::with(Tls::of(&identity), |server| {
+        ok(ss_set_option(server.object(), SS_OPT_HANDSHAKE_TIMEOUT, 600_000));
+    });
     let peer = echo.server.client();
     echo.events.pump_until(|| echo.server.figures().open == 1);
     assert_eq!(ss_object_count(SS_KIND_SOCKET), 0, "nobody has heard of it");

@@ -2,9 +2,10 @@
 //! Peers that mean it ill, or do not know TLS.
 
 use crate::fixture::*;
+use crate::secure_life::client_hello;
 use server_socket::*;
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 use support::*;
 
@@ -13,15 +14,17 @@ fn what_is_no_handshake_is_refused_and_the_server_says_who_and_why() {
     let (authority, identity) = localhost();
     let echo = EchoServer::new(Tls::of(&identity));
     let oversized = [&[22, 3, 1, 0x48, 1][..], &[1; 0x4801]].concat();
-    let cases: [(&[u8], &str); 6] = [
-        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "does not speak TLS"),
-        (b"\x00\x00\x00\x00\x00\x00\x00\x00", "does not speak TLS"),
-        (&[0x80, 0x2e, 1, 0, 2], ""),
-        (&oversized, ""),
-        (&[22, 3, 1, 0, 4, 1, 0, 0, 0], ""),
-        (&[21, 3, 1, 0, 2, 2, 40], "says HandshakeFailure"),
+    // What is said, what the server hears of it, and whether the peer is told.
+    let cases: [(&[u8], &str, bool); 7] = [
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "does not speak TLS", true),
+        (b"\x00\x00\x00\x00\x00\x00\x00\x00", "does not speak TLS", true),
+        (&[0x80, 0x2e, 1, 0, 2], "", true),
+        (&oversized, "", true),
+        (&[22, 3, 1, 0, 4, 1, 0, 0, 0], "", true),
+        (&[22, 3, 1, 0, 4, 1], "ended the connection in the handshake", false),
+        (&[21, 3, 1, 0, 2, 2, 40], "says HandshakeFailure", false),
     ];
-    for (bytes, why) in cases {
+    for (bytes, why, is_told) in cases {
         let mut peer = echo.server.client();
         let from = peer.local_addr().expect("bound").to_string();
         peer.write_all(bytes).expect("sent");
@@ -30,7 +33,11 @@ fn what_is_no_handshake_is_refused_and_the_server_says_who_and_why() {
         let heard = echo.log.take().remove(0);
         assert!(heard.starts_with("handshakeError "), "{heard}");
         assert!(heard.contains(&from) && heard.contains(why), "{heard}");
-        echo.events.receive_to_end(&peer);
+        let (answer, _) = echo.events.receive_to_end(&peer);
+        match is_told {
+            true => assert!(matches!(answer[..], [21, 3, _, 0, 2, 2, _]), "{answer:?} is no fatal alert: {heard}"),
+            false => assert_eq!(answer, [], "{heard}"),
+        }
     }
     let mut random = Random(7);
     for _ in 0..300 {
@@ -72,6 +79,8 @@ fn a_client_does_not_wait_for_ever_for_a_servers_handshake() {
     let _accepted = server.keep_accepted();
     let client = Client::new(&events, &Tls::new(), None);
     ok(ss_set_option(client.socket.object(), SS_OPT_HANDSHAKE_TIMEOUT, 200));
+    // Not that of connecting, which would be over as well.
+    ok(ss_socket_set_timeout(client.socket.0, 600_000));
     client.connect(c"127.0.0.1", server.port());
     let heard = client.settle(&events);
     assert!(heard.starts_with(&format!("ioError {} secure the connection with 127.0.0.1:", sys::ETIMEDOUT)), "{heard}");
@@ -166,6 +175,30 @@ fn a_thousand_handshakes_keep_no_other_connection_waiting_long() {
     times.sort_unstable();
     let p99 = times[times.len() * 99 / 100];
     figure(format!("{} plain echoes beside 1,000 handshakes: p99 {p99:?}, longest {:?}", times.len(), times.last()));
+}
+
+#[test]
+fn a_turn_goes_on_with_some_of_the_handshakes_and_leaves_the_others_to_the_next() {
+    const PEERS: usize = 300;
+    let (authority, identity) = localhost();
+    let echo = EchoServer::new(Tls::of(&identity));
+    let hello = client_hello(&echo.events, &Tls::trusting(&authority.certificate));
+    let peers: Vec<TcpStream> = (0..PEERS)
+        .map(|_| {
+            let mut peer = echo.server.client();
+            peer.write_all(&hello).expect("sent");
+            peer.set_nonblocking(true).expect("non-blocking");
+            peer
+        })
+        .collect();
+    let (mut answered, mut most) = (0, 0);
+    echo.events.pump_until(|| {
+        let now = peers.iter().filter(|peer| peer.peek(&mut [0]).is_ok()).count();
+        most = most.max(now - answered);
+        answered = now;
+        answered == PEERS
+    });
+    assert!(most < PEERS / 2, "{most} of {PEERS} handshakes went on in one turn");
 }
 
 mod sys {

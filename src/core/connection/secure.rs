@@ -6,10 +6,12 @@
 
 use super::phase::Happening;
 use super::receive::{Broken, Received};
+use super::send::Haste;
 use super::{Connection, ErrorNumber, Line, Sending};
 use crate::core::tls::{Fault, Session};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::inject;
 use crate::memory;
 use crate::reactor::{GATHER, Reactor, Scratch};
 use crate::sys;
@@ -51,6 +53,7 @@ impl Connection {
 
     /// From now on it is secure. `unread`: what has come already, and is the beginning of the peer's handshake.
     pub(crate) fn secure(&mut self, session: Session, unread: &[u8], reactor: &mut Reactor, key: Key) -> Result<()> {
+        inject::point();
         let session = memory::boxed(session)?;
         self.make_rare()?.session = Some(session);
         self.line.0 |= Line::APART;
@@ -84,7 +87,7 @@ impl Connection {
         let Some(session) = self.session_mut() else { return Ok(()) };
         if session.is_done() && session.written.len().saturating_add(length) > GATHER {
             self.seal_written(reactor, key);
-            parts.for_each(|part| self.seal(part, false, reactor, key));
+            parts.for_each(|part| self.seal(part, None, reactor, key));
             return Ok(());
         }
         if session.written.capacity() == 0 {
@@ -100,11 +103,11 @@ impl Connection {
 
     /// What was written is sealed, if the handshake is done, and handed to the system as far as it takes it.
     pub(super) fn seal_written(&mut self, reactor: &mut Reactor, key: Key) {
-        self.seal_last(false, reactor, key);
+        self.seal_last(None, reactor, key);
     }
 
     /// The same; `goodbye`: and the peer is told behind it that our side ends.
-    fn seal_last(&mut self, goodbye: bool, reactor: &mut Reactor, key: Key) {
+    fn seal_last(&mut self, goodbye: Option<Haste>, reactor: &mut Reactor, key: Key) {
         let Some(session) = self.session_mut().filter(|session| session.is_done()) else { return };
         let written = std::mem::take(&mut session.written);
         self.seal(&written, goodbye, reactor, key);
@@ -112,8 +115,9 @@ impl Connection {
     }
 
     /// Many records are handed over together.
-    fn seal(&mut self, mut plain: &[u8], goodbye: bool, reactor: &mut Reactor, key: Key) {
+    fn seal(&mut self, mut plain: &[u8], goodbye: Option<Haste>, reactor: &mut Reactor, key: Key) {
         let mut out = std::mem::take(&mut reactor.sealed_out);
+        inject::point();
         out.clear();
         while !plain.is_empty() && self.send_error().is_none() {
             let Some(session) = self.session_mut() else { break };
@@ -122,14 +126,14 @@ impl Connection {
                 Err(fault) => self.meet_fault(fault, reactor, key),
             }
             if out.bytes().len() >= TOGETHER {
-                self.hand_over(&out, reactor, key);
+                self.hand_over(&out, Haste::Now, reactor, key);
                 out.clear();
             }
         }
-        if let (true, Some(session)) = (goodbye, self.session_mut()) {
+        if let (Some(_), Some(session)) = (goodbye, self.session_mut()) {
             session.say_goodbye(&mut out);
         }
-        self.hand_over(&out, reactor, key);
+        self.hand_over(&out, goodbye.unwrap_or(Haste::Now), reactor, key);
         reactor.sealed_out = out;
     }
 
@@ -142,13 +146,13 @@ impl Connection {
     }
 
     /// What is sealed is sent, behind what waits. What the system does not take becomes the connection's output.
-    fn hand_over(&mut self, out: &Scratch, reactor: &mut Reactor, key: Key) {
+    fn hand_over(&mut self, out: &Scratch, haste: Haste, reactor: &mut Reactor, key: Key) {
         if out.bytes().is_empty() || self.send_error().is_some() {
             return;
         }
         let outcome = match self.full {
             true => self.output.append(out.bytes(), &mut reactor.pool),
-            false => self.write_through(std::iter::once(out.bytes()), reactor, key),
+            false => self.write_through(std::iter::once(out.bytes()), haste, reactor, key),
         };
         if outcome.is_err() {
             self.fail(ErrorNumber::new(sys::NO_MEMORY), reactor, key);
@@ -162,11 +166,17 @@ impl Connection {
         if !self.is_secure() {
             return;
         }
-        let ends_well = matches!(happening, Closed | ClosedAtOnce | PeerEnded | ShutDown);
-        self.seal_last(ends_well, reactor, key);
+        let goodbye = match happening {
+            // What follows is the end of our side, in one packet with it.
+            Closed | PeerEnded | ShutDown => Some(Haste::WithWhatFollows),
+            // A reset follows if there is something unread, and takes along what has not left.
+            ClosedAtOnce => Some(Haste::Now),
+            _ => None,
+        };
+        self.seal_last(goodbye, reactor, key);
         // The loop ends, say, and everything was sent.
         if happening == Cut && self.output.is_empty() {
-            self.seal_last(true, reactor, key);
+            self.seal_last(Some(Haste::Now), reactor, key);
         }
     }
 
@@ -207,7 +217,10 @@ impl Connection {
 
     /// The handshake is done. What came in one piece with its last word is met behind the connect event.
     fn look_behind_handshake(&mut self) -> Received {
-        if self.session().is_some_and(|session| session.peer_ended || !session.opened.is_empty()) {
+        if self
+            .session()
+            .is_some_and(|session| session.peer_ended || session.fault.is_some() || !session.opened.is_empty())
+        {
             self.inbound = self.inbound.max(News::Bytes);
         }
         Received::Nothing
@@ -261,6 +274,7 @@ impl Connection {
     /// Opens what has come, and sends what is to be answered. Returns how many bytes are in the receive buffer.
     fn open(&mut self, sealed: &mut Scratch, reactor: &mut Reactor, key: Key) -> usize {
         let mut out = std::mem::take(&mut reactor.sealed_out);
+        inject::point();
         out.clear();
         let mut count = 0;
         let Some(session) = self.session_mut() else { return 0 };
@@ -268,16 +282,23 @@ impl Connection {
             let buffer = &mut reactor.receive_buffer;
             session.open(sealed.bytes_mut(), &mut |plain| count = buffer.put(count, plain), &mut out)
         } else {
-            let mut opened = std::mem::take(&mut session.opened);
-            let finished = session.open(sealed.bytes_mut(), &mut |plain| opened.extend_from_slice(plain), &mut out);
+            let (mut opened, mut fits) = (std::mem::take(&mut session.opened), true);
+            let mut keep = |plain: &[u8]| fits = fits && memory::append(&mut opened, plain).is_ok();
+            let finished = session.open(sealed.bytes_mut(), &mut keep, &mut out);
             session.opened = opened;
+            if !fits {
+                session.fault = Some(Fault::of_memory());
+            }
             finished
         };
-        let more = finished && (!session.opened.is_empty() || session.peer_ended);
+        // They are for later connections: nobody waits for them, and they leave with the first answer.
+        let has_only_tickets = session.ends_with_tickets();
+        let more = finished && (!session.opened.is_empty() || session.peer_ended || session.fault.is_some());
         if more {
             self.inbound = self.inbound.max(News::Bytes);
         }
-        self.hand_over(&out, reactor, key);
+        let haste = if finished && has_only_tickets { Haste::WithWhatFollows } else { Haste::Now };
+        self.hand_over(&out, haste, reactor, key);
         reactor.sealed_out = out;
         count
     }

@@ -23,6 +23,14 @@ struct Flushed {
     more: bool,
 }
 
+/// When bytes are to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    Now,
+    /// Together with what follows, which is not far: the system may keep them a moment for that.
+    WithWhatFollows,
+}
+
 impl Connection {
     /// Whether what its socket's listeners write may be gathered, as long as there is so little of it.
     #[inline]
@@ -105,7 +113,7 @@ impl Connection {
             return self.write_unsealed(parts, length, reactor, key);
         }
         if self.output.length().saturating_add(length) > GATHER && !self.full {
-            return self.write_through(parts, reactor, key);
+            return self.write_through(parts, Haste::Now, reactor, key);
         }
         self.output.append_all(parts, &mut reactor.pool)?;
         self.send_later(reactor, key);
@@ -228,11 +236,12 @@ impl Connection {
     pub(super) fn write_through<'a>(
         &mut self,
         parts: impl Iterator<Item = &'a [u8]> + Clone,
+        haste: Haste,
         reactor: &mut Reactor,
         key: Key,
     ) -> Result<()> {
         let kept = self.output.length();
-        let moved = self.send(parts.clone());
+        let moved = self.send(parts.clone(), haste);
         self.output.consume(moved.min(kept), &mut reactor.pool);
         self.sent += moved as u64;
         let mut gone = moved.saturating_sub(kept);
@@ -271,7 +280,7 @@ impl Connection {
                 flushed.more = true;
                 break;
             }
-            let moved = self.send(std::iter::empty());
+            let moved = self.send(std::iter::empty(), Haste::Now);
             self.output.consume(moved, &mut reactor.pool);
             self.sent += moved as u64;
             flushed.moved += moved;
@@ -335,13 +344,16 @@ impl Connection {
     /// One system call for what is kept and `more` behind it. Returns how much the system took, and notes down whether it
     /// is full or the connection dead.
     #[inline]
-    fn send<'a>(&mut self, more: impl Iterator<Item = &'a [u8]> + Clone) -> usize {
+    fn send<'a>(&mut self, more: impl Iterator<Item = &'a [u8]> + Clone, haste: Haste) -> usize {
         let mut others = more.clone();
         let first = others.next().unwrap_or_default();
         let is_only = others.next().is_none();
         let (offered, outcome) = match self.output.only_slice() {
             Some(bytes) if first.is_empty() && is_only => (bytes.len(), self.stream.send(bytes)),
-            None if self.output.is_empty() && is_only => (first.len(), self.stream.send(first)),
+            None if self.output.is_empty() && is_only => match haste {
+                Haste::Now => (first.len(), self.stream.send(first)),
+                Haste::WithWhatFollows => (first.len(), self.stream.send_ahead(first)),
+            },
             _ => self.send_parts(more),
         };
         match outcome {

@@ -4,7 +4,7 @@
 
 use super::{Loop, keys_of};
 use crate::core::connection::close::End;
-use crate::core::connection::{Happening, Transport};
+use crate::core::connection::{Connection, Happening, Phase, Transport};
 use crate::core::events::Events;
 use crate::core::host::Due;
 use crate::handle::Key;
@@ -38,7 +38,12 @@ impl Loop {
         for key in keys_of(&self.sockets) {
             let Ok(socket) = self.socket(key) else { continue };
             let connection = socket.socket.connection.and_then(|key| socket.transport.connections.get(key));
-            if socket.socket.connection.is_some() && connection.is_none_or(|connection| connection.owner != Some(key)) {
+            // It had won, and was not established yet: that will not come any more.
+            let was_won = |connection: &Connection| {
+                connection.phase() == Phase::Connecting && connection.server.is_none() && !socket.socket.is_connecting()
+            };
+            let is_lost = |connection: &Connection| connection.owner != Some(key) || was_won(connection);
+            if socket.socket.connection.is_some() && connection.is_none_or(is_lost) {
                 socket.socket.connection = None;
                 socket.socket.close_due = true;
             }

@@ -34,6 +34,7 @@ impl Turn {
 impl Loop {
     /// A secure server has accepted a peer. Its socket is known to nobody until the handshake is done.
     pub(super) fn begin_handshake(&mut self, server: Key, owner: Key) {
+        inject::point();
         let Loop { servers, sockets, transport, .. } = self;
         let Some(server) = servers.get_mut(server) else { return };
         let Some(key) = sockets.get(owner).and_then(|socket| socket.connection) else { return };
@@ -45,7 +46,7 @@ impl Loop {
             let secured = connection.secure(session, &[], reactor, key);
             secured
                 .and_then(|()| connection.begin_handshake_time(options.handshake_timeout, reactor, key))
-                .map_err(|_| Fault::new(system_message(sys::NO_MEMORY), sys::NO_MEMORY))?;
+                .map_err(|_| Fault::of_memory())?;
             let registered = transport.register(key);
             registered.map_err(|error| Fault::new(format!("watch: {error}"), error.raw_os_error().unwrap_or(0)))
         });
@@ -97,6 +98,7 @@ impl Loop {
         due: &mut Due,
         call: &mut NextCall,
     ) -> Step {
+        inject::point();
         let Some(connection) = self.transport.connections.get_mut(key) else { return Step::Again };
         let reactor = &mut self.transport.reactor;
         if !self.turn.has_time_for_handshakes() {
@@ -133,6 +135,7 @@ impl Loop {
 
     /// The handshake is done: from now on there is a connection, to the host, too.
     fn end_handshake(&mut self, key: Key, owner: Key, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
+        inject::point();
         let Loop { sockets, transport, .. } = self;
         let Some(connection) = transport.connections.get_mut(key) else { return Step::Again };
         let Some(socket) = sockets.get_mut(owner) else { return Step::Again };

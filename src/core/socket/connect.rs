@@ -283,6 +283,8 @@ impl SocketRef<'_> {
 
     pub(super) fn win(&mut self, key: Key, ends: Ends) -> bool {
         let Some(attempt) = self.end_attempt() else { return false };
+        // First: after a panic in what follows it is known whose connection this was.
+        self.socket.connection = Some(key);
         if let Some(cold) = self.socket.cold_mut() {
             cold.host = attempt.port.map(|_| attempt.host.into_boxed_str());
         }
@@ -291,7 +293,6 @@ impl SocketRef<'_> {
         }
         self.transport.reactor.drop_progress(self.key);
         self.transport.happen(key, Happening::Established, End::default());
-        self.socket.connection = Some(key);
         self.listeners_changed();
         match self.socket.set_ends(ends) {
             Ok(()) => self.begin_time(),

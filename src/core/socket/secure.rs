@@ -10,6 +10,7 @@ use crate::core::connection::Phase;
 use crate::core::tls::{Context, Fault, Secured, Session};
 use crate::error::{Failure, Result};
 use crate::handle::Key;
+use crate::inject;
 use crate::memory;
 use crate::sys::net;
 
@@ -89,6 +90,7 @@ impl SocketRef<'_> {
 
     /// STARTTLS: what was written before leaves plain, and what is unread is the beginning of the peer's handshake.
     fn start_tls(&mut self, context: &Context, name: Option<&str>) -> Result<()> {
+        inject::point();
         let (key, connection) = self.connection()?;
         let (phase, accepted) = (connection.phase(), connection.server.is_some());
         if !matches!(phase, Phase::Open | Phase::Accepted) || connection.send_error().is_some() {
@@ -102,7 +104,7 @@ impl SocketRef<'_> {
         };
         let session = session.map_err(|fault| Failure::invalid_parameter().because(fault.why))?;
         self.transport.flush(key);
-        let unread = self.unread()?.to_vec();
+        let unread = memory::bytes(self.unread()?)?;
         self.socket.make_security()?;
         self.socket.drop_input(self.key, &mut self.transport.reactor);
         let reactor = &mut self.transport.reactor;
@@ -120,6 +122,7 @@ impl SocketRef<'_> {
     pub(super) fn win_or_secure(&mut self, key: Key, ends: Ends) -> bool {
         let later = self.socket.cold().and_then(|cold| cold.security.as_ref()?.later.as_ref());
         let Some(later) = later else { return self.win(key, ends) };
+        inject::point();
         let options = *self.socket.options();
         let host = self.socket.attempt().map(|attempt| attempt.host.as_str()).unwrap_or_default();
         let name = later.name.as_deref().unwrap_or(host);
@@ -136,7 +139,7 @@ impl SocketRef<'_> {
         let begun = session.and_then(|session| {
             let Some(connection) = self.transport.connections.get_mut(key) else { return Ok(()) };
             let secured = connection.secure(session, &[], &mut self.transport.reactor, key);
-            secured.map_err(|_| Fault::new("out of memory", crate::sys::NO_MEMORY))
+            secured.map_err(|_| Fault::of_memory())
         });
         match begun {
             Ok(()) => self.socket.arm(self.key, &mut self.transport.reactor),

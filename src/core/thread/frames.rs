@@ -134,6 +134,15 @@ impl Thread {
         }
     }
 
+    /// The place of the loop whose turn has called the host, if one has.
+    pub(super) fn loop_of_turn(&self) -> Option<usize> {
+        let turn = self.frames.iter().rev().find_map(|frame| match frame.work {
+            Work::Turn(key) => Some(key),
+            _ => None,
+        })?;
+        self.loops.iter().position(|event_loop| event_loop.key == turn)
+    }
+
     #[inline]
     fn work(&mut self, frame: FrameNumber) -> Option<&mut Work> {
         let found = self.frames.get_mut(frame.index)?;

@@ -17,10 +17,13 @@ use super::provider;
 use super::ticket::{self, Secret, Tickets};
 use super::verify::{Added, OfClients, OfServers};
 use crate::error::{Failure, Result};
+use crate::inject;
 use crate::options::Options;
 
 /// The longest name of a protocol.
 const LONGEST_PROTOCOL: usize = 255;
+/// How much early data is passed over: several times the 16 KiB that clients send.
+const PASSED_OVER: u32 = 128 * 1024;
 /// How many servers a client remembers sessions of.
 const SESSIONS: usize = 256;
 
@@ -131,6 +134,7 @@ impl Context {
 
     pub(super) fn server(&self, options: &Options) -> std::result::Result<Arc<ServerConfig>, Error> {
         let mut inner = self.0.borrow_mut();
+        inject::point();
         let inner = &mut *inner;
         let policy = options.client_certificate;
         let place = (usize::from(options.tls_min_version == 13), usize::from(policy.min(2)));
@@ -152,6 +156,8 @@ impl Context {
                 none => none.insert(Ticketer::new()?).clone(),
             },
         };
+        // None is taken, and no ticket allows it. Of a client whose ticket is another server's so much is passed over, each time that rustls looks at it.
+        config.max_early_data_size = PASSED_OVER;
         if !config.ticketer.enabled() {
             config.send_tls13_tickets = 0;
         }
@@ -160,6 +166,7 @@ impl Context {
 
     pub(super) fn client(&self, options: &Options) -> std::result::Result<Arc<ClientConfig>, Error> {
         let mut inner = self.0.borrow_mut();
+        inject::point();
         let place = usize::from(options.tls_min_version == 13);
         if let Some(config) = &inner.clients[place] {
             return Ok(config.clone());

@@ -3,6 +3,7 @@
 
 use rustls::{AlertDescription, Error, InvalidMessage};
 
+use crate::error::system_message;
 use crate::sys;
 
 pub(crate) struct Fault {
@@ -14,6 +15,10 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) fn new(why: impl Into<String>, os_error: i32) -> Self {
         Fault { why: why.into(), os_error }
+    }
+
+    pub(crate) fn of_memory() -> Self {
+        Fault::new(system_message(sys::NO_MEMORY), sys::NO_MEMORY)
     }
 
     pub(super) fn of(error: &Error) -> Self {

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::{Error, InconsistentKeys};
+use zeroize::Zeroizing;
 
 use super::seen;
 use crate::error::{Failure, Result};
@@ -36,25 +39,28 @@ pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>>
     Ok(found)
 }
 
-fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>> {
-    match bytes.first() {
-        Some(&SEQUENCE) => {
-            PrivateKeyDer::try_from(bytes.to_vec()).map_err(|error| malformed(format!("the private key: {error}")))
-        }
+/// A private key, ready to sign. DER is read where it lies; what PEM is decoded to is wiped.
+fn signing_key(bytes: &[u8]) -> Result<Arc<dyn SigningKey>> {
+    let signing = if bytes.first() == Some(&SEQUENCE) {
+        let key = PrivateKeyDer::try_from(bytes).map_err(|error| malformed(format!("the private key: {error}")))?;
+        any_supported_type(&key)
+    } else {
         // What an error of PEM's says is about lines, and never the lines themselves.
-        _ => PrivateKeyDer::from_pem_slice(bytes)
-            .map_err(|_| malformed("there is no private key in it, or one that is encrypted".into())),
-    }
+        let key = PrivateKeyDer::from_pem_slice(bytes)
+            .map_err(|_| malformed("there is no private key in it, or one that is encrypted".into()))?;
+        any_supported_type(&Zeroizing::new(key))
+    };
+    signing.map_err(|error| malformed(format!("the private key: {error}")))
 }
 
 /// A chain and its key, which fits.
 pub(super) fn certified_key(chain: &[u8], key: &[u8]) -> Result<Arc<CertifiedKey>> {
-    let (chain, key) = (certificates(chain)?, private_key(key)?);
-    let certified = CertifiedKey::from_der(chain, key, &super::provider());
-    certified.map(Arc::new).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => malformed("the private key is not that of the certificate".into()),
-        other => malformed(format!("the private key: {other}")),
-    })
+    let certified = CertifiedKey::new(certificates(chain)?, signing_key(key)?);
+    match certified.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(Arc::new(certified)),
+        Err(Error::InconsistentKeys(_)) => Err(malformed("the private key is not that of the certificate".into())),
+        Err(error) => Err(malformed(format!("the private key: {error}"))),
+    }
 }
 
 fn malformed(why: String) -> Failure {

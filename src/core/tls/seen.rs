@@ -8,6 +8,9 @@ use std::ffi::CStr;
 
 use rustls::pki_types::CertificateDer;
 
+use crate::error::Result;
+use crate::memory;
+
 #[derive(Default)]
 pub(super) struct Seen {
     /// The name that the client asks for.
@@ -27,7 +30,9 @@ pub(super) fn note_name(name: Option<String>) {
 }
 
 pub(super) fn note_chain(own: &CertificateDer<'_>, others: &[CertificateDer<'_>], status: &'static CStr) {
-    let chain = std::iter::once(own).chain(others).map(|certificate| certificate.clone().into_owned()).collect();
+    let copy = |certificate: &CertificateDer<'_>| memory::bytes(certificate).map(CertificateDer::from);
+    // Without memory for it the host sees no certificate.
+    let chain = std::iter::once(own).chain(others).map(copy).collect::<Result<_>>().unwrap_or_default();
     SEEN.with_borrow_mut(|seen| (seen.chain, seen.status) = (chain, Some(status)));
 }
 

@@ -10,12 +10,14 @@ use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus, WriteTraffic};
-use rustls::{CommonState, Error};
+use rustls::{CommonState, Error, ProtocolVersion};
 
 use super::context::Context;
 use super::fault::Fault;
 use super::secured::Secured;
 use super::seen;
+use crate::inject;
+use crate::memory;
 use crate::options::Options;
 use crate::reactor::Scratch;
 
@@ -105,10 +107,13 @@ impl Session {
     /// Takes in what has come: what was held, and what is new behind it. What comes of it is given to `plain`, what is to be sent
     /// goes to `out`, and what is left is held. Returns whether the handshake is done with it.
     pub(crate) fn open(&mut self, sealed: &mut [u8], plain: &mut dyn FnMut(&[u8]), out: &mut Scratch) -> bool {
+        // What a panic has left there is another connection's.
+        drop(seen::take());
         let pumped = match &mut self.side {
             Side::Client(client) => pump(client, sealed, plain, out),
             Side::Server(server) => pump(server, sealed, plain, out),
         };
+        inject::point();
         self.take_note();
         self.peer_ended |= pumped.peer_ended;
         self.held.clear();
@@ -118,11 +123,21 @@ impl Session {
         }
         match sealed.get(pumped.used..) {
             Some([]) | None => self.held = Vec::new(),
-            Some(rest) => self.held.extend_from_slice(rest),
+            Some(rest) => {
+                if memory::append(&mut self.held, rest).is_err() {
+                    self.fault = Some(Fault::of_memory());
+                    return false;
+                }
+            }
         }
         let was_done = self.done;
         self.done = !self.common().is_handshaking();
         self.done && !was_done
+    }
+
+    /// Whether tickets are all that is sent behind the peer's last word of the handshake.
+    pub(crate) fn ends_with_tickets(&self) -> bool {
+        matches!(&self.side, Side::Server(server) if server.protocol_version() == Some(ProtocolVersion::TLSv1_3))
     }
 
     fn take_note(&mut self) {
@@ -155,6 +170,7 @@ impl Session {
             // The listeners are about to be told.
             return Ok(());
         }
+        inject::point();
         match &mut self.side {
             Side::Client(client) => transmit(client, &mut self.held, job, out),
             Side::Server(server) => transmit(server, &mut self.held, job, out),

@@ -8,6 +8,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
+use zeroize::Zeroizing;
 
 /// How long a ticket is good, in seconds.
 const LIFETIME: u32 = 12 * 60 * 60;
@@ -25,15 +26,15 @@ impl Secret {
     }
 
     /// `policy` goes into the key: a ticket is opened only by who asks the same of clients, and trusts the same to sign them.
-    fn expand<const N: usize>(&self, purpose: &[u8], policy: &[u8]) -> Option<[u8; N]> {
+    fn expand<const N: usize>(&self, purpose: &[u8], policy: &[u8]) -> Option<Zeroizing<[u8; N]>> {
         struct Length(usize);
         impl ring::hkdf::KeyType for Length {
             fn len(&self) -> usize {
                 self.0
             }
         }
-        let mut out = [0; N];
-        self.0.expand(&[purpose, policy], Length(N)).ok()?.fill(&mut out).ok()?;
+        let mut out = Zeroizing::new([0; N]);
+        self.0.expand(&[purpose, policy], Length(N)).ok()?.fill(&mut *out).ok()?;
         Some(out)
     }
 }
@@ -45,8 +46,8 @@ struct Key {
 
 impl Key {
     fn new(secret: &Secret, policy: &[u8]) -> Option<Key> {
-        let name = secret.expand(b"name", policy)?;
-        let key = UnboundKey::new(&AES_256_GCM, &secret.expand::<32>(b"key", policy)?).ok()?;
+        let name = *secret.expand(b"name", policy)?;
+        let key = UnboundKey::new(&AES_256_GCM, &*secret.expand::<32>(b"key", policy)?).ok()?;
         Some(Key { name, key: LessSafeKey::new(key) })
     }
 }

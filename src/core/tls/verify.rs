@@ -110,7 +110,10 @@ pub(super) struct OfServers {
 
 impl OfServers {
     pub(super) fn new(added: Added) -> Result<Arc<Self>, Error> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let mut roots = RootCertStore::empty();
+        let count = webpki_roots::TLS_SERVER_ROOTS.len() + added.trusted.len();
+        roots.roots.try_reserve_exact(count).map_err(|_| Error::General("out of memory".into()))?;
+        roots.roots.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
         roots.add_parsable_certificates(added.trusted.iter().cloned());
         let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
         let webpki = webpki.map_err(|error| Error::General(error.to_string()))?;

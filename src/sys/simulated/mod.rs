@@ -194,6 +194,10 @@ impl Stream {
         self.send_vectored(&[IoSlice::new(bytes)])
     }
 
+    pub(crate) fn send_ahead(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.send(bytes)
+    }
+
     pub(crate) fn send_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         with(|kernel| {
             kernel.stumble(Trouble::Write)?;

@@ -59,6 +59,12 @@ impl Connection {
         Ok(())
     }
 
+    /// The peer has ended: it is told that we do, too, as TLS has it.
+    fn say_goodbye(&mut self) {
+        self.tls.send_close_notify();
+        let _ = self.send();
+    }
+
     /// A source: as much as keeps the system busy.
     fn emit(&mut self, shared: &Shared) -> io::Result<()> {
         while !self.tls.is_handshaking() && !self.tls.wants_write() {
@@ -91,7 +97,10 @@ impl Connection {
         self.send()?;
         while !self.tls.wants_write() {
             let count = match self.socket.read(&mut shared.received) {
-                Ok(0) => return Ok(false),
+                Ok(0) => {
+                    self.say_goodbye();
+                    return Ok(false);
+                }
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
