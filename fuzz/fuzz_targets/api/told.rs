@@ -215,10 +215,15 @@ impl Model {
 
     /// The library has let go of a socket that nobody else had: its connection or attempt has ended, unheard.
     fn let_go_unheard(&mut self, index: usize) {
+        let brings_events = self.brings_events(self.sockets[index].home);
         let socket = &mut self.sockets[index];
-        let ended = socket.may_have_ended();
         // It may have let go of it when an earlier attempt had failed.
-        assert!(ended || socket.keep == Keep::Unknown, "the library has let go of a socket that is in use");
+        let ended = socket.may_have_ended() || socket.keep == Keep::Unknown;
+        if !ended && !brings_events {
+            // Its loop has ended, and has taken it along.
+            return;
+        }
+        assert!(ended, "the library has let go of a socket that is in use");
         socket.keep = Keep::No;
         self.reap(Id::Socket(index));
     }
