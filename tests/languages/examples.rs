@@ -258,6 +258,7 @@ fn write_ahead_of_reading(mut stream: TcpStream, bytes: Vec<u8>, answer_length: 
         match stream.write(&bytes[written..]) {
             Ok(count) => written += count,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => panic!("write ahead: {error}"),
         }
     }

@@ -6,7 +6,7 @@ use support::haxe::*;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -153,20 +153,6 @@ fn an_installed_haxelib_finds_an_installed_library() {
     assert!(build.contains("value=\"/opt/there/include\"") && build.contains("value=\"/opt/there/lib\""), "{build}");
 }
 
-/// Where the archive lies: cargo writes it to the profile's folder when it builds the package, and to none for its tests.
-pub fn archive_dir() -> PathBuf {
-    let target = harness::library_dir().parent().expect("a folder").to_path_buf();
-    if !target.join("libserver_socket.a").exists() {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--offline"]);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        harness::compile(cargo);
-    }
-    target
-}
-
 /// What `ci/haxelib-zip` makes can be installed, and brings all that a program needs.
 #[test]
 fn the_haxelibs_zip_brings_the_library() {
@@ -183,7 +169,7 @@ fn the_haxelibs_zip_brings_the_library() {
     };
     let dir = empty_dir("zip");
     let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/haxelib-zip"));
-    script.arg(dir.join("server-socket.zip")).arg(format!("{platform}={}", archive_dir().display()));
+    script.arg(dir.join("server-socket.zip")).arg(format!("{platform}={}", harness::library_dir().display()));
     harness::compile(script);
     for arguments in [vec!["newrepo"], vec!["install", "server-socket.zip", "--quiet"]] {
         let mut haxelib = Command::new("haxelib");

@@ -57,7 +57,7 @@ fn everything_runs_on_hxcpp() {
         if is_beside {
             compiler.arg("-D").arg(format!("SERVER_SOCKET_LIB={}", away.display()));
         } else {
-            compiler.arg("-D").arg(format!("SERVER_SOCKET_LIB={}", archive_dir().display()));
+            compiler.arg("-D").arg(format!("SERVER_SOCKET_LIB={}", harness::library_dir().display()));
         }
         add_program(&mut compiler, "examples", "EchoServer");
         compiler.args(more);
