@@ -28,9 +28,15 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ptr::null_mut;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use support::*;
+
+/// One conversation at a time: there is one log for a process, and it is told of every panic.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Turns until `done`; one of them may be the one that panics. Returns false if it never comes to it.
 fn pump(events: *mut ss_loop, panics: &Cell<usize>, mut done: impl FnMut() -> bool) -> bool {
@@ -201,9 +207,7 @@ extern "C-unwind" fn hear(level: i32, message: *const std::ffi::c_char, witness:
 
 /// One conversation with everything in it. The `point`th place that it comes to panics. Returns how many there were.
 fn conversation(point: u64) -> u64 {
-    // There is one log for a process.
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let panics = shared::<usize>();
     let (events, other_loop) = (Loop::new(), Loop::new());
     let partner = Echo::new(&events, &panics);

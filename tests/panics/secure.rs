@@ -4,7 +4,7 @@
 
 use super::certificates::{Authority, Identity};
 use super::fixture::{Client, Tls, localhost};
-use super::{note, pump};
+use super::{alone, note, pump};
 use server_socket::{inject, *};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -143,6 +143,7 @@ fn start_tls(events: &Loop, panics: &Cell<usize>, pair: &Asker, accepted: Socket
 
 /// One conversation with everything in it. The `point`th place that it comes to panics. Returns how many there were.
 fn conversation(point: u64) -> u64 {
+    let _alone = alone();
     let panics = shared::<usize>();
     let events = Loop::new();
     let (authority, identity) = localhost();
