@@ -66,20 +66,21 @@ impl TimerRef<'_> {
     /// Starts anew, whatever it was at.
     pub(crate) fn set(&mut self, delay: u32, repeat: u32) -> Result<()> {
         self.transport.reactor.timers.reserve()?;
-        self.timer.repeat = repeat;
-        self.start(delay);
+        self.start_anew(delay, repeat);
         Ok(())
     }
 
     /// As `set`. `None`: that is to be done the usual way, since room has to be made.
     #[inline(always)]
     pub(crate) fn set_in_place(&mut self, delay: u32, repeat: u32) -> Option<()> {
-        if !self.transport.reactor.timers.has_room() {
-            return None;
-        }
+        let has_room = self.transport.reactor.timers.has_room();
+        has_room.then(|| self.start_anew(delay, repeat))
+    }
+
+    #[inline(always)]
+    fn start_anew(&mut self, delay: u32, repeat: u32) {
         self.timer.repeat = repeat;
         self.start(delay);
-        Some(())
     }
 
     /// There is room for its deadline.

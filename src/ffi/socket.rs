@@ -337,16 +337,16 @@ fn skip(socket: *mut ss_socket, length: usize) -> ss_status {
 type Bytes = (*const u8, usize);
 
 fn peek(thread: &mut Thread, key: Key) -> Result<Bytes> {
-    let socket = thread.socket(key)?;
-    let unread = socket.unread()?;
-    if unread.is_empty() {
-        return Ok((std::ptr::null(), 0));
-    }
-    Ok((unread.as_ptr(), unread.len()))
+    Ok(found(thread.socket(key)?.unread()?))
 }
 
 fn take(thread: &mut Thread, key: Key) -> Result<Bytes> {
-    thread.take(key)
+    Ok(found(thread.take(key)?))
+}
+
+/// NULL where there are none.
+fn found(bytes: *const [u8]) -> Bytes {
+    if bytes.is_empty() { (std::ptr::null(), 0) } else { (bytes.cast(), bytes.len()) }
 }
 
 /// Hands bytes out: those that were found at a glance, or those that `find` finds.

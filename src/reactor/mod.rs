@@ -208,16 +208,6 @@ impl Reactor {
         self.taken.push(taken);
     }
 
-    /// How many it holds.
-    pub(crate) fn held(&self) -> usize {
-        self.taken.len()
-    }
-
-    /// What it has begun to hold last.
-    pub(crate) fn hand_over(&mut self) -> Option<Vec<u8>> {
-        self.taken.pop()
-    }
-
     /// The listener has returned.
     #[inline]
     pub(crate) fn let_go(&mut self) {

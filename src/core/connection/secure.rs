@@ -193,7 +193,7 @@ impl Connection {
                 let was_shaking_hands = self.is_shaking_hands();
                 let count = self.open(&mut sealed, reactor, key);
                 match was_shaking_hands && !self.is_shaking_hands() {
-                    true => self.look_behind_handshake(),
+                    true => Received::Nothing,
                     false => self.opened(count),
                 }
             }
@@ -216,14 +216,13 @@ impl Connection {
     }
 
     /// The handshake is done. What came in one piece with its last word is met behind the connect event.
-    fn look_behind_handshake(&mut self) -> Received {
+    fn look_behind_handshake(&mut self) {
         if self
             .session()
             .is_some_and(|session| session.peer_ended || session.fault.is_some() || !session.opened.is_empty())
         {
             self.inbound = self.inbound.max(News::Bytes);
         }
-        Received::Nothing
     }
 
     /// So many bytes were opened. What is behind them is met next.
@@ -293,9 +292,8 @@ impl Connection {
         };
         // They are for later connections: nobody waits for them, and they leave with the first answer.
         let has_only_tickets = session.ends_with_tickets();
-        let more = finished && (!session.opened.is_empty() || session.peer_ended || session.fault.is_some());
-        if more {
-            self.inbound = self.inbound.max(News::Bytes);
+        if finished {
+            self.look_behind_handshake();
         }
         let haste = if finished && has_only_tickets { Haste::WithWhatFollows } else { Haste::Now };
         self.hand_over(&out, haste, reactor, key);

@@ -265,31 +265,29 @@ impl SocketRef<'_> {
         Ok(())
     }
 
-    /// All of the unread bytes, counted as read. They stay where they are until the running listener returns; outside of
-    /// one, until the next turn.
-    pub(crate) fn take(&mut self) -> Result<(*const u8, usize)> {
-        let unread = self.unread()?;
-        let (start, length) = (unread.as_ptr(), unread.len());
+    /// All of the unread bytes, counted as read: where they are, and the memory that the caller holds for as long as they are to stay,
+    /// if it is not the receive buffer.
+    pub(crate) fn take(&mut self) -> Result<(*const [u8], Option<Vec<u8>>)> {
+        let bytes: *const [u8] = self.unread()?;
+        let length = bytes.len();
         if length == 0 {
-            return Ok((std::ptr::null(), 0));
+            return Ok((bytes, None));
         }
         let limit = self.socket.options().read_limit;
-        match self.socket.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) {
-            Some(cold) => {
-                self.transport.reactor.make_room_to_hold()?;
-                let had_room = cold.kept.has_room(limit);
-                cold.consumed = cold.consumed.wrapping_add(length as u64);
-                if cold.kept.settle(length) {
-                    self.transport.reactor.push_loop();
-                }
-                self.transport.reactor.hold(cold.kept.take());
-                if !had_room {
-                    self.read_on();
-                }
-            }
-            None => self.consume(length),
+        let Some(cold) = self.socket.cold.as_deref_mut().filter(|cold| !cold.kept.is_empty()) else {
+            self.consume(length);
+            return Ok((bytes, None));
+        };
+        let had_room = cold.kept.has_room(limit);
+        cold.consumed = cold.consumed.wrapping_add(length as u64);
+        if cold.kept.settle(length) {
+            self.transport.reactor.push_loop();
         }
-        Ok((start, length))
+        let memory = cold.kept.take();
+        if !had_room {
+            self.read_on();
+        }
+        Ok((bytes, Some(memory)))
     }
 
     /// `pause` and `resume`: while it is paused nothing is read, and the peer's window closes in time.

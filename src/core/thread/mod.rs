@@ -376,18 +376,15 @@ impl Thread {
 
     /// All unread bytes of a socket. The loop whose listener or task runs holds them until that returns, since the socket's own
     /// may be polled in it.
-    pub(crate) fn take(&mut self, key: Key) -> Result<(*const u8, usize)> {
+    pub(crate) fn take(&mut self, key: Key) -> Result<*const [u8]> {
         self.find_loop_of_socket(key)?;
-        let own = self.recent;
-        let holder = self.loop_of_turn().unwrap_or(own);
+        let holder = self.loop_of_turn().unwrap_or(self.recent);
         self.loops[holder].transport.reactor.make_room_to_hold()?;
-        let before = self.loops[own].transport.reactor.held();
-        let taken = self.loops[own].socket(key)?.take()?;
-        let reactor = &mut self.loops[own].transport.reactor;
-        if let Some(held) = (reactor.held() > before).then(|| reactor.hand_over()).flatten() {
-            self.loops[holder].transport.reactor.hold(held);
+        let (bytes, memory) = self.socket(key)?.take()?;
+        if let Some(memory) = memory {
+            self.loops[holder].transport.reactor.hold(memory);
         }
-        Ok(taken)
+        Ok(bytes)
     }
 
     pub(crate) fn server(&mut self, key: Key) -> Result<ServerRef<'_>> {
