@@ -177,4 +177,19 @@ static void on_log(int32_t level, const char *message, void *user_data)
     fprintf(stderr, "%s: %s: %s\n", program, kind, message);
 }
 
+/* Lets guests in, and goes on until it cannot. */
+static int serve(ss_server *server, int port)
+{
+    if (ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0) != SS_OK ||
+        ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK)
+        return fail("cannot start");
+    printf("listening on %s:%d\n", ss_local_address(server), (int)ss_local_port(server));
+    fflush(stdout);
+
+    if (ss_loop_run(NULL) != SS_OK)
+        return fail("cannot go on");
+    ss_release(server);
+    return EXIT_SUCCESS;
+}
+
 #endif

@@ -16,15 +16,5 @@ int main(int argc, char **argv)
     program = "chat_server";
     ss_set_log(on_log, NULL); /* first, so that nothing is missed */
     server = ss_new(NULL);
-    if (server == NULL ||
-        ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0) != SS_OK ||
-        ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK)
-        return fail("cannot start");
-    printf("listening on %s:%d\n", ss_local_address(server), (int)ss_local_port(server));
-    fflush(stdout);
-
-    if (ss_loop_run(NULL) != SS_OK)
-        return fail("cannot go on");
-    ss_release(server);
-    return EXIT_SUCCESS;
+    return server != NULL ? serve(server, port) : fail("cannot start");
 }

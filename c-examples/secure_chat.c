@@ -6,9 +6,8 @@
  *     openssl s_client -quiet -connect localhost:7002 -CAfile build/certificate.pem -verify_return_error       (twice)
  *
  * What to copy from here: nothing but main() is different. Lines, guests and the bound on what a slow guest may
- * have unsent are those of a plain server. A guest
- * comes when his handshake is done. Until then he has no socket, takes a place among SS_OPT_MAX_CONNECTIONS, and has
- * SS_OPT_HANDSHAKE_TIMEOUT.
+ * have unsent are those of a plain server. A guest comes when his handshake is done. Until then he has no socket, takes
+ * a place among SS_OPT_MAX_CONNECTIONS, and has SS_OPT_HANDSHAKE_TIMEOUT.
  */
 #include "chat.h"
 
@@ -59,15 +58,7 @@ int main(int argc, char **argv)
     if (server == NULL || !secure(server, argv[1], argv[2]) ||
         ss_set_option(server, SS_OPT_HANDSHAKE_TIMEOUT, HANDSHAKE) != SS_OK ||
         ss_set_option(server, SS_OPT_MAX_CONNECTIONS, MOST_GUESTS) != SS_OK ||
-        ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0) != SS_OK ||
-        ss_add_listener(server, SS_EVENT_HANDSHAKE_ERROR, on_handshake_error, NULL, false, 0) != SS_OK ||
-        ss_bind(server, port, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK)
+        ss_add_listener(server, SS_EVENT_HANDSHAKE_ERROR, on_handshake_error, NULL, false, 0) != SS_OK)
         return fail("cannot start");
-    printf("listening on %s:%d\n", ss_local_address(server), (int)ss_local_port(server));
-    fflush(stdout);
-
-    if (ss_loop_run(NULL) != SS_OK)
-        return fail("cannot go on");
-    ss_release(server);
-    return EXIT_SUCCESS;
+    return serve(server, port);
 }

@@ -670,16 +670,23 @@ fn echo_server_holds_ten_thousand_connections_and_loses_none() {
 
 // ---- The chat ----
 
-struct Guest {
-    stream: BufReader<TcpStream>,
-    number: u32,
-    others: u32,
+/// A guest of either chat.
+pub(crate) struct Guest<S: Read + Write = TcpStream> {
+    pub(crate) stream: BufReader<S>,
+    pub(crate) number: u32,
+    pub(crate) others: u32,
 }
 
 impl Guest {
-    /// Enters and reads the welcome, after which the server knows this guest.
     fn enter(server: &Server) -> Guest {
-        let mut guest = Guest { stream: BufReader::new(server.connect()), number: 0, others: 0 };
+        Guest::enter_by(server.connect())
+    }
+}
+
+impl<S: Read + Write> Guest<S> {
+    /// Enters and reads the welcome, after which the server knows this guest.
+    pub(crate) fn enter_by(stream: S) -> Guest<S> {
+        let mut guest = Guest { stream: BufReader::new(stream), number: 0, others: 0 };
         let welcome = guest.hear();
         let numbers: Vec<u32> =
             welcome.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect();
@@ -688,11 +695,13 @@ impl Guest {
         guest
     }
 
-    fn say(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.get_mut().write_all(bytes.as_ref()).expect("say something");
+    pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let stream = self.stream.get_mut();
+        stream.write_all(bytes.as_ref()).expect("say something");
+        stream.flush().expect("it is sent");
     }
 
-    fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).expect("hear a line");
         line

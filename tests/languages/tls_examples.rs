@@ -3,6 +3,7 @@
 //! Makefile makes them.
 #![cfg(all(unix, feature = "tls"))]
 
+use crate::examples::Guest;
 use support::harness;
 
 use harness::{Running, example, have_tool};
@@ -202,50 +203,29 @@ impl Chat {
     }
 }
 
-struct Guest {
-    stream: BufReader<StreamOwned<ClientConnection, TcpStream>>,
-    number: u32,
-    others: usize,
-}
+type SecureGuest = Guest<StreamOwned<ClientConnection, TcpStream>>;
 
-impl Guest {
+impl Chat {
     /// `receive_buffer`: 0 is the system's.
-    fn enter_with(chat: &Chat, receive_buffer: usize) -> Guest {
-        let peer = chat.peer();
+    fn enter_with(&self, receive_buffer: usize) -> SecureGuest {
+        let peer = self.peer();
         if receive_buffer > 0 {
             socket2::SockRef::from(&peer).set_recv_buffer_size(receive_buffer).expect("a size");
         }
         let name = ServerName::try_from("localhost").expect("a name");
-        let tls = ClientConnection::new(chat.config.clone(), name).expect("a client");
-        let mut guest = Guest { stream: BufReader::new(StreamOwned::new(tls, peer)), number: 0, others: 0 };
-        let welcome = guest.hear();
-        let numbers: Vec<&str> =
-            welcome.split(|other: char| !other.is_ascii_digit()).filter(|n| !n.is_empty()).collect();
-        (guest.number, guest.others) = (numbers[0].parse().expect("a number"), numbers[1].parse().expect("a number"));
-        guest
+        let tls = ClientConnection::new(self.config.clone(), name).expect("a client");
+        Guest::enter_by(StreamOwned::new(tls, peer))
     }
 
-    fn enter(chat: &Chat) -> Guest {
-        Guest::enter_with(chat, 0)
-    }
-
-    fn say(&mut self, text: &str) {
-        let stream = self.stream.get_mut();
-        stream.write_all(text.as_bytes()).expect("it is taken");
-        stream.flush().expect("it is sent");
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.stream.read_line(&mut line).expect("a line");
-        line
+    fn enter(&self) -> SecureGuest {
+        self.enter_with(0)
     }
 }
 
 #[test]
 fn secure_chat_passes_each_line_to_everybody_else_and_withstands_strangers() {
     let Some(mut chat) = Chat::start("chat") else { return };
-    let (mut one, mut other) = (Guest::enter(&chat), Guest::enter(&chat));
+    let (mut one, mut other) = (chat.enter(), chat.enter());
     assert_eq!((one.others, other.others), (0, 1));
     one.say("hello\nwho is");
     one.say(" there?\n");
@@ -262,10 +242,10 @@ fn secure_chat_passes_each_line_to_everybody_else_and_withstands_strangers() {
     let silent: Vec<TcpStream> = (0..20).map(|_| chat.peer()).collect();
     // Guests who vanish, and one who says too much.
     for _ in 0..5 {
-        drop(Guest::enter(&chat));
+        drop(chat.enter());
     }
-    let mut loud = Guest::enter(&chat);
-    loud.say(&"x".repeat(2000));
+    let mut loud = chat.enter();
+    loud.say("x".repeat(2000));
     let mut rest = Vec::new();
     let end = loud.stream.read_to_end(&mut rest);
     assert!(end.is_err() || rest.is_empty(), "{}", text(&rest));
@@ -285,14 +265,14 @@ fn secure_chat_tells_a_hundred_guests_of_whom_four_never_read() {
     const MOST_ROUNDS: usize = 400; // 26 MB for each: more than all buffers and the bound together
 
     let Some(mut chat) = Chat::start("many-guests") else { return };
-    let mute: Vec<Guest> = (0..MUTE).map(|_| Guest::enter_with(&chat, 4096)).collect();
-    let mut speaker = Guest::enter(&chat);
-    let mut listening: Vec<Guest> = (0..GUESTS - MUTE - 1).map(|_| Guest::enter(&chat)).collect();
+    let mute: Vec<SecureGuest> = (0..MUTE).map(|_| chat.enter_with(4096)).collect();
+    let mut speaker = chat.enter();
+    let mut listening: Vec<SecureGuest> = (0..GUESTS - MUTE - 1).map(|_| chat.enter()).collect();
     let mut rounds = 0;
     loop {
         assert!(rounds < MOST_ROUNDS, "the four are still there");
         let lines: Vec<String> = (0..LINES).map(|n| format!("{rounds}/{n} {}\n", "word ".repeat(200))).collect();
-        speaker.say(&lines.concat());
+        speaker.say(lines.concat());
         let expected: String = lines.iter().map(|line| format!("guest {}: {line}", speaker.number)).collect();
         for guest in &mut listening {
             let mut heard = vec![0; expected.len()];
@@ -300,7 +280,7 @@ fn secure_chat_tells_a_hundred_guests_of_whom_four_never_read() {
             assert!(heard == expected.as_bytes(), "a round of the chat");
         }
         rounds += 1;
-        if rounds % 5 == 0 && Guest::enter(&chat).others <= GUESTS - MUTE {
+        if rounds % 5 == 0 && chat.enter().others as usize <= GUESTS - MUTE {
             break;
         }
     }
