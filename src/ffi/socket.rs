@@ -264,13 +264,30 @@ pub extern "C" fn ss_socket_set_timeout(socket: *mut ss_socket, timeout_ms: u32)
 /// Reads up to capacity of the unread bytes into dst. Returns how many; 0 when there are none, or on failure.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ss_socket_read(socket: *mut ss_socket, dst: *mut c_void, capacity: usize) -> usize {
+    if !dst.is_null() && capacity <= isize::MAX as usize {
+        let read = glance_at(socket, |thread, key| {
+            let buffer = thread.plainly_lent(key).filter(|buffer| !buffer.is_used_up())?;
+            // SAFETY: the caller vouches for `capacity` bytes at `dst`.
+            let count = unsafe { copy_out(buffer.lent(), dst, capacity) };
+            buffer.consume(count);
+            Some(count)
+        });
+        if let Some(count) = read {
+            return count;
+        }
+    }
+    // SAFETY: the same contract.
+    unsafe { read(socket, dst, capacity) }
+}
+
+/// # Safety
+/// `dst` is NULL or has room for `capacity` bytes.
+#[inline(never)]
+unsafe fn read(socket: *mut ss_socket, dst: *mut c_void, capacity: usize) -> usize {
     get(0, |thread| {
         check_room(dst, capacity, "dst")?;
-        let mut socket = thread.socket(key(socket))?;
-        let count = socket.unread()?.len().min(capacity);
         // SAFETY: the caller vouches for `capacity` bytes at `dst`.
-        unsafe { read_out(&mut socket, dst, count) }?;
-        Ok(count)
+        unsafe { read_out(&mut thread.socket(key(socket))?, dst, capacity) }
     })
 }
 
@@ -391,7 +408,8 @@ pub unsafe extern "C" fn ss_socket_read_bytes(socket: *mut ss_socket, dst: *mut 
             socket.unread_exactly(length)?;
             check_room(dst, length, "dst")?;
             // SAFETY: the caller vouches for `length` bytes at `dst`.
-            unsafe { read_out(&mut socket, dst, length) }
+            unsafe { read_out(&mut socket, dst, length) }?;
+            Ok(())
         })
     })
 }
@@ -447,19 +465,26 @@ unsafe fn write(socket: *mut ss_socket, src: *const c_void, length: usize) -> ss
     })
 }
 
-/// Copies `count` unread bytes out, as many as are known to be there, and counts them as read.
+/// Copies unread bytes out, at most `count`, and counts them as read. Returns how many.
 ///
 /// # Safety
 /// `dst` has room for `count` bytes.
-unsafe fn read_out(socket: &mut SocketRef<'_>, dst: *mut c_void, count: usize) -> Result<()> {
-    let unread = socket.unread()?;
+unsafe fn read_out(socket: &mut SocketRef<'_>, dst: *mut c_void, count: usize) -> Result<usize> {
+    // SAFETY: the same contract.
+    let count = unsafe { copy_out(socket.unread()?, dst, count) };
+    socket.consume(count);
+    Ok(count)
+}
+
+/// # Safety
+/// `dst` has room for `count` bytes, or `count` is 0.
+unsafe fn copy_out(unread: &[u8], dst: *mut c_void, count: usize) -> usize {
+    let count = count.min(unread.len());
     if count > 0 {
-        // SAFETY: `unread` has at least `count` bytes, `dst` room for them. They may overlap: a host may well read
-        // into what it peeked at.
+        // SAFETY: both have at least `count` bytes. They may overlap: a host may well read into what it peeked at.
         unsafe { std::ptr::copy(unread.as_ptr(), dst.cast(), count) };
     }
-    socket.consume(count);
-    Ok(())
+    count
 }
 
 fn address(endpoint: Option<&Endpoint>) -> *const c_char {
