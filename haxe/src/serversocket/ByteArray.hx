@@ -366,7 +366,8 @@ class ByteArrayData implements IDataInput implements IDataOutput {
 	function set_length(value:Int):Int {
 		if (value < 0)
 			throw Errors.range();
-		__reserve(value);
+		if (value > __length)
+			__reserve(value);
 		__length = value;
 		if (position > value)
 			position = value;

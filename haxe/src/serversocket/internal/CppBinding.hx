@@ -15,34 +15,41 @@ import serversocket.internal.Value;
 	A poll that waits does so in a zone that the collector need not wait for. C calls the listener below from within it, so a C++
 	function stands in between: it leaves the zone, or makes the thread known to the collector, before anything of Haxe's
 	runs, and undoes that on every path. But the first listener of a poll leaves the zone for good, since the waiting is over then:
-	entering it takes as long as a message. Nothing is thrown through C: `deliver` catches all, and that function the rest.
+	entering it takes as long as a message. Those that follow have nothing to do. Nothing is thrown through C: `deliver` catches
+	all, and that function the rest.
 **/
 @:cppFileCode('
 #include <server_socket.h>
 #include <stdint.h>
 
 namespace {
-/* Whether this thread is in a poll that does not go back to waiting. */
-thread_local bool stays_out = false;
+/* What a listener finds on this thread: it may be in the zone, and goes back to it; the same, but it stays out, since the poll does
+   not go back to waiting; it is out of it. */
+enum State { UNKNOWN, LEAVING, OUT };
+thread_local State state = UNKNOWN;
 
 /* While it lives the thread may run Haxe code. */
 class Visit {
 	bool left_free_zone;
 	hx::NativeAttach attached;
 public:
-	Visit() : left_free_zone(hx::TryExitGCFreeZone()), attached(HX_CTX_GET == 0) {}
-	~Visit() { if (left_free_zone && !stays_out) hx::EnterGCFreeZone(); }
+	Visit() : left_free_zone(state != OUT && hx::TryExitGCFreeZone()), attached(state != OUT && HX_CTX_GET == 0)
+	{
+		if (state == LEAVING)
+			state = OUT;
+	}
+	~Visit() { if (left_free_zone && state == UNKNOWN) hx::EnterGCFreeZone(); }
 };
 
 /* In a zone that the collector need not wait for, unless a listener has left it. */
-int wait(ss_status (*call)(int, uint32_t *), bool goes_on, int timeout, uint32_t *events)
+int wait(ss_status (*call)(int, uint32_t *), State within, int timeout, uint32_t *events)
 {
-	bool before = stays_out;
-	stays_out = !goes_on;
+	State before = state;
+	state = within;
 	hx::EnterGCFreeZone();
 	int status = call(timeout, events);
 	hx::TryExitGCFreeZone();
-	stays_out = before;
+	state = before;
 	return status;
 }
 
@@ -60,12 +67,12 @@ ss_status turns(int, uint32_t *)
 /* What comes without waiting the collector may as well wait for. */
 static int serversocket_poll(int timeout, uint32_t *events)
 {
-	return timeout == 0 ? turn(0, events) : wait(turn, false, timeout, events);
+	return timeout == 0 ? turn(0, events) : wait(turn, LEAVING, timeout, events);
 }
 
 static int serversocket_run()
 {
-	return wait(turns, true, 0, NULL);
+	return wait(turns, UNKNOWN, 0, NULL);
 }
 
 static void *serversocket_word(int key, int kind)

@@ -30,7 +30,14 @@ class Home {
 	/** What is to be called when a timer is due, of those that run: they are held, as in AIR. **/
 	final ticking = new Map<Int, () -> Void>();
 
-	/** How many those two are: a map's iterator would list them all. **/
+	#if !server_socket_collect
+	/** Of those in `open`, each at its key modulo `NEAR`, as far as there is room: found without the map. **/
+	final near:Array<Null<NetDispatcher>> = [];
+
+	static inline final NEAR = 1024;
+	#end
+
+	/** How many `open` and `ticking` hold: a map's iterator would list them all. **/
 	var openCount = 0;
 
 	var tickingCount = 0;
@@ -81,6 +88,11 @@ class Home {
 	}
 
 	public function find(key:Int):Null<NetDispatcher> {
+		#if !server_socket_collect
+		var object = foundNear(key);
+		if (object != null)
+			return object;
+		#end
 		var held = open.get(key);
 		if (held != null)
 			return #if cpp untyped __cpp__("{0}.StaticCast< ::serversocket::internal::NetDispatcher >()", held) #else held #end;
@@ -92,13 +104,29 @@ class Home {
 	public function hold(key:Int, object:NetDispatcher):Void {
 		if (!open.exists(key))
 			openCount++;
-		open.set(key, #if server_socket_collect null #else object #end);
+		#if server_socket_collect
+		open.set(key, null);
+		#else
+		open.set(key, object);
+		near[key & (NEAR - 1)] = object;
+		#end
 	}
 
 	public function drop(key:Int):Void {
 		if (open.remove(key))
 			openCount--;
+		#if !server_socket_collect
+		if (foundNear(key) != null)
+			near[key & (NEAR - 1)] = null;
+		#end
 	}
+
+	#if !server_socket_collect
+	inline function foundNear(key:Int):Null<NetDispatcher> {
+		var object = near[key & (NEAR - 1)];
+		return object != null && object.__key == key ? object : null;
+	}
+	#end
 
 	/** A key for a timer of C's, as those of `add`. **/
 	public function newKey():Int {

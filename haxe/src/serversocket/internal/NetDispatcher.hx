@@ -6,6 +6,8 @@ package serversocket.internal;
 class NetDispatcher extends EventDispatcher {
 	var __handle:Handle;
 	var __home:Home;
+
+	@:allow(serversocket.internal.Home)
 	var __key:Int;
 
 	/** The kinds of events that C reports for this object, a bit each. **/
