@@ -44,7 +44,7 @@
  *         loop = ss_loop_default();
  *         signal(SIGINT, stop);
  *         ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
- *         ss_set_option(server, SS_OPT_IDLE_TIMEOUT, 60000);           // ends who is silent, or does not read, for a minute
+ *         ss_set_option(server, SS_OPT_IDLE_TIMEOUT, 60000);           // ends who is silent, or does not read, for a minute or two
  *         if (ss_bind(server, 0, "127.0.0.1") != SS_OK || ss_listen(server, 0) != SS_OK) {
  *             fprintf(stderr, "%s\n", ss_last_error_detail());
  *             return 1;
@@ -66,14 +66,15 @@
  *  3. Threads. A loop and all that lives on it belong to the thread that made the loop; others get SS_ERR_THREAD.
  *     Only ss_loop_post, ss_loop_wake and ss_loop_stop may be called from everywhere, and of all functions only the last
  *     two from signal handlers. Different threads may have loops of their own.
- *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here,
- *     and close or release anything, their own target included. They may also leave by an exception, by longjmp, or by
- *     ending their thread (pthread_exit, cancellation), and so may tasks and destructors: it passes through to whoever
- *     catches it, the other listeners of the event do not run, and everything goes on in the loop's next turn. After a
- *     longjmp that turn has to be no deeper on the stack than the one that was left.
+ *  4. Listeners run only inside ss_loop_poll, ss_loop_run and ss_dispatch_event. They may call every function here but
+ *     the first two for their own loop, and close or release anything, their own target included. They may also leave by
+ *     an exception, by longjmp, or by ending their thread (pthread_exit, cancellation), and so may tasks and destructors:
+ *     it passes through to whoever catches it, the other listeners of the event do not run, and everything goes on in the
+ *     loop's next turn. After a longjmp that turn has to be no deeper on the stack than the one that was left.
  *  5. Errors. A function that can fail returns a status (a constructor NULL), and leaves the details with this
  *     thread: ss_last_status, ss_last_error_id, ss_last_error_message, ss_last_error_detail, ss_last_os_error. Results
- *     are written only on SS_OK. A call that failed changed nothing, and no listener will run for it.
+ *     are written only on SS_OK. A call that failed changed nothing, and no listener will run for it (but see
+ *     SS_ERR_PANIC).
  *  6. Every function that takes a handle can return SS_ERR_HANDLE, SS_ERR_THREAD and SS_ERR_FORKED, so that the
  *     functions below do not say so each time. Nor do they say that they are called on the loop's thread, that a
  *     pointer for a result may be NULL, or that NULL for bytes whose length is not 0 is SS_ERR_TYPE 2007.

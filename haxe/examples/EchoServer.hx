@@ -13,7 +13,7 @@ class EchoServer {
 
 	static function main() {
 		server.addEventListener(ServerSocketConnectEvent.CONNECT, onConnect);
-		server.setOption(SocketOption.IDLE_TIMEOUT, 60000); // ends who is silent, or does not read, for a minute
+		server.setOption(SocketOption.IDLE_TIMEOUT, 60000); // ends who is silent, or does not read, for a minute or two
 		server.bind(Sys.args().length > 0 ? Std.parseInt(Sys.args()[0]) : 7000, "127.0.0.1");
 		server.listen();
 		Sys.println('listening on 127.0.0.1:${server.localPort}');

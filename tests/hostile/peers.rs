@@ -419,10 +419,17 @@ fn ends_who_is_silent(server: &Server) {
 }
 
 /// Ctrl-C ends it, and well.
-fn ends_at_an_interrupt(mut server: Server) {
-    let process = server.running.0.id() as libc::pid_t;
+fn send_signal(server: &Server, signal: i32) {
     // SAFETY: a system call without pointers, to a child that is not waited for yet.
-    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    assert_eq!(unsafe { libc::kill(server.running.0.id() as libc::pid_t, signal) }, 0);
+}
+
+fn ends_at_an_interrupt(server: Server) {
+    send_signal(&server, libc::SIGINT);
+    ends_well(server);
+}
+
+fn ends_well(mut server: Server) {
     let end = Instant::now() + DEADLINE;
     while Instant::now() < end {
         if let Some(status) = server.running.0.try_wait().expect("it can be waited for") {
@@ -481,6 +488,68 @@ int main(void)
 }
 ";
     withstands(Server::start(compiled("lines", &(block("docs/EMBEDDING.md", "on_lines") + around)), Service::Lines));
+}
+
+/// The guide's function for an end, as it stands there: behind a signal, peers that wait to be accepted are served, too, and another
+/// signal loses nobody.
+#[test]
+fn the_end_of_the_guide_loses_nobody() {
+    let around = "
+#include <signal.h>
+#include <stdio.h>
+static ss_loop *loop;
+static void stop(int number)
+{
+    (void)number;
+    ss_loop_stop(loop);
+}
+static void echo(ss_event *event, void *user_data)
+{
+    size_t length;
+    const uint8_t *bytes = ss_socket_take(ss_event_target(event), &length);
+    (void)user_data;
+    ss_socket_write_bytes(ss_event_target(event), bytes, length);
+}
+static void on_connect(ss_event *event, void *user_data)
+{
+    (void)user_data;
+    ss_socket_keep(ss_event_socket(event));
+    ss_add_listener(ss_event_socket(event), SS_EVENT_SOCKET_DATA, echo, NULL, false, 0);
+}
+int main(void)
+{
+    ss_server *server = ss_new(NULL);
+    struct sigaction action = {0};
+    loop = ss_loop_default();
+    action.sa_handler = stop;
+    sigaction(SIGTERM, &action, NULL);
+    ss_add_listener(server, SS_EVENT_CONNECT, on_connect, NULL, false, 0);
+    if (ss_bind(server, 0, \"127.0.0.1\") != SS_OK || ss_listen(server, 0) != SS_OK) return 1;
+    printf(\"port %d\\n\", (int)ss_local_port(server));
+    return ss_loop_run(NULL) != SS_OK || end_in_peace(loop, server, 60000) != SS_OK;
+}
+";
+    let program = ["#define _POSIX_C_SOURCE 200809L\n", &block("docs/EMBEDDING.md", "end_in_peace"), around].concat();
+    let server = Server::start(compiled("end_in_peace", &program), Service::Echo);
+    let mut connected = server.connect();
+    assert_eq!(answer_to(&mut connected, b"before"), b"before");
+    send_signal(&server, libc::SIGSTOP);
+    let mut waiting = server.connect();
+    send_signal(&server, libc::SIGTERM);
+    send_signal(&server, libc::SIGCONT);
+    assert_eq!(answer_to(&mut waiting, b"waited"), b"waited");
+    send_signal(&server, libc::SIGTERM);
+    for mut client in [waiting, connected] {
+        assert_eq!(answer_to(&mut client, b"after"), b"after");
+    }
+    ends_well(server);
+}
+
+fn answer_to(client: &mut TcpStream, request: &[u8]) -> Vec<u8> {
+    client.write_all(request).expect("it is taken");
+    let mut answer = vec![0; request.len()];
+    client.read_exact(&mut answer).expect("it is answered");
+    answer
 }
 
 #[test]
