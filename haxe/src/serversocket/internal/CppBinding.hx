@@ -152,23 +152,29 @@ class CppBinding {
 		var object = Home.current().find(key);
 		if (object == null) // collected, and to be released by the loop in a moment
 			return;
+		var first = 0.0, second = 0.0;
+		var socket:Null<Handle> = null;
+		var text:Null<String> = null;
 		switch (kind) {
-			case CONNECT:
-				object.__tell(kind, 0, 0, accepted(event), null);
-			case CLOSE:
-				object.__tell(kind, Native.ss_event_os_error(event), 0, null, null);
 			case SOCKET_DATA:
-				object.__tell(kind, Native.ss_event_bytes_loaded(event), 0, null, null);
+				first = Native.ss_event_bytes_loaded(event);
+			case CONNECT:
+				socket = accepted(event);
+			case CLOSE:
+				first = Native.ss_event_os_error(event);
 			case OUTPUT_PROGRESS:
-				object.__tell(kind, Native.ss_event_bytes_pending(event), Native.ss_event_bytes_total(event), null, null);
+				first = Native.ss_event_bytes_pending(event);
+				second = Native.ss_event_bytes_total(event);
 			case END:
-				object.__tell(kind, 0, 0, null, null);
 			case HANDSHAKE_ERROR:
-				object.__tell(kind, Native.ss_event_os_error(event), 0, null, Native.ss_event_detail(event).toString());
+				first = Native.ss_event_os_error(event);
+				text = Native.ss_event_detail(event).toString();
 			case _:
-				object.__tell(kind, Native.ss_event_error_id(event), Native.ss_event_os_error(event), null,
-					Native.ss_event_detail(event).toString());
+				first = Native.ss_event_error_id(event);
+				second = Native.ss_event_os_error(event);
+				text = Native.ss_event_detail(event).toString();
 		}
+		object.__tell(kind, first, second, socket, text);
 	}
 
 	/** What serversocket_tick calls. **/

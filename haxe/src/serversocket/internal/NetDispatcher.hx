@@ -42,7 +42,7 @@ class NetDispatcher extends EventDispatcher {
 
 	/** Something has happened on the native object. Nothing is thrown through C. **/
 	@:allow(serversocket.internal)
-	function __tell(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {
+	inline function __tell(kind:EventKind, first:Float, second:Float, accepted:Null<Handle>, text:Null<String>):Void {
 		try {
 			__hear(kind, first, second, accepted, text);
 		} catch (error:haxe.Exception) {
