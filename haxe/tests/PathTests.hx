@@ -77,12 +77,13 @@ class PathTests {
 	}
 
 	function testWhatCannotBeAPath() {
+		var before = path();
 		for (call in [(text:String) -> new ServerSocket().bindPath(text), (text:String) -> new Socket().connectPath(text)]) {
 			Check.throws(TypeError, 2007, () -> call(null));
-			for (text in ["", "/tmp/" + StringTools.lpad("", "x", 200), "/tmp/x\x00y"])
+			for (text in ["", "/tmp/" + StringTools.lpad("", "x", 200), before + "\x00y"])
 				Check.throws(ArgumentError, 2004, () -> call(text));
 		}
-		Check.equal(false, FileSystem.exists("/tmp/x"));
+		Check.equal(false, FileSystem.exists(before));
 	}
 
 	/** No file of somebody else's is ever replaced. **/
