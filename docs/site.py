@@ -58,7 +58,7 @@ def doxygens_link(page, match):
         sys.exit(f"{page}: {link} does not exist")
     if image:
         shutil.copy(ROOT / path, SITE / "html")
-        return f'<img src="{pathlib.Path(path).name}" alt="{html.escape(text)}">'
+        return f'<span class="picture"><img src="{pathlib.Path(path).name}" alt="{html.escape(text)}"></span>'
     if path in PAGES:
         return f"[{text.replace('`', '')}](@ref {anchor(path, heading) if heading else page_id(path)})"
     if path in HEADERS:
@@ -71,7 +71,9 @@ def doxygens(page):
     out, seen = [], []
     for number, part in enumerate(re.split(r"^(\s*```.*?^\s*```)$", (ROOT / page).read_text(), flags=re.M | re.S)):
         if number % 2 == 1:
-            message = re.fullmatch(r"\s*```message.*?\n(.*)\n```", part, flags=re.S)
+            # Of troubleshooting all texts are messages: the library's, and those of linkers and the like.
+            kinds = "message|text" if page == "docs/TROUBLESHOOTING.md" else "message"
+            message = re.fullmatch(rf"\s*```(?:{kinds})\b[^\n]*\n(.*)\n```", part, flags=re.S)
             if message:
                 out.append(f'\n<div class="message">\n@verbatim\n{message.group(1)}\n@endverbatim\n</div>')
             else:
