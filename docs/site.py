@@ -58,7 +58,7 @@ def doxygens_link(page, match):
         sys.exit(f"{page}: {link} does not exist")
     if image:
         shutil.copy(ROOT / path, SITE / "html")
-        return f'<img src="{pathlib.Path(path).name}" alt="{html.escape(text)}">'
+        return f'<span class="picture"><img src="{pathlib.Path(path).name}" alt="{html.escape(text)}"></span>'
     if path in PAGES:
         return f"[{text.replace('`', '')}](@ref {anchor(path, heading) if heading else page_id(path)})"
     if path in HEADERS:
@@ -71,19 +71,25 @@ def doxygens(page):
     out, seen = [], []
     for number, part in enumerate(re.split(r"^(\s*```.*?^\s*```)$", (ROOT / page).read_text(), flags=re.M | re.S)):
         if number % 2 == 1:
-            # What stands behind the language is tests/dist/docs.rs's.
-            out.append(re.sub(r"^(\s*```\w*).*$", r"\1", part, count=1, flags=re.M).replace("```message", "```text"))
+            # Of troubleshooting all texts are messages: the library's, and those of linkers and the like.
+            kinds = "message|text" if page == "docs/TROUBLESHOOTING.md" else "message"
+            message = re.fullmatch(rf"\s*```(?:{kinds})\b[^\n]*\n(.*)\n```", part, flags=re.S)
+            if message:
+                out.append(f'\n<div class="message">\n@verbatim\n{message.group(1)}\n@endverbatim\n</div>')
+            else:
+                # What stands behind the language is tests/dist/docs.rs's.
+                out.append(re.sub(r"^(\s*```\w*).*$", r"\1", part, count=1, flags=re.M))
             continue
         for heading in re.findall(r"^#+ .*$", part, flags=re.M):
             place = anchor(page, slug(heading.lstrip("#"))) if seen else page_id(page)
             # Of two headings with one name the first is meant by a link.
             if place not in seen:
-                part = re.sub(rf"^{re.escape(heading)}$", f"{heading} {{#{place}}}", part, count=1, flags=re.M)
+                part = re.sub(rf"^{re.escape(heading)}$", f"{heading.replace('`', '')} {{#{place}}}", part, count=1, flags=re.M)
             seen.append(place)
         part = re.sub(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)", lambda match: doxygens_link(page, match), part)
         # A quote ends code between single backticks for it, a % before a word is not shown, and it takes no ** before a backtick.
         part = re.sub(r"`([^`]+)`", lambda span: f"`{span.group(0)}`" if "'" in span.group(1) else span.group(0), part)
-        part = re.sub(r"%(?=\w)", "%%", part)
+        part = re.sub(r"(?<!\w)%(?=\w)", "%%", part)
         out.append(re.sub(r"\*\*((?:`[^`]*`|[^*`\n]|\n(?!\n))+)\*\*", r"<b>\1</b>", part))
     return "".join(out)
 
@@ -99,6 +105,57 @@ def make():
     done = subprocess.run(["doxygen", "-"], input=settings, text=True, cwd=DOCS)
     if done.returncode != 0:
         sys.exit("doxygen has warnings, see above")
+    forget_inputs()
+    mend_pages()
+
+
+def forget_inputs():
+    """Doxygen makes an empty page for each file and folder that it has read a document from; they and what leads to them go."""
+    made = SITE / "html"
+    folders = [page for page in made.glob("dir_*.html") if "include Directory Reference</title>" not in page.read_text()]
+    pages = [page.name for page in [*made.glob("[0-9][0-9]__*_8md.html"), *folders]]
+    for name in pages:
+        (made / name).unlink()
+        (made / name).with_suffix(".js").unlink(missing_ok=True)
+    ways = [made / "files.html", made / "files_dup.js", *made.glob("navtreeindex*.js"), *(made / "search").glob("*.js")]
+    for way in ways:
+        lines = way.read_text().splitlines(keepends=True)
+        way.write_text("".join(line for line in lines if not any(name in line for name in pages)))
+
+
+def mend_pages():
+    """Links what the text names of the C header, and gives lists without a heading that of their title."""
+    made = SITE / "html"
+    places = dict(re.findall(r'\[ "((?:ss|SS)_\w+)", "([^"]+)"', (made / "server__socket_8h.js").read_text()))
+
+    def linked(match):
+        name = match.group(0)
+        return f'<a class="name" href="{places[name]}">{name}</a>' if name in places else name
+
+    for page in made.glob("*.html"):
+        text = page.read_text()
+        title = re.search(r"<title>server_socket: (.*)</title>", text).group(1)
+        if 'class="title"' not in text:
+            heading = f'<div class="header"><div class="headertitle"><div class="title">{title}</div></div></div>'
+            text = text.replace('<div class="contents">', f'{heading}\n<div class="contents">', 1)
+        # Doxygen makes the first letter of a file's description a capital.
+        text = text.replace(">Server_socket", ">server_socket")
+        if not page.name.endswith("_source.html") and not page.name.startswith(("globals", "functions")):
+            out, within = [], []
+            for part in re.split(r"(<[^>]+>)", text):
+                tag = re.match(r"<(/?)(\w+)([^>]*)>", part)
+                if not tag:
+                    is_text = any(name in ("p", "li") or "markdownTableBody" in rest or "mdescRight" in rest for name, rest in within)
+                    if is_text and not any(name in ("a", "pre", "script") or "fragment" in rest for name, rest in within):
+                        part = re.sub(r"\b(?:ss|SS)_\w+", linked, part)
+                elif tag.group(1):
+                    while within and within.pop()[0] != tag.group(2):
+                        pass
+                elif not part.endswith("/>") and tag.group(2) not in ("br", "hr", "img", "meta", "link", "input"):
+                    within.append((tag.group(2), tag.group(3)))
+                out.append(part)
+            text = "".join(out)
+        page.write_text(text)
 
 
 def check():

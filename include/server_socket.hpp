@@ -199,11 +199,17 @@ private:
     std::shared_ptr<const texts> texts_; // shared, so that copying an exception does not throw
 };
 
+/** AIR's ArgumentError: SS_ERR_ARGUMENT. */
 struct SS_HPP_VISIBLE argument_error : error { using error::error; };
+/** AIR's RangeError: SS_ERR_RANGE. */
 struct SS_HPP_VISIBLE range_error : error { using error::error; };
+/** AIR's IOError: SS_ERR_IO. */
 struct SS_HPP_VISIBLE io_error : error { using error::error; };
+/** AIR's EOFError: SS_ERR_EOF. */
 struct SS_HPP_VISIBLE eof_error : error { using error::error; };
+/** AIR's SecurityError: SS_ERR_SECURITY. */
 struct SS_HPP_VISIBLE security_error : error { using error::error; };
+/** AIR's TypeError: SS_ERR_TYPE. */
 struct SS_HPP_VISIBLE type_error : error { using error::error; };
 /** The handle's object is gone. */
 struct SS_HPP_VISIBLE handle_error : error { using error::error; };
@@ -213,8 +219,11 @@ struct SS_HPP_VISIBLE thread_error : error { using error::error; };
 struct SS_HPP_VISIBLE reentrant_error : error { using error::error; };
 /** The write limit is reached; nothing was written. */
 struct SS_HPP_VISIBLE full_error : error { using error::error; };
+/** This system or version does not offer it. */
 struct SS_HPP_VISIBLE unsupported_error : error { using error::error; };
+/** Out of memory; nothing was changed. */
 struct SS_HPP_VISIBLE memory_error : error { using error::error; };
+/** The object belongs to the process that this one was forked from. */
 struct SS_HPP_VISIBLE forked_error : error { using error::error; };
 
 /** This thread's last failure, for what a std::error_code does not carry: what(), air_id(), os_error(). */
