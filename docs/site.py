@@ -124,14 +124,9 @@ def forget_inputs():
 
 
 def mend_pages():
-    """Links what the text names of the C header, and gives lists without a heading that of their title."""
+    """Links what the texts name of the C header, and gives lists without a heading that of their title."""
     made = SITE / "html"
     places = dict(re.findall(r'\[ "((?:ss|SS)_\w+)", "([^"]+)"', (made / "server__socket_8h.js").read_text()))
-
-    def linked(match):
-        name = match.group(0)
-        return f'<a class="name" href="{places[name]}">{name}</a>' if name in places else name
-
     for page in made.glob("*.html"):
         text = page.read_text()
         title = re.search(r"<title>server_socket: (.*)</title>", text).group(1)
@@ -141,21 +136,30 @@ def mend_pages():
         # Doxygen makes the first letter of a file's description a capital.
         text = text.replace(">Server_socket", ">server_socket")
         if not page.name.endswith("_source.html") and not page.name.startswith(("globals", "functions")):
-            out, within = [], []
-            for part in re.split(r"(<[^>]+>)", text):
-                tag = re.match(r"<(/?)(\w+)([^>]*)>", part)
-                if not tag:
-                    is_text = any(name in ("p", "li") or "markdownTableBody" in rest or "mdescRight" in rest for name, rest in within)
-                    if is_text and not any(name in ("a", "pre", "script") or "fragment" in rest for name, rest in within):
-                        part = re.sub(r"\b(?:ss|SS)_\w+", linked, part)
-                elif tag.group(1):
-                    while within and within.pop()[0] != tag.group(2):
-                        pass
-                elif not part.endswith("/>") and tag.group(2) not in ("br", "hr", "img", "meta", "link", "input"):
-                    within.append((tag.group(2), tag.group(3)))
-                out.append(part)
-            text = "".join(out)
+            text = with_links(text, places)
         page.write_text(text)
+
+
+def with_links(page, places):
+    """The page with a link wherever a name of these stands in a sentence, and not in code or in a link already."""
+    def linked(match):
+        name = match.group(0)
+        return f'<a class="name" href="{places[name]}">{name}</a>' if name in places else name
+
+    out, within = [], []
+    for part in re.split(r"(<[^>]+>)", page):
+        tag = re.match(r"<(/?)(\w+)([^>]*)>", part)
+        if not tag:
+            is_text = any(name in ("p", "li") or "markdownTableBody" in rest or "mdescRight" in rest for name, rest in within)
+            if is_text and not any(name in ("a", "pre", "script") or "fragment" in rest for name, rest in within):
+                part = re.sub(r"\b(?:ss|SS)_\w+", linked, part)
+        elif tag.group(1):
+            while within and within.pop()[0] != tag.group(2):
+                pass
+        elif not part.endswith("/>") and tag.group(2) not in ("br", "hr", "img", "meta", "link", "input"):
+            within.append((tag.group(2), tag.group(3)))
+        out.append(part)
+    return "".join(out)
 
 
 def check():
@@ -185,7 +189,7 @@ def check():
 
 def missing():
     """Documents that the list above lacks."""
-    ignored = {"target", ".git", "site", "build", "node_modules", ".github", "corpus"}
+    ignored = {"target", ".git", "site", "build", "results", "node_modules", ".github", "corpus"}
     found = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.md") if not ignored & set(path.relative_to(ROOT).parts)}
     return sorted(found - set(PAGES))
 
