@@ -145,3 +145,44 @@ fn additions_and_other_words_pass() {
         assert!(said(&output).contains(report), "{name}: {}", said(&output));
     }
 }
+
+/// Only one that begins with its size: of another one the library cannot know how much of it there is.
+#[test]
+fn a_struct_without_its_size_may_not_grow() {
+    if !harness::have_tool("python3") {
+        return;
+    }
+    let dir = harness::scratch_dir("headers");
+    let old = with("size_t size;", "uint64_t first;");
+    let new = old.replacen("uint64_t errors;", "uint64_t errors;\nuint64_t more;", 1);
+    for (name, header) in [("unsized", &old), ("unsized_grown", &new)] {
+        fs::write(dir.join(format!("{name}.h")), header).expect("a header can be written");
+    }
+    let mut command = Command::new("python3");
+    command.arg(script()).arg("--old").arg(dir.join("unsized.h")).arg("--new").arg(dir.join("unsized_grown.h"));
+    let output = command.args(["--old-version", "0.1.0", "--new-version", "0.1.7"]).output().expect("python3 starts");
+    assert!(!output.status.success(), "it passes: {}", said(&output));
+    assert!(said(&output).contains("changed: struct ss_stats"), "{}", said(&output));
+}
+
+/// What was exported by the last release is what its header declares; else one of the two was recorded without the other.
+#[test]
+fn a_record_that_does_not_agree_with_itself_is_refused() {
+    if !harness::have_tool("python3") {
+        return;
+    }
+    let crate_dir = harness::scratch_dir("abi_of_its_own");
+    let dir = crate_dir.join("abi");
+    fs::create_dir_all(&dir).expect("a folder can be made");
+    fs::copy(harness::root().join("Cargo.toml"), crate_dir.join("Cargo.toml")).expect("a file can be copied");
+    for file in ["check", "server_socket.h", "version"] {
+        fs::copy(script().with_file_name(file), dir.join(file)).expect("a file can be copied");
+    }
+    let exports = fs::read_to_string(script().with_file_name("exports")).expect("the record is there");
+    fs::write(dir.join("exports"), exports.replacen("ss_listen\n", "", 1)).expect("it can be written");
+    let mut command = Command::new("python3");
+    command.arg(dir.join("check")).arg("--new").arg(dir.join("server_socket.h")).args(["--new-version", "0.1.0"]);
+    let output = command.output().expect("python3 starts");
+    assert!(!output.status.success(), "it passes: {}", said(&output));
+    assert!(said(&output).contains("['ss_listen']"), "{}", said(&output));
+}
