@@ -287,70 +287,79 @@ impl Loop {
         self.go_on(events, due, call)
     }
 
-    /// The stages of a turn, one after the other.
+    /// The stages of a turn, one after the other. Those that have nothing to do are passed over at once.
     #[inline(always)]
     fn go_on(&mut self, events: &mut Events, due: &mut Due, call: &mut NextCall) -> Step {
-        match self.turn.stage {
-            Stage::Batch if self.turn.served < self.turn.batch.len() => self.turn.straight = true,
-            Stage::Batch => {
-                self.turn.straight = false;
-                self.turn.batch.clear();
-                self.turn.served = 0;
-                self.turn.stage = Stage::LeftOver;
-            }
-            Stage::LeftOver => {
-                if self.turn.left_over > 0 {
+        loop {
+            match self.turn.stage {
+                Stage::Tasks => {
+                    if let Some(task) = self.next_task() {
+                        call.set(task);
+                        return Step::Call;
+                    }
+                    self.turn.stage = Stage::Timers;
+                    self.turn.task_end = None;
+                }
+                Stage::Timers => match self.next_timer(due) {
+                    Expired::Task(task) => {
+                        call.set(task);
+                        return Step::Call;
+                    }
+                    Expired::Other => return Step::Again,
+                    Expired::Nothing => {
+                        // The others are left to the next turn, behind whatever the poller names then.
+                        self.turn.left_over = self.transport.reactor.ready_count().min(EVENTS);
+                        self.turn.quiet &= self.turn.batch.is_empty() && self.turn.left_over == 0;
+                        self.turn.stage = Stage::Batch;
+                    }
+                },
+                Stage::Batch if self.turn.served < self.turn.batch.len() => {
+                    self.turn.straight = true;
+                    return Step::Again;
+                }
+                Stage::Batch => {
+                    self.turn.straight = false;
+                    self.turn.batch.clear();
+                    self.turn.served = 0;
+                    self.turn.stage = Stage::LeftOver;
+                }
+                Stage::LeftOver if self.turn.left_over > 0 => {
                     self.turn.left_over -= 1;
                     return self.serve_left_over(events, due, call);
                 }
-                self.turn.stage = Stage::Accepting;
+                Stage::LeftOver => self.turn.stage = Stage::Accepting,
+                Stage::Accepting => match self.turn.accepting.front() {
+                    Some(server) => {
+                        let server = *server;
+                        return self.accept(server, events, due, call);
+                    }
+                    None => {
+                        // There is nothing in the turn's own.
+                        std::mem::swap(&mut self.turn.progress, &mut self.transport.reactor.progress);
+                        self.turn.stage = Stage::Progress;
+                    }
+                },
+                Stage::Progress => match self.turn.progress.pop_front() {
+                    Some(socket) => {
+                        self.tell_progress(socket);
+                        return Step::Again;
+                    }
+                    None => self.turn.stage = if self.turn.quiet { Stage::LostServers } else { Stage::Idle },
+                },
+                Stage::LostServers => {
+                    self.turn.stage = Stage::Idle;
+                    self.look_for_lost_servers();
+                    return Step::Again;
+                }
+                Stage::Idle => return Step::Over,
             }
-            Stage::Tasks => {
-                if let Some(task) = self.next_task() {
-                    call.set(task);
-                    return Step::Call;
-                }
-                self.turn.stage = Stage::Timers;
-                self.turn.task_end = None;
-            }
-            Stage::Timers => match self.next_timer(due) {
-                Expired::Task(task) => {
-                    call.set(task);
-                    return Step::Call;
-                }
-                Expired::Other => {}
-                Expired::Nothing => {
-                    // The others are left to the next turn, behind whatever the poller names then.
-                    self.turn.left_over = self.transport.reactor.ready_count().min(EVENTS);
-                    self.turn.quiet &= self.turn.batch.is_empty() && self.turn.left_over == 0;
-                    self.turn.stage = Stage::Batch;
-                }
-            },
-            Stage::Accepting => match self.turn.accepting.front() {
-                Some(server) => {
-                    let server = *server;
-                    return self.accept(server, events, due, call);
-                }
-                None => {
-                    // There is nothing in the turn's own.
-                    std::mem::swap(&mut self.turn.progress, &mut self.transport.reactor.progress);
-                    self.turn.stage = Stage::Progress;
-                }
-            },
-            Stage::Progress => match self.turn.progress.pop_front() {
-                Some(socket) => self.tell_progress(socket),
-                None => self.turn.stage = if self.turn.quiet { Stage::LostServers } else { Stage::Idle },
-            },
-            Stage::LostServers => {
-                self.turn.stage = Stage::Idle;
-                self.look_for_lost_servers();
-            }
-            Stage::Idle => return Step::Over,
         }
-        Step::Again
     }
 
     fn next_task(&mut self) -> Option<HostCall> {
+        if self.turn.tasks.is_empty() {
+            return None;
+        }
         let now = net::now();
         let end = *self.turn.task_end.get_or_insert(now + TASK_TIME);
         if now >= end {
