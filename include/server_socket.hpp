@@ -149,6 +149,49 @@ public:
     }
 };
 
+#if defined(_WIN32) && defined(__GLIBCXX__)
+/** std::system_category of MinGW's library does not say what the numbers of Windows' sockets mean. */
+class SS_HPP_VISIBLE system_category final : public std::error_category {
+public:
+    const char *name() const noexcept override { return "system"; }
+    std::string message(int number) const override { return std::system_category().message(number); }
+    std::error_condition default_error_condition(int number) const noexcept override
+    {
+        switch (number) { // WSAE...
+        case 10013: return std::errc::permission_denied;
+        case 10022: return std::errc::invalid_argument;
+        case 10024: return std::errc::too_many_files_open;
+        case 10047: return std::errc::address_family_not_supported;
+        case 10048: return std::errc::address_in_use;
+        case 10049: return std::errc::address_not_available;
+        case 10050: return std::errc::network_down;
+        case 10051: return std::errc::network_unreachable;
+        case 10052: return std::errc::network_reset;
+        case 10053: return std::errc::connection_aborted;
+        case 10054: return std::errc::connection_reset;
+        case 10055: return std::errc::no_buffer_space;
+        case 10056: return std::errc::already_connected;
+        case 10057: return std::errc::not_connected;
+        case 10060: return std::errc::timed_out;
+        case 10061: return std::errc::connection_refused;
+        case 10065: return std::errc::host_unreachable;
+        default: return std::system_category().default_error_condition(number);
+        }
+    }
+};
+
+inline std::error_code os_code(int number) noexcept
+{
+    static const system_category category;
+    return {number, category};
+}
+#else
+inline std::error_code os_code(int number) noexcept
+{
+    return {number, std::system_category()};
+}
+#endif
+
 } // namespace detail
 
 /** The category of std::error_codes whose values are statuses, SS_ERR_... */
@@ -184,7 +227,7 @@ public:
     /** The system's number (errno, GetLastError), 0 if it had none. */
     int os_error() const noexcept { return os_error_; }
     /** os_error() as a code, to compare with std::errc::address_in_use and its like. */
-    std::error_code os_code() const noexcept { return {os_error_, std::system_category()}; }
+    std::error_code os_code() const noexcept { return detail::os_code(os_error_); }
     const std::string &message() const noexcept { return texts_->message; }
     /** AIR's name of the class ("RangeError") or ours ("InvalidHandle"). */
     const char *name() const noexcept { return ss_status_name(code().value()); }
@@ -1897,7 +1940,7 @@ public:
     /** Of ioError and close: with whom what was attempted, and what the system said. Ask in the listener. */
     std::string_view detail() const { return or_empty(ss_event_detail(get())); }
     /** os_error() as a code, to compare with std::errc::connection_reset and its like. */
-    std::error_code os_code() const { return {os_error(), std::system_category()}; }
+    std::error_code os_code() const { return detail::os_code(os_error()); }
     std::string to_string() const
     {
         std::string text(ss_event_to_string(get(), nullptr, 0) + 1, '\0');
