@@ -341,7 +341,7 @@ fn millions_of_garbage_handles_are_refused() {
         let zoo = Zoo::new();
         let exports = exports();
         let mut random = Random(1);
-        for _ in 0..50_000 {
+        for _ in 0..20_000 {
             let mut word = random.next();
             // Small ones and such that look like a key of some kind come, too.
             if random.below(2) == 0 {

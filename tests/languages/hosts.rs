@@ -2,7 +2,7 @@
 //! The library in loops of others, activated by others, and as a client: c-examples with real peers.
 #![cfg(unix)]
 
-use support::harness;
+use support::{harness, noise};
 
 use harness::{Running, example};
 use std::fs;
@@ -66,20 +66,9 @@ impl Server {
     }
 }
 
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..length).map(|_| next()).collect()
-}
-
 /// Megabytes to and fro, and hundreds of connections.
 fn check_echo(server: &Server) {
-    let bytes = noise(5_000_000);
+    let bytes = noise(1, 5_000_000);
     let mut client = server.client();
     let writer = std::thread::spawn({
         let (mut client, bytes) = (client.try_clone().expect("a second handle"), bytes.clone());
@@ -213,7 +202,7 @@ fn a_pool_of_workers_answers_whoever_is_still_there() {
 fn the_client_sends_a_file_and_gets_it_back() {
     let (Some(client), Some(host)) = (example("client", None), example("echo_server", None)) else { return };
     let server = Server::of(host);
-    let bytes = noise(100_000_000); // more than the write limit
+    let bytes = noise(1, 100_000_000); // more than the write limit
     let file = harness::scratch_dir("files").join("noise");
     fs::write(&file, &bytes).expect("a file can be written");
     let output = Command::new(client)

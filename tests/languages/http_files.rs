@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 use support::harness::{self, Running};
+use support::noise;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const INDEX: &str = "<p>the index\n";
@@ -119,17 +120,6 @@ fn status(head: &str) -> &str {
     head.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{head}")).split(' ').next().expect("a status")
 }
 
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 88_172_645_463_325_252u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    (0..length.div_ceil(8)).flat_map(|_| next().to_le_bytes()).take(length).collect()
-}
-
 fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().expect("it runs")
 }
@@ -142,7 +132,7 @@ fn curl(arguments: &[&str], url: &str) -> Output {
 #[test]
 fn files_of_a_folder_come_whole_with_their_type() {
     let Some(site) = Site::start("whole") else { return };
-    let bytes = noise(3_000_001);
+    let bytes = noise(1, 3_000_001);
     site.put("noise", &bytes);
     for (path, kind, body) in [
         ("/", "text/html", INDEX.as_bytes()),
@@ -235,7 +225,7 @@ fn curl_goes_on_where_it_was_cut_off() {
         return;
     }
     let Some(site) = Site::start("resumed") else { return };
-    let bytes = noise(20_000_000);
+    let bytes = noise(1, 20_000_000);
     site.put("noise", &bytes);
     let part = site.folder.join("part");
     for length in [1, 7_000_000, 19_999_999] {
@@ -255,7 +245,7 @@ fn curl_keeps_a_connection_for_files_parts_and_refusals() {
         return;
     }
     let Some(site) = Site::start("kept") else { return };
-    site.put("noise", &noise(5_000_000));
+    site.put("noise", &noise(1, 5_000_000));
     let urls: Vec<String> = ["/noise", "/digits", "/none", "/sub", "/noise", "/"].map(|path| site.url(path)).into();
     let format =
         ["--silent", "--noproxy", "*", "--output", "/dev/null", "--write-out", "%{http_code} %{num_connects}\n"];
@@ -270,7 +260,7 @@ fn curl_keeps_a_connection_for_files_parts_and_refusals() {
 fn files_and_parts_that_are_asked_for_at_once_come_in_order() {
     let Some(site) = Site::start("pipelined") else { return };
     let before = site.descriptors();
-    let bytes = noise(700_000);
+    let bytes = noise(1, 700_000);
     site.put("noise", &bytes);
     let mut stream = site.connect();
     let mut writer = stream.try_clone().expect("a second handle");
@@ -292,7 +282,7 @@ fn files_and_parts_that_are_asked_for_at_once_come_in_order() {
 #[test]
 fn a_client_that_ends_its_side_gets_all_that_it_has_asked_for() {
     let Some(site) = Site::start("half-closed") else { return };
-    let bytes = noise(30_000_000);
+    let bytes = noise(1, 30_000_000);
     site.put("noise", &bytes);
     let mut stream = site.connect();
     let request = "GET /noise HTTP/1.1\r\nHost: x\r\n\r\nGET /digits HTTP/1.1\r\nHost: x\r\n\r\nGET /unfinished HT";
@@ -424,7 +414,7 @@ fn read_head(stream: &mut TcpStream) -> String {
 #[test]
 fn a_file_that_becomes_shorter_ends_in_a_reset_and_not_in_what_looks_whole() {
     let Some(site) = Site::start("shorter") else { return };
-    let path = site.put("noise", &noise(50_000_000));
+    let path = site.put("noise", &noise(1, 50_000_000));
     let mut stream = site.connect();
     stream.write_all(b"GET /noise HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
     assert_eq!(length_of(&read_head(&mut stream)), 50_000_000);
@@ -437,7 +427,7 @@ fn a_file_that_becomes_shorter_ends_in_a_reset_and_not_in_what_looks_whole() {
 #[test]
 fn ab_and_wrk_get_files_without_a_failure() {
     let Some(site) = Site::start("many") else { return };
-    site.put("noise", &noise(100_000));
+    site.put("noise", &noise(1, 100_000));
     let before = site.descriptors();
     let is_there = |tool: &str| run("sh", ["-c", &format!("command -v {tool}")]).status.success();
     for keep_alive in ["-k", "-q"] {

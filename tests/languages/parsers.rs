@@ -97,7 +97,8 @@ fn every_standard_of_cpp_takes_the_header() {
 
 #[test]
 fn every_standard_takes_the_cpp_layer() {
-    let text = "#include <server_socket.hpp>\nint main() { ss::server server; return server.local_port(); }\n";
+    let text = "#include <server_socket.hpp>\n#include <server_socket.hpp>\n\
+                int main() { ss::server server; return server.local_port(); }\n";
     compiles("layer.cpp", text, ["g++", "clang++"], &["c++17", "c++20", "c++2b"], &["-Wshadow"]);
 }
 

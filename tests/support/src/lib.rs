@@ -717,7 +717,13 @@ impl Pair {
 
 /// `length` bytes in which a lost, doubled or moved byte shows.
 pub fn pattern(length: usize) -> Vec<u8> {
-    let mut random = Random(length as u64 + 1);
+    noise(length as u64 + 1, length)
+}
+
+/// Bytes without a pattern that a shifted, doubled or lost piece would fit into; the same for the same seed. Eight at a time, since
+/// tests make hundreds of megabytes of them without an optimiser.
+pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut random = Random(seed);
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
         bytes.extend_from_slice(&random.next().to_le_bytes());
