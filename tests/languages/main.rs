@@ -7,10 +7,15 @@ mod cpp;
 mod echo;
 mod examples;
 mod handover;
+#[cfg(unix)]
 mod haxe;
+#[cfg(unix)]
 mod haxe_bindings;
+#[cfg(unix)]
 mod haxe_hxcpp;
+#[cfg(unix)]
 mod haxe_openfl;
+#[cfg(unix)]
 mod haxe_secure;
 mod hosts;
 mod http_files;

@@ -11,6 +11,7 @@
 )]
 
 pub mod harness;
+#[cfg(unix)] // it runs shells
 pub mod haxe;
 mod skips;
 
