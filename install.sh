@@ -195,11 +195,23 @@ check_binutils() {
 
 each_file check_place
 
+# Has the loader take note of what is in $libdir. $1: what it does then; $2: what is to be said if it does not look there.
+tell_loader() {
+    PATH=$PATH:/sbin:/usr/sbin
+    [ "$(uname -s)" = Linux ] && [ -z "$destdir$target" ] && command -v ldconfig >/dev/null || return 0
+    if ! ldconfig -v -N -X 2>/dev/null | sed 's/:.*//' | grep -qxF "$libdir"; then
+        [ -z "${2-}" ] || say "$2"
+    elif ! ldconfig 2>/dev/null; then
+        say "Run ldconfig as root, so that the loader $1."
+    fi
+}
+
 if [ "$uninstall" ]; then
     remove() { rm -f "$destdir$1"; }
     each_file remove
     remove_empty_folders
     say "removed server_socket $version from $destdir$libdir and $destdir$includedir"
+    tell_loader "forgets it"
     exit
 fi
 
@@ -291,12 +303,4 @@ each_file put
 
 say "installed server_socket $version: $destdir${shared:-$libdir/$static}"
 
-# ---- The loader -----------------------------------------------------------------------------------------------------
-
-PATH=$PATH:/sbin:/usr/sbin
-[ "$(uname -s)" = Linux ] && [ -z "$destdir$target" ] && command -v ldconfig >/dev/null || exit 0
-if ! ldconfig -v -N -X 2>/dev/null | sed 's/:.*//' | grep -qxF "$libdir"; then
-    say "The loader does not look there: link programs with -Wl,-rpath,$libdir, or set LD_LIBRARY_PATH."
-elif ! ldconfig 2>/dev/null; then
-    say "Run ldconfig as root, so that the loader finds it."
-fi
+tell_loader "finds it" "The loader does not look there: link programs with -Wl,-rpath,$libdir, or set LD_LIBRARY_PATH."

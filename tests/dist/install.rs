@@ -314,17 +314,24 @@ fn the_loader_is_told_or_named() {
     let arguments = ["--prefix", prefix.to_str().expect("plain text")];
     let libdir = prefix.join("lib").display().to_string();
     assert!(said(again(&arguments)).contains(&format!("-Wl,-rpath,{libdir}")));
+    let log = dir.join("log");
     let ldconfig = |result| {
         format!(
-            "#!/bin/sh\n[ $# = 3 ] && echo '{libdir}: (from nowhere)' && exit\necho told >'{libdir}/log'\nexit {result}\n"
+            "#!/bin/sh\n[ $# = 3 ] && echo '{libdir}: (from nowhere)' && exit\necho told >'{}'\nexit {result}\n",
+            log.display()
         )
     };
+    let uninstall = [&arguments[..], &["--uninstall"]].concat();
     for result in [0, 1] {
         let path = with_tool(&dir, "ldconfig", &ldconfig(result));
-        let mut install = again(&arguments);
-        install.env("PATH", path);
-        assert_eq!(said(install).contains("Run ldconfig as root"), result == 1);
-        fs::remove_file(prefix.join("lib/log")).expect("ldconfig was run");
+        for (arguments, advice) in
+            [(&arguments[..], "so that the loader finds it"), (&uninstall, "so that the loader forgets it")]
+        {
+            let mut install = again(arguments);
+            install.env("PATH", &path);
+            assert_eq!(said(install).contains(advice), result == 1, "{advice}");
+            fs::remove_file(&log).expect("ldconfig was run");
+        }
     }
 }
 
