@@ -14,8 +14,10 @@ export CC_i686_unknown_linux_gnu=i686-linux-gnu-gcc CC_x86_64_unknown_linux_musl
 
 # Debian's cargo and rustc, and none that rustup would choose. std is compiled for the target, by unstable flags.
 cross() {
+    local command=$1
+    shift
     env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS PATH=/usr/bin:/bin RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
-        CARGO_TARGET_DIR="$out/cross" /usr/bin/cargo "$@" --locked -Zbuild-std=std,panic_unwind
+        CARGO_TARGET_DIR="$out/cross" /usr/bin/cargo "$command" --locked -Zbuild-std=std,panic_unwind "$@"
 }
 
 # echo_example DIR FLAGS...: compiles the echo server with $CC and the header in $INCLUDE, starts it by way of $RUN, and has it echo a line.
