@@ -5,6 +5,7 @@
 //! - `fork_epoch()` changes, in the child only, when the process forks; `has_forked()` is true in a process that has.
 //! - `watch_forks(prepare, in_parent, in_child)`: functions that are called around each fork; `note_fork(in_child)`.
 //! - `at_load!(function)`: called when the library is loaded, where that is needed.
+//! - `at_exit(function)`: called when the process exits, where that is needed.
 //! - `without_signals(make)`: makes a thread that takes none of the host's signals.
 //! - `SHORT_READ_DRAINS`: a read that returned less than it could have proves that the kernel's buffer was empty,
 //!   and a short write that it is full, as far as the next readiness event is concerned.

@@ -31,6 +31,16 @@ pub(crate) fn watch_forks(prepare: extern "C" fn(), in_parent: extern "C" fn(), 
     unsafe { libc::pthread_atfork(Some(prepare), Some(in_parent), Some(in_child)) };
 }
 
+/// Has a function called when the process exits, by the thread that has it exit, where the system does not end that thread's own
+/// variables then.
+pub(crate) fn at_exit(_function: extern "C" fn()) {
+    #[cfg(any(target_env = "musl", target_os = "netbsd", target_os = "openbsd"))]
+    // SAFETY: it is there as long as the library is. Should it fail for want of memory, the process ends without it.
+    unsafe {
+        libc::atexit(_function)
+    };
+}
+
 /// Has a function called when the library is loaded, before anybody can call it.
 macro_rules! at_load {
     ($function:path) => {

@@ -58,6 +58,9 @@ pub(crate) fn note_fork(_in_child: bool) {}
 
 pub(crate) fn watch_forks(_prepare: extern "C" fn(), _in_parent: extern "C" fn(), _in_child: extern "C" fn()) {}
 
+/// A thread's own variables are ended with it, also when the process exits.
+pub(crate) fn at_exit(_function: extern "C" fn()) {}
+
 /// Nothing has to be done when the library is loaded.
 macro_rules! at_load {
     ($function:path) => {

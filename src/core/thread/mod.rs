@@ -90,14 +90,24 @@ struct End;
 
 impl Drop for End {
     fn drop(&mut self) {
-        let ended = ManuallyDrop::new(Thread { epoch: ENDED, ..Thread::new() });
-        let owned =
-            THREAD.with(|thread| thread.try_borrow_mut().map(|mut thread| std::mem::replace(&mut *thread, ended)));
-        if let Ok(owned) = owned {
-            ManuallyDrop::into_inner(owned).end();
-        }
+        end();
     }
 }
+
+/// Ends what this thread owns. Once: then there is nothing left.
+extern "C" fn end() {
+    let ended = ManuallyDrop::new(Thread { epoch: ENDED, ..Thread::new() });
+    let owned = THREAD.with(|thread| thread.try_borrow_mut().map(|mut thread| std::mem::replace(&mut *thread, ended)));
+    if let Ok(owned) = owned {
+        ManuallyDrop::into_inner(owned).end();
+    }
+}
+
+extern "C" fn watch_exit() {
+    sys::at_exit(end);
+}
+
+sys::at_load!(watch_exit);
 
 /// One step on what this thread owns. `step` must not call the host.
 #[inline(always)]
