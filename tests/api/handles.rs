@@ -282,7 +282,8 @@ impl Zoo {
         assert_eq!(socket.read_all(), b"pong");
         assert_eq!(self.event.kind().as_deref(), Some("type"));
         assert!(!self.event.is_default_prevented());
-        assert!((1..=1_000_000).contains(&ss_loop_timeout(self.pair.events.0)), "the timer runs");
+        events.turn(0); // Windows says only to the next read that all has come
+        assert!((1..=1_000_000).contains(&ss_loop_timeout(events.0)), "the timer runs");
     }
 }
 
@@ -1038,11 +1039,9 @@ fn post_if_alive(events: *mut ss_loop, task: impl FnOnce() + 'static) {
 
 #[test]
 fn ten_thousand_random_schedules_inside_listeners_end_well() {
-    let schedules = || {
-        for seed in 0..10_000 {
-            random_schedule(seed);
-        }
-    };
+    // On Wine more would take longer than a test may.
+    let count = if cfg!(windows) { 1_000 } else { 10_000 };
+    let schedules = || (0..count).for_each(random_schedule);
     #[cfg(any(target_os = "linux", windows))]
     in_own_process!(|| {
         let before = open_descriptors();
