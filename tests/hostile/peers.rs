@@ -419,26 +419,14 @@ fn ends_who_is_silent(server: &Server) {
 }
 
 /// Ctrl-C ends it, and well.
-fn send_signal(server: &Server, signal: i32) {
-    // SAFETY: a system call without pointers, to a child that is not waited for yet.
-    assert_eq!(unsafe { libc::kill(server.running.0.id() as libc::pid_t, signal) }, 0);
-}
-
 fn ends_at_an_interrupt(server: Server) {
-    send_signal(&server, libc::SIGINT);
+    server.running.signal(libc::SIGINT);
     ends_well(server);
 }
 
 fn ends_well(mut server: Server) {
-    let end = Instant::now() + DEADLINE;
-    while Instant::now() < end {
-        if let Some(status) = server.running.0.try_wait().expect("it can be waited for") {
-            assert!(status.success(), "{status}");
-            return;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    panic!("it does not end");
+    let status = server.running.wait(DEADLINE);
+    assert!(status.success(), "{status}");
 }
 
 #[test]
@@ -533,12 +521,12 @@ int main(void)
     let server = Server::start(compiled("end_in_peace", &program), Service::Echo);
     let mut connected = server.connect();
     assert_eq!(answer_to(&mut connected, b"before"), b"before");
-    send_signal(&server, libc::SIGSTOP);
+    server.running.signal(libc::SIGSTOP);
     let mut waiting = server.connect();
-    send_signal(&server, libc::SIGTERM);
-    send_signal(&server, libc::SIGCONT);
+    server.running.signal(libc::SIGTERM);
+    server.running.signal(libc::SIGCONT);
     assert_eq!(answer_to(&mut waiting, b"waited"), b"waited");
-    send_signal(&server, libc::SIGTERM);
+    server.running.signal(libc::SIGTERM);
     for mut client in [waiting, connected] {
         assert_eq!(answer_to(&mut client, b"after"), b"after");
     }

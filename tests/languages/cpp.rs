@@ -188,8 +188,7 @@ fn coroutines_end_with_their_loop() {
         let mut reads_nothing = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         reads_nothing.set_write_timeout(Some(Duration::from_millis(500))).expect("a deadline");
         while reads_nothing.write(&[0; 65536]).is_ok() {}
-        // SAFETY: a system call without pointers, to a child that is not waited for yet.
-        assert_eq!(unsafe { libc::kill(server.0.id() as libc::pid_t, libc::SIGINT) }, 0);
+        server.signal(libc::SIGINT);
         let status = server.0.wait().expect("it can be waited for");
         assert!(status.success(), "{name}: {status}: a leak, or worse");
     }

@@ -10,12 +10,13 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+use support::harness::Running;
 use support::noise;
 
 /// How long anything may take that a person would wait for; only a broken program comes near.
@@ -101,41 +102,17 @@ fn has_tool(name: &str) -> bool {
     found
 }
 
-/// A process that does not outlive the test.
-struct Running(Child);
-
-impl Running {
-    fn spawn(command: &mut Command) -> Running {
-        Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
-    }
-
-    fn wait(&mut self) -> ExitStatus {
-        let end = Instant::now() + DEADLINE;
-        while Instant::now() < end {
-            if let Some(status) = self.0.try_wait().expect("wait for a child") {
-                return status;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        panic!("a child process did not end in time");
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Fails when it has ended already, which is as well.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn spawn(command: &mut Command) -> Running {
+    Running(command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}")))
 }
 
 /// Runs a tool to its end.
 fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut running = Running::spawn(command);
+    let mut running = spawn(command);
     let stdout = collect(running.0.stdout.take().expect("its output"));
     let stderr = collect(running.0.stderr.take().expect("its errors"));
-    let status = running.wait();
+    let status = running.wait(DEADLINE);
     let all = |pipe: Receiver<Vec<u8>>| pipe.recv_timeout(DEADLINE).expect("the end of its output");
     Output { status, stdout: all(stdout), stderr: all(stderr) }
 }
@@ -176,7 +153,7 @@ impl Server {
     }
 
     fn from(command: &mut Command) -> Server {
-        let mut running = Running::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()));
+        let mut running = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()));
         let lines = lines(running.0.stdout.take().expect("its output"));
         let greeting = lines.recv_timeout(DEADLINE).expect("the line that tells where it listens");
         let port = greeting
@@ -277,12 +254,6 @@ fn raise_descriptor_limit() -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-fn signal(server: &Server, signal: i32) {
-    let pid = i32::try_from(server.running.0.id()).expect("a process id");
-    // SAFETY: a system call without pointers, to a child that is not waited for yet, so the id is its own.
-    assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
-}
-
 // ---- All examples ----
 
 /// Without this, all the other tests might praise a library of last week.
@@ -376,7 +347,7 @@ fn answers_nc(name: &str) {
         return;
     }
     let Some(server) = Server::start(name) else { return };
-    let mut nc = Running::spawn(
+    let mut nc = spawn(
         Command::new("nc").args(["127.0.0.1", &server.port.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped()),
     );
     let answers = lines(nc.0.stdout.take().expect("nc's output"));
@@ -496,9 +467,9 @@ fn multicore_echo_serves_on_every_thread_and_ends_when_told() {
         .collect();
     let streams: Vec<TcpStream> = clients.into_iter().map(|client| client.join().expect("a client")).collect();
 
-    signal(&server, libc::SIGTERM);
+    server.running.signal(libc::SIGTERM);
     let threads = [connections_and_bytes(&server, 1), connections_and_bytes(&server, 2)];
-    assert!(server.running.wait().success());
+    assert!(server.running.wait(DEADLINE).success());
     assert!(threads.iter().all(|&(connections, _)| connections > 0), "one thread had nothing to do: {threads:?}");
     assert_eq!(threads.iter().map(|&(connections, _)| connections).sum::<usize>(), CLIENTS);
     let sent: usize = (0..CLIENTS).flat_map(|n| (0..10).map(move |turn| 1 + n * 701 + turn)).sum();
@@ -523,17 +494,17 @@ fn daemon_tells_the_time_reports_at_a_signal_and_ends_well() {
         numbers.push(line.trim_end().parse().expect("a number"));
     }
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
-    signal(&server, libc::SIGHUP);
+    server.running.signal(libc::SIGHUP);
     let report = server.line();
     assert!(report.starts_with("2 accepted, 2 connected, "), "{report}");
     server.assert_alive();
-    signal(&server, libc::SIGTERM);
+    server.running.signal(libc::SIGTERM);
     assert!(server.line().starts_with("2 accepted, 2 connected, "));
     let mut rest = String::new();
     first.read_to_string(&mut rest).expect("a good end");
     assert!(rest.ends_with("bye\n"), "{rest}");
     assert!(text(&read_to_end(second)).ends_with("bye\n"));
-    assert!(server.running.wait().success());
+    assert!(server.running.wait(DEADLINE).success());
 }
 
 /// Nobody waits for who stays, once there is a second signal: not for the five seconds that a closed connection may go on.
@@ -545,16 +516,16 @@ fn daemon_ends_at_once_at_a_second_signal() {
         let stays = server.connect();
         let mut report = String::new();
         while !report.starts_with("1 accepted") {
-            signal(&server, libc::SIGHUP);
+            server.running.signal(libc::SIGHUP);
             report = server.line();
         }
-        signal(&server, number);
+        server.running.signal(number);
         server.line();
         assert!(text(&read_to_end(stays.try_clone().expect("a clone"))).ends_with("bye\n"));
         server.assert_alive();
         let begun = Instant::now();
-        signal(&server, number);
-        assert!(server.running.wait().success());
+        server.running.signal(number);
+        assert!(server.running.wait(DEADLINE).success());
         assert!(begun.elapsed() < Duration::from_secs(4), "it has waited for who stays");
     }
 }
@@ -1107,7 +1078,7 @@ fn proxy_serves_nc_that_ends_its_side_and_curl() {
     }
     let (port, _answering) = upstream(answer_at_the_end);
     let Some(proxy) = proxy_to(port) else { return };
-    let mut nc = Running::spawn(
+    let mut nc = spawn(
         Command::new("nc")
             .args(["-N", "127.0.0.1", &proxy.port.to_string()])
             .stdin(Stdio::piped())
@@ -1116,7 +1087,7 @@ fn proxy_serves_nc_that_ends_its_side_and_curl() {
     let answers = lines(nc.0.stdout.take().expect("nc's output"));
     writeln!(nc.0.stdin.take().expect("nc's input"), "hello").expect("type into nc");
     assert_eq!(answers.recv_timeout(DEADLINE).as_deref(), Ok("hello"));
-    assert!(nc.wait().success());
+    assert!(nc.wait(DEADLINE).success());
 
     let Some(hello) = Server::start("http_hello") else { return };
     let Some(mut proxy) = proxy_to(hello.port) else { return };
@@ -1207,9 +1178,9 @@ fn frame_pump_accepts_hundreds_in_one_frame_and_echoes_on() {
     let mut server = Server::from(command(program).args(["0", &FRAMES.to_string()]));
 
     // While the game stands still the players gather; the frame after that finds them all at once.
-    signal(&server, libc::SIGSTOP);
+    server.running.signal(libc::SIGSTOP);
     let mut players: Vec<TcpStream> = (0..count).map(|_| server.connect()).collect();
-    signal(&server, libc::SIGCONT);
+    server.running.signal(libc::SIGCONT);
     for turn in 0..3 {
         for (n, player) in players.iter_mut().enumerate() {
             player.write_all(&noise(n as u64 + turn, 100)).expect("make a move");
@@ -1231,7 +1202,7 @@ fn frame_pump_accepts_hundreds_in_one_frame_and_echoes_on() {
     assert_eq!(accepted.iter().sum::<usize>(), count);
     assert_eq!(summary, format!("{FRAMES} frames: accepted {count}, at most {busiest} in one frame"));
     assert!(busiest >= count * 2 / 5, "no frame took more than {busiest} of {count}: {accepted:?}");
-    assert!(server.running.wait().success());
+    assert!(server.running.wait(DEADLINE).success());
     // It ended its loop, and that ended the connections.
     for player in players {
         assert_same(&read_to_end(player), b"", "after the game");

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct Server {
     running: Running,
@@ -45,20 +45,12 @@ impl Server {
 
     /// Ends it by a signal; it must end well. Returns what else it printed.
     fn terminate(mut self) -> String {
-        let process = self.running.0.id() as libc::pid_t;
-        assert_eq!(unsafe { libc::kill(process, libc::SIGTERM) }, 0);
+        self.running.signal(libc::SIGTERM);
         self.wait_for_its_end()
     }
 
     fn wait_for_its_end(&mut self) -> String {
-        let end = Instant::now() + Duration::from_secs(30);
-        let status = loop {
-            if let Some(status) = self.running.0.try_wait().expect("it can be waited for") {
-                break status;
-            }
-            assert!(Instant::now() < end, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
-        };
+        let status = self.running.wait(Duration::from_secs(30));
         assert!(status.success(), "{status}");
         let mut rest = String::new();
         self.output.read_to_string(&mut rest).expect("plain text");
@@ -192,9 +184,7 @@ fn a_pool_of_workers_answers_whoever_is_still_there() {
     let mut refusals = [0; 5 * 400];
     asks_too_much.read_exact(&mut refusals).expect("it answers");
     assert_eq!(String::from_utf8_lossy(&refusals), "busy\n".repeat(400));
-    let process = server.running.0.id() as libc::pid_t;
-    // SAFETY: a system call without pointers, to a child that is not waited for yet.
-    assert_eq!(unsafe { libc::kill(process, libc::SIGINT) }, 0);
+    server.running.signal(libc::SIGINT);
     server.wait_for_its_end();
 }
 

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -145,6 +145,26 @@ pub fn example(name: &str, package: Option<&str>) -> Option<PathBuf> {
 
 /// A process that is ended with the test, whatever becomes of it.
 pub struct Running(pub Child);
+
+impl Running {
+    /// Its status, once it has ended by itself.
+    pub fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let end = Instant::now() + deadline;
+        while Instant::now() < end {
+            if let Some(status) = self.0.try_wait().expect("it can be waited for") {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it does not end");
+    }
+
+    #[cfg(unix)]
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a system call without pointers, to a child that is not waited for yet.
+        assert_eq!(unsafe { libc::kill(self.0.id() as libc::pid_t, signal) }, 0);
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
